@@ -1,0 +1,116 @@
+"""Shared by all tests: fixed seeds, one thread, a tiny COCO data set."""
+
+import cbnet  # noqa: F401 (before anything imports mmcv.ops)
+import json
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+WIDTH, HEIGHT = 96, 64
+CLASSES = ('square', 'triangle')
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def _square(x: int, y: int, size: int) -> list[float]:
+    return [x, y, x + size, y, x + size, y + size, x, y + size]
+
+
+def _triangle(x: int, y: int, size: int) -> list[float]:
+    return [x, y + size, x + size / 2, y, x + size, y + size]
+
+
+def _annotation(
+    number: int, image: int, category: int, outline: list[float], kind: str
+) -> dict:
+    """Make an annotation; kind is polygon, rle (a counts string) or crowd."""
+    merged = coco_mask.merge(coco_mask.frPyObjects([outline], HEIGHT, WIDTH))
+    segmentation = [outline]
+    if kind == 'rle':
+        counts = merged['counts'].decode()
+        segmentation = dict(size=[HEIGHT, WIDTH], counts=counts)
+    elif kind == 'crowd':  # COCO writes crowds as plain run lengths
+        flat = coco_mask.decode(merged).flatten(order='F')
+        edges = np.flatnonzero(np.diff(flat)) + 1
+        counts = np.diff([0, *edges, flat.size]).tolist()
+        segmentation = dict(size=[HEIGHT, WIDTH], counts=counts)
+    return dict(
+        id=number,
+        image_id=image,
+        category_id=category,
+        segmentation=segmentation,
+        bbox=coco_mask.toBbox(merged).tolist(),
+        area=float(coco_mask.area(merged)),
+        iscrowd=int(kind == 'crowd'),
+    )
+
+
+def _write_split(root: Path, split: str, objects: list[list[tuple]]) -> None:
+    """Write images and one annotation file.
+
+    Args:
+        root: the data set.
+        split: name of the folder below it and of the annotation file.
+        objects: for each image (category, x, y, size, kind) tuples.
+    """
+    rng = np.random.default_rng(len(objects))
+    (root / split).mkdir()
+    images, annotations = [], []
+    for image, found in enumerate(objects, start=1):
+        name = f'{image:03d}.png'
+        pixels = rng.integers(0, 128, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        for category, x, y, size, kind in found:
+            draw = (_square, _triangle)[category - 1]
+            one = _annotation(
+                len(annotations) + 1, image, category, draw(x, y, size), kind
+            )
+            annotations.append(one)
+            pixels[y : y + size, x : x + size] += np.uint8(64 * category)
+        Image.fromarray(pixels).save(root / split / name)
+        images.append(
+            dict(id=image, file_name=name, width=WIDTH, height=HEIGHT)
+        )
+    names = dict(enumerate(CLASSES, start=1))
+    content = dict(
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=i, name=name) for i, name in names.items()],
+    )
+    (root / f'{split}.json').write_text(json.dumps(content))
+
+
+@pytest.fixture(scope='session')
+def tiny_coco(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A COCO data set of four train and two val images.
+
+    Polygons and run lengths, one crowd, one image without an annotation.
+    ``root``, ``classes``; below root ``train.json``, ``val.json`` and a
+    folder of images for each.
+    """
+    root = tmp_path_factory.mktemp('tiny_coco')
+    train = [
+        [(1, 8, 8, 24, 'polygon'), (2, 48, 16, 32, 'rle')],
+        [(2, 4, 20, 40, 'polygon')],
+        [],
+        [(1, 40, 8, 48, 'rle'), (2, 4, 4, 28, 'crowd')],
+    ]
+    val = [
+        [(1, 12, 12, 36, 'polygon'), (2, 56, 24, 24, 'crowd')],
+        [(2, 20, 8, 48, 'rle')],
+    ]
+    _write_split(root, 'train', train)
+    _write_split(root, 'val', val)
+    return SimpleNamespace(root=root, classes=CLASSES)
