@@ -1,4 +1,10 @@
-"""Composite backbones with assistant supervision, a plugin for mmdet 3.x."""
+"""Composite backbones with assistant supervision, a plugin for mmdet 3.x.
+
+Importing the package checks the stack, serves mmcv's operators where mmcv
+came without its compiled module, lets torch's safe loading read mmengine's
+checkpoints, and registers everything into mmdet's registries.  In a config:
+``custom_imports = dict(imports=['cbnet'])``.
+"""
 
 # ruff: noqa: E402 (the order of these imports is what they do)
 from .compat.versions import check_versions
@@ -9,5 +15,11 @@ check_versions()
 from .compat import install_ops
 
 install_ops()  # before anything imports mmcv.ops
+
+from .compat.safe_globals import allow_checkpoint_globals
+
+allow_checkpoint_globals()
+
+from . import engine, models, registry  # noqa: F401
 
 __all__ = ['__version__']

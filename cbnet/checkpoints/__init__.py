@@ -1,0 +1,5 @@
+"""Checkpoints: pretrained files into members, published layouts to ours."""
+
+from .official import convert_official, convert_official_backbone
+
+__all__ = ['convert_official', 'convert_official_backbone']

@@ -1,0 +1,7 @@
+"""Models: the composite backbone, its members, assistant supervision."""
+
+from .backbones import CompositeBackbone
+from .detectors import AssistedDetector
+from .members import TimmBackbone
+
+__all__ = ['AssistedDetector', 'CompositeBackbone', 'TimmBackbone']

@@ -1,0 +1,6 @@
+"""The composite backbone and its connections."""
+
+from .composite import CompositeBackbone
+from .connections import STYLES, Connection
+
+__all__ = ['STYLES', 'CompositeBackbone', 'Connection']

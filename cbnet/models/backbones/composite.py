@@ -1,0 +1,273 @@
+"""The composite backbone: the model in one file.
+
+Paper: arXiv 2107.00420, section 3.  Member ``k`` computes its stage ``l`` as
+``x_k^l = F_k^l(x_k^{l-1} + g^{l-1}(x_{k-1}))``, where ``g`` joins it to the
+outputs of the member before it.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+from mmdet.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ...checkpoints.pretrained import init_member
+from ..members.base import MemberAdapter, adapt
+from ..statistics import frozen_statistics
+from .connections import STEM, Connection, ConnectionOptions, style_edges
+
+Outputs = dict[int, Tensor]  # by stage; STEM: the stem's
+
+
+@MODELS.register_module()
+class CompositeBackbone(BaseModule):
+    """Several backbones, each feeding the next; the last one leads.
+
+    ::
+
+        image --> member 0 (assistant): stem  stage 0  stage 1  stage 2 ...
+                                                 |        |        |
+                     connection 0 (dhlc):        +<-------+<-------+
+                                                 v        v        v
+        image --> member 1 (lead):      stem  stage 0  stage 1  stage 2 ...
+                                                 |        |        |
+                                                 the pyramid: neck, heads
+
+    Args:
+        member: one backbone config for identical members, or a list of
+            them, one per member; the last one is the lead's.
+        num_members: how many members; 1 is the backbone alone.
+        style: which stages feed which (``connections.STYLES``).
+        shared_stages: None: every member has its own stem; 0: later members
+            take the first one's stem; n: its stem and its first n stages.
+        connection: overrides of ``connections.ConnectionOptions``; the
+            defaults are those of the target member's family.
+        with_cp: recompute each stage's activations in the backward pass
+            instead of keeping them.
+        init_cfg: weights of the composite as a whole; those of a member
+            belong into the member's config.
+
+    Raises:
+        TypeError: for a backbone that no adapter serves.
+        ValueError: for members that do not fit together, or arguments out
+            of range.
+    """
+
+    def __init__(
+        self,
+        member: dict[str, Any] | Sequence[dict[str, Any]],
+        num_members: int = 2,
+        style: str = 'dhlc',
+        shared_stages: int | None = 0,
+        connection: dict[str, Any] | None = None,
+        with_cp: bool = False,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        configs = _member_configs(member, num_members)
+        self.style = style
+        self.shared_stages = shared_stages
+        self.with_cp = with_cp
+        self.members = nn.ModuleList(MODELS.build(c) for c in configs)
+        self.adapters = [adapt(backbone) for backbone in self.members]
+        self.out_indices = self.adapters[-1].out_indices
+        _check_fit(self.adapters, shared_stages)
+
+        own = shared_stages or 0  # the first stage that later members own
+        self.connections = nn.ModuleList()
+        for source, target in zip(
+            self.adapters, self.adapters[1:], strict=False
+        ):
+            edges = style_edges(style, len(target.specs))
+            options = ConnectionOptions(norm_cfg=target.norm_cfg)
+            options = options.updated(**target.connection)
+            self.connections.append(
+                Connection(
+                    [edge for edge in edges if edge[1] >= own],
+                    source.specs,
+                    target.specs,
+                    options.updated(**(connection or {})),
+                )
+            )
+        # A complete member's names, to tell a file's shared weights, which
+        # a later member does not own, from foreign ones.
+        self.complete = [frozenset(m.state_dict()) for m in self.members]
+        # Dropped after the members froze their stages: what a member says
+        # of frozen stages holds before DDP looks at the parameters.
+        if shared_stages is not None:
+            for adapter in self.adapters[1:]:
+                adapter.drop_stem()
+                for i in range(shared_stages):
+                    adapter.drop_stage(i)
+
+    @property
+    def num_members(self) -> int:
+        """How many members there are."""
+        return len(self.members)
+
+    def init_weights(self) -> None:
+        """Give every member its weights; log one line a member."""
+        super().init_weights()
+        if self.init_cfg is None:
+            for k, (member, names) in enumerate(
+                zip(self.members, self.complete, strict=True)
+            ):
+                init_member(member, names, f'member {k}')
+
+    def forward(
+        self, x: Tensor, all_members: bool = False
+    ) -> tuple[Tensor, ...] | list[tuple[Tensor, ...]]:
+        """Compute the lead's pyramid.
+
+        Args:
+            x: images (B, C, H, W).
+            all_members: for assistance: return every member's pyramid, the
+                lead's last.
+
+        Returns:
+            A tuple of maps (B, C_i, H / s_i, W / s_i), one for each of
+            ``out_indices``, or a list of such tuples.
+        """
+        pyramids: list[tuple[Tensor, ...]] = []
+        first_inputs: Outputs = {}
+        outputs: Outputs = {}
+        for k, adapter in enumerate(self.adapters):
+            emits = all_members or k == self.num_members - 1
+            end = len(adapter.specs) if emits else self._last_used(k) + 1
+            inputs, outputs = self._run_member(
+                k, x, end, outputs, first_inputs
+            )
+            if k == 0:
+                first_inputs = inputs
+            if emits:
+                pyramids.append(
+                    tuple(
+                        adapter.emit(i, outputs[i]) for i in self.out_indices
+                    )
+                )
+        return pyramids if all_members else pyramids[-1]
+
+    def _last_used(self, k: int) -> int:
+        """The last stage of assistant ``k`` that a later member reads."""
+        read = [s for ss in self.connections[k].sources.values() for s in ss]
+        return max([*read, (self.shared_stages or 0) - 1])
+
+    def _run_member(
+        self,
+        k: int,
+        x: Tensor,
+        end: int,
+        before: Outputs,
+        first_inputs: Outputs,
+    ) -> tuple[Outputs, Outputs]:
+        """Run one member.
+
+        Args:
+            k: which one.
+            x: images (B, C, H, W).
+            end: how many of its stages to run.
+            before: stage outputs of member ``k - 1``.
+            first_inputs: stage inputs of member 0.
+
+        Returns:
+            Its stage inputs and stage outputs.
+        """
+        adapter = self.adapters[k]
+        own, inputs, outputs = 0, {}, {}
+        if k == 0 or self.shared_stages is None:
+            inputs[0] = outputs[STEM] = adapter.stem(x)
+        else:
+            own = self.shared_stages
+            outputs = {i: before[i] for i in range(STEM, own)}
+            inputs = {own: first_inputs[own]} if own in first_inputs else {}
+        sources = before
+        if k and self.connections[k - 1].options.normed_source:
+            emit = self.adapters[k - 1].emit
+            sources = {i: emit(i, y) for i, y in before.items() if i != STEM}
+            sources[STEM] = before[STEM]
+        for i in range(own, end):
+            x = inputs[i]
+            if k:
+                added = self.connections[k - 1](sources, i, x.shape[-2:])
+                x = x if added is None else x + added
+            outputs[i] = self._run_stage(adapter, i, x)
+            inputs[i + 1] = adapter.next_input(i, outputs[i])
+        return inputs, outputs
+
+    def _run_stage(self, adapter: MemberAdapter, i: int, x: Tensor) -> Tensor:
+        if not (self.with_cp and self.training):
+            return adapter.run_stage(i, x)
+        # The second run must not record statistics a second time.
+        return checkpoint(
+            adapter.run_stage,
+            i,
+            x,
+            use_reentrant=False,
+            context_fn=partial(_recomputation, adapter.backbone),
+        )
+
+
+def _recomputation(
+    backbone: nn.Module,
+) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts of a checkpointed stage's first and second run."""
+    return nullcontext(), frozen_statistics(backbone)
+
+
+def _member_configs(
+    member: dict[str, Any] | Sequence[dict[str, Any]], num_members: int
+) -> list[dict[str, Any]]:
+    if not isinstance(num_members, int) or num_members < 1:
+        raise ValueError(
+            f'num_members={num_members!r}; expected a whole number from 1'
+        )
+    if isinstance(member, dict):
+        return [member] * num_members
+    if len(member) != num_members:
+        raise ValueError(
+            f'member lists {len(member)} configs, num_members={num_members};'
+            f' give one config for all, or one for each'
+        )
+    return list(member)
+
+
+def _check_fit(
+    adapters: Sequence[MemberAdapter], shared_stages: int | None
+) -> None:
+    """Refuse members that cannot be joined or cannot share."""
+    lead, num_stages = adapters[-1], len(adapters[0].specs)
+    if shared_stages is not None and not 0 <= shared_stages <= num_stages:
+        raise ValueError(
+            f'shared_stages={shared_stages}; members of {num_stages} stages '
+            f'share None (no stem) or 0 to {num_stages}'
+        )
+    for k, adapter in enumerate(adapters):
+        if len(adapter.specs) != num_stages:
+            raise ValueError(
+                f'member {k} has {len(adapter.specs)} stages, member 0 has '
+                f'{num_stages}; members must have equally many'
+            )
+        if adapter.out_indices != lead.out_indices:
+            raise ValueError(
+                f'member {k} has out_indices={adapter.out_indices}, the lead '
+                f'has {lead.out_indices}; one neck serves all members, so '
+                f'they must be equal'
+            )
+        if shared_stages is None:
+            continue
+        seam = min(shared_stages, num_stages - 1)
+        if [
+            (s.in_channels, s.in_stride) for s in adapter.specs[: seam + 1]
+        ] != [
+            (s.in_channels, s.in_stride) for s in adapters[0].specs[: seam + 1]
+        ]:
+            raise ValueError(
+                f'member {k} cannot share shared_stages={shared_stages} of '
+                f'member 0: their stage inputs differ '
+                f'({adapter.specs[: seam + 1]} against '
+                f'{adapters[0].specs[: seam + 1]}); use shared_stages=None'
+            )

@@ -1,0 +1,22 @@
+"""Members: adapters that cut an unmodified backbone into stages."""
+
+from .base import (
+    MemberAdapter,
+    StageSpec,
+    adapt,
+    register_adapter,
+    served_backbones,
+)
+from .resnet import ResNetAdapter
+from .timm import TimmAdapter, TimmBackbone
+
+__all__ = [
+    'MemberAdapter',
+    'ResNetAdapter',
+    'StageSpec',
+    'TimmAdapter',
+    'TimmBackbone',
+    'adapt',
+    'register_adapter',
+    'served_backbones',
+]

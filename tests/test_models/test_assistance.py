@@ -1,0 +1,403 @@
+"""Assistant supervision, on Faster, Mask, Cascade Mask R-CNN and RetinaNet.
+
+1. state-dict names, the lead's losses under one seed, and predictions are
+   those of the plain detector, bitwise;
+2. every trainable parameter has a gradient at once, and a nonzero one after
+   two steps; one DDP step (gloo) without unused parameters;
+3. ground truth is untouched; images without instances and crowd regions
+   work; weights scale losses, not accuracies; weight 0 skips the pass;
+4. ``proposals='lead'`` relays copies of the lead's proposals, ``'own'`` does
+   not; with lead statistics, shared norms record the lead alone;
+5. models pickle and deep-copy; a detector that asks for its features twice
+   or never is an error; arguments that do not fit are errors.
+"""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from mmdet.models.detectors import RetinaNet
+from mmengine.structures import InstanceData
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from cbnet.models import AssistedDetector
+from cbnet.models.detectors import assistance as assistance_module
+from cbnet.models.detectors.assistance import assisted, fresh
+from cbnet.testing import build_model, make_batch, tiny_composite
+from cbnet.testing import tiny_detector as plain_config
+
+BASES = ['FasterRCNN', 'MaskRCNN', 'CascadeRCNN', 'RetinaNet']
+TWO_STAGE = BASES[:3]
+
+
+def make_pair(base, num_members=2, **options):
+    """The plain and the assisted detector on one composite, same weights."""
+    backbone = tiny_composite(num_members=num_members)
+    cfg = plain_config(base, backbone)
+    plain = build_model(cfg)
+    plain.init_weights()
+    open_connections(plain)
+    cfg.update(type='AssistedDetector', base=base, assistance=options)
+    model = build_model(cfg)
+    model.load_state_dict(plain.state_dict(), strict=True)
+    return plain, model
+
+
+def open_connections(model):
+    for name, p in model.backbone.connections.named_parameters():
+        if 'norm' in name:
+            nn.init.normal_(p, std=0.1)
+
+
+def losses_of(model, batch=None, seed=0):
+    batch = copy.deepcopy(batch or make_batch())
+    batch = model.data_preprocessor(batch, training=True)
+    model.train()
+    torch.manual_seed(seed)
+    return model.loss(batch['inputs'], batch['data_samples'])
+
+
+def assert_equal(found, expected):
+    if isinstance(expected, list):
+        for a, b in zip(found, expected, strict=True):
+            assert torch.equal(a, b)
+    else:
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_lead_equals_the_plain_detector(base):
+    plain, model = make_pair(base)
+    assert type(model).__name__ == f'Assisted{base}'
+    assert isinstance(model, type(plain))
+    assert list(model.state_dict()) == list(plain.state_dict())
+    expected, found = losses_of(plain), losses_of(model)
+    for name, value in expected.items():
+        assert_equal(found.pop(name), value)
+    assert set(found) == {f'assist0.{name}' for name in expected}
+
+
+@pytest.mark.parametrize('base', BASES)
+@pytest.mark.parametrize('num_members', [2, 3])
+def test_every_parameter_learns(base, num_members):
+    _, model = make_pair(base, num_members)
+    for connection in model.backbone.connections:
+        for p in connection.parameters():  # as they start: closed
+            if p.ndim == 1:
+                nn.init.zeros_(p)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    if base in TWO_STAGE:
+        # Cascade's own value ignores anchors that leave the small image.
+        model.rpn_head.train_cfg['allowed_border'] = -1
+    # Large enough for RoIs on several levels.
+    batch = make_batch((4, 4), size=(192, 256))
+    for step in range(3):
+        optimizer.zero_grad()
+        loss, _ = model.parse_losses(losses_of(model, batch, seed=step))
+        loss.backward()
+        for name, p in trainable.items():
+            assert p.grad is not None, name
+            assert step < 2 or p.grad.abs().max() > 0, name
+        optimizer.step()
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_predictions_equal_the_plain_detector(base):
+    plain, model = make_pair(base)
+    results = []
+    for detector in (plain, model):
+        detector.eval()
+        for name in ('bbox_head', 'roi_head'):
+            # Random weights hardly reach the score threshold.
+            if getattr(detector, name, None) is not None:
+                cfg = detector.test_cfg
+                cfg.get('rcnn', cfg).score_thr = 0.0
+        with torch.no_grad():
+            results.append(detector.test_step(make_batch()))
+    found = 0
+    for a, b in zip(*results, strict=True):
+        a, b = a.pred_instances, b.pred_instances
+        found += len(a)
+        assert set(a.keys()) == set(b.keys())
+        for key in a.keys():
+            assert torch.equal(a[key], b[key])
+    assert found > 0
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_ground_truth_is_untouched(base):
+    _, model = make_pair(base)
+    batch = model.data_preprocessor(make_batch(), training=True)
+    samples = batch['data_samples']
+    before = copy.deepcopy(samples)
+    containers = [s.gt_instances for s in samples]
+    model.train()
+    model.loss(batch['inputs'], samples)
+    for sample, old, container in zip(
+        samples, before, containers, strict=True
+    ):
+        assert sample.gt_instances is container
+        assert set(sample.keys()) == set(old.keys())
+        assert set(sample.gt_instances.keys()) == set(old.gt_instances.keys())
+        assert torch.equal(sample.gt_instances.bboxes, old.gt_instances.bboxes)
+        assert torch.equal(sample.gt_instances.labels, old.gt_instances.labels)
+        assert (
+            sample.gt_instances.masks.masks == old.gt_instances.masks.masks
+        ).all()
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_images_without_instances_and_crowd(base):
+    _, model = make_pair(base)
+    batch = make_batch(boxes_per_image=(0, 2))
+    crowd = batch['data_samples'][1]
+    crowd.ignored_instances = InstanceData(
+        bboxes=torch.tensor([[0.0, 0.0, 60.0, 60.0]]),
+        labels=torch.zeros(1, dtype=torch.long),
+        masks=crowd.gt_instances.masks[:1],
+    )
+    for boxes in (batch, make_batch(boxes_per_image=(0, 0))):
+        loss, _ = model.parse_losses(losses_of(model, boxes))
+        loss.backward()
+        assert loss.isfinite()
+    for name, p in model.named_parameters():
+        assert not p.requires_grad or p.grad is not None, name
+
+
+@pytest.mark.parametrize('base', BASES)
+@pytest.mark.parametrize('weights', [[0.5, 1.0], [0.25, 0.0], 0.5])
+def test_weights_scale_losses_alone(base, weights):
+    _, model = make_pair(base, 3, weights=[1.0, 1.0])
+    full = losses_of(model)
+    _, again = make_pair(base, 3, weights=weights)
+    again.load_state_dict(model.state_dict())
+    found = losses_of(again)
+    weights = [weights] * 2 if isinstance(weights, float) else weights
+    for name, value in full.items():
+        factor = 1.0
+        if name.startswith('assist'):
+            factor = weights[int(name[6])]
+            if factor == 0:
+                assert name not in found
+                continue
+            factor = factor if 'loss' in name else 1.0
+        if isinstance(value, list):
+            value = [v * factor for v in value]
+        else:
+            value = value * factor
+        assert_equal(found[name], value)
+
+
+def test_published_weights_by_default():
+    _, model = make_pair('FasterRCNN', 3)
+    assert model.assistant_weights == (0.5, 1.0)
+    assert model.proposals == 'lead'
+    _, model = make_pair('RetinaNet', 1)
+    assert model.assistant_weights == ()
+    assert model.proposals == 'own'
+    assert not [n for n in losses_of(model) if n.startswith('assist')]
+
+
+def seen_proposals(model):
+    """The boxes that each RoI pass receives."""
+    seen, loss = [], model.roi_head.loss
+
+    def record(x, proposals, samples, **kwargs):
+        seen.append([p.bboxes for p in proposals])
+        return loss(x, proposals, samples, **kwargs)
+
+    model.roi_head.loss = record
+    return seen
+
+
+@pytest.mark.parametrize('base', TWO_STAGE)
+def test_whose_proposals(base):
+    for proposals in ('lead', 'own'):
+        _, model = make_pair(base, 3, proposals=proposals)
+        seen = seen_proposals(model)
+        losses_of(model)
+        lead, *others = seen
+        assert len(others) == 2
+        for boxes in others:
+            same = all(
+                a.shape == b.shape and torch.equal(a, b)
+                for a, b in zip(lead, boxes, strict=True)
+            )
+            assert same == (proposals == 'lead')
+        # Nothing is left behind on the head.
+        assert 'loss_and_predict' not in vars(model.rpn_head)
+
+
+@pytest.mark.parametrize('proposals', ['lead', 'own'])
+@pytest.mark.parametrize('base', TWO_STAGE)
+def test_total_equals_an_independent_sum(base, proposals):
+    """Each member's losses, computed by the plain detector by hand."""
+    plain, model = make_pair(base, proposals=proposals, weights=[0.3])
+    found = losses_of(model)
+    batch = plain.data_preprocessor(make_batch(), training=True)
+    samples = batch['data_samples']
+    plain.train()
+    assistant, lead = plain.backbone(batch['inputs'], all_members=True)
+    relayed, total = None, 0
+    torch.manual_seed(0)
+    for weight, pyramid in ((1.0, lead), (0.3, assistant)):
+        x = plain.neck(pyramid)
+        rpn_samples = copy.deepcopy(samples)
+        for sample in rpn_samples:
+            sample.gt_instances.labels.zero_()
+        losses, results = plain.rpn_head.loss_and_predict(
+            x, rpn_samples, proposal_cfg=plain.train_cfg.rpn_proposal
+        )
+        relayed = relayed or copy.deepcopy(results)
+        results = copy.deepcopy(relayed) if proposals == 'lead' else results
+        losses.update(plain.roi_head.loss(x, results, samples))
+        total = total + weight * plain.parse_losses(losses)[0]
+    torch.testing.assert_close(model.parse_losses(found)[0], total)
+
+
+@pytest.mark.parametrize('lead_statistics', [True, False])
+def test_statistics_of_shared_norms(lead_statistics):
+    cfg = plain_config('RetinaNet', tiny_composite())
+    cfg['neck']['norm_cfg'] = dict(type='BN')
+    plain = build_model(cfg)
+    cfg.update(
+        type='AssistedDetector',
+        base='RetinaNet',
+        assistance=dict(lead_statistics=lead_statistics),
+    )
+    model = build_model(cfg)
+    model.load_state_dict(plain.state_dict())
+    losses_of(plain)
+    losses_of(model)
+    buffers = dict(model.neck.named_buffers())
+    assert buffers
+    for name, value in plain.neck.named_buffers():
+        assert torch.equal(value, buffers[name]) == lead_statistics, name
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_pickle_and_deepcopy(base):
+    _, model = make_pair(base)
+    expected = losses_of(model)
+    for twin in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),  # noqa: S301
+    ):
+        assert type(twin) is type(model)
+        for name, value in losses_of(twin).items():
+            assert_equal(value, expected[name])
+    assert getattr(assistance_module, f'Assisted{base}') is type(model)
+    with pytest.raises(AttributeError):
+        _ = assistance_module.AssistedNothing
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_one_ddp_step(base, tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
+    try:
+        _, model = make_pair(base)
+        ddp = DistributedDataParallel(model, find_unused_parameters=False)
+        for _ in range(2):  # the second step fails if the first left any
+            batch = model.data_preprocessor(make_batch(), training=True)
+            loss, _ = model.parse_losses(ddp(**batch, mode='loss'))
+            loss.backward()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+class AsksTwice(RetinaNet):
+    def loss(self, batch_inputs, batch_data_samples):
+        self.extract_feat(batch_inputs)
+        return super().loss(batch_inputs, batch_data_samples)
+
+
+class AsksNever(RetinaNet):
+    def loss(self, batch_inputs, batch_data_samples):
+        x = self.neck(self.backbone(batch_inputs))
+        return self.bbox_head.loss(x, batch_data_samples)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'message'),
+    [
+        (AsksTwice, 'requests its features more than once'),
+        (AsksNever, 'does not request'),
+    ],
+)
+def test_features_are_consumed_exactly_once(cls, message):
+    from mmengine.config import ConfigDict
+
+    cfg = plain_config('RetinaNet', tiny_composite())
+    cfg.pop('type')
+    reference = build_model(dict(type='RetinaNet', **cfg))
+    model = object.__new__(assisted(cls))
+    vars(model).update(vars(copy.deepcopy(reference)))
+    model.assistant_weights, model.proposals = (0.5,), 'own'
+    model.lead_statistics, model._served, model._in_pass = True, None, False
+    assert isinstance(model.train_cfg, ConfigDict)
+    with pytest.raises(TypeError, match=f'{cls.__name__}.loss {message}'):
+        losses_of(model)
+    # The failed pass leaves nothing behind.
+    assert model._served is None and not model._in_pass
+
+
+def test_a_detector_with_fixed_proposals_needs_own():
+    cfg = plain_config('FasterRCNN', tiny_composite())
+    del cfg['rpn_head']
+    cfg['train_cfg'] = dict(rcnn=cfg['train_cfg']['rcnn'])
+    cfg['test_cfg'] = dict(rcnn=cfg['test_cfg']['rcnn'])
+    cfg.update(
+        type='AssistedDetector',
+        base='FastRCNN',
+        assistance=dict(proposals='lead'),
+    )
+    with pytest.raises(ValueError, match="needs rpn_head.*use 'own'"):
+        build_model(cfg)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(weights=[0.5, 0.5]), 'each of the 1 assistants'),
+        (dict(weights=[-1]), 'finite numbers from 0'),
+        (dict(weights=[float('nan')]), 'finite numbers from 0'),
+        (dict(weights='0.5'), 'one weight for each'),
+        (dict(proposals='mine'), "proposals='mine'"),
+        (dict(weight=0.5), "no option .'weight'."),
+    ],
+)
+def test_arguments_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_pair('FasterRCNN', **options)
+
+
+def test_lead_proposals_need_two_stages():
+    with pytest.raises(ValueError, match='AssistedRetinaNet lacks one'):
+        make_pair('RetinaNet', proposals='lead')
+
+
+def test_a_plain_backbone_is_refused():
+    cfg = plain_config('RetinaNet')
+    cfg.update(type='AssistedDetector', base='RetinaNet')
+    with pytest.raises(TypeError, match='model.backbone is ResNet'):
+        build_model(cfg)
+
+
+def test_an_unknown_base_is_named():
+    with pytest.raises(ValueError, match="base='MaskRCN' is not"):
+        AssistedDetector('MaskRCN')
+
+
+def test_fresh_shares_tensors_not_containers():
+    sample = make_batch()['data_samples'][0]
+    copy_ = fresh(sample)
+    assert copy_ is not sample
+    assert copy_.gt_instances is not sample.gt_instances
+    assert copy_.gt_instances.bboxes is sample.gt_instances.bboxes
+    copy_.gt_instances.pop('labels')
+    assert 'labels' in sample.gt_instances

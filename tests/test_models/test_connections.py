@@ -1,0 +1,120 @@
+"""Connections.
+
+1. each style equals its matrix, written out here, for four stages;
+2. what an edge computes, upwards, level and downwards, equals the formula;
+3. norms never record statistics; zero initialisation adds exactly zero;
+4. an unknown style or option is an error that lists those there are.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cbnet.models.backbones.connections import (
+    STEM,
+    STYLES,
+    Connection,
+    ConnectionOptions,
+    style_edges,
+)
+from cbnet.models.members import StageSpec
+
+# rows: target stages 0..3; columns: stem, stages 0..3
+MATRICES = {
+    'slc': ['.....', '.x...', '..x..', '...x.'],
+    'ahlc': ['.x...', '..x..', '...x.', '....x'],
+    'allc': ['.....', 'x....', '.x...', '..x..'],
+    'dhlc': ['.xxxx', '..xxx', '...xx', '....x'],
+    'fcc': ['.xxxx', '.xxxx', '.xxxx', '.xxxx'],
+}
+SPECS = tuple(StageSpec(*s) for s in [(4, 4, 6, 4), (6, 4, 8, 8)])
+NORM = ConnectionOptions(norm_cfg=dict(type='BN'), bias=False)
+
+
+def test_every_style_has_a_matrix():
+    assert set(STYLES) == set(MATRICES)
+
+
+@pytest.mark.parametrize('style', STYLES)
+def test_style_equals_matrix(style):
+    expected = {
+        (column - 1, target)
+        for target, row in enumerate(MATRICES[style])
+        for column, mark in enumerate(row)
+        if mark == 'x'
+    }
+    edges = style_edges(style, 4)
+    assert set(edges) == expected
+    assert len(edges) == len(expected)
+
+
+def test_unknown_style_lists_the_styles():
+    with pytest.raises(ValueError, match='slc, ahlc, allc, dhlc, fcc'):
+        style_edges('dhcl', 4)
+
+
+def test_unknown_option_lists_the_options():
+    with pytest.raises(ValueError, match="'nrom'.*zero_init"):
+        ConnectionOptions().updated(nrom=1)
+
+
+def test_edges_compute_the_formula():
+    options = NORM.updated(zero_init=False)
+    join = Connection([(1, 0), (0, 0), (STEM, 1)], SPECS, SPECS, options)
+    for module in join.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    join = join.double().eval()
+    outputs = {
+        STEM: torch.randn(2, 4, 25, 33, dtype=torch.double),
+        0: torch.randn(2, 6, 25, 33, dtype=torch.double),
+        1: torch.randn(2, 8, 13, 17, dtype=torch.double),
+    }
+
+    def w(name, x):  # 1x1 convolution, then scale and shift
+        conv, norm = join[name].conv, join[name].norm
+        x = torch.einsum('oi,bihw->bohw', conv.weight[:, :, 0, 0], x)
+        scale = norm.weight / (1 + norm.eps) ** 0.5
+        return x * scale[:, None, None] + norm.bias[:, None, None]
+
+    up = F.interpolate(w('1_to_0', outputs[1]), (25, 33), mode='nearest')
+    torch.testing.assert_close(
+        join(outputs, 0, (25, 33)), w('0_to_0', outputs[0]) + up
+    )
+    # Resizing after or before the convolution is the same map.
+    down = F.adaptive_avg_pool2d(w('stem_to_1', outputs[STEM]), (13, 17))
+    torch.testing.assert_close(join(outputs, 1, (13, 17)), down)
+    assert join(outputs, 2, (7, 9)) is None
+
+
+def test_identity_where_channels_are_equal():
+    options = ConnectionOptions(identity=True)
+    specs = (StageSpec(4, 4, 4, 4), StageSpec(8, 8, 8, 8))
+    join = Connection([(0, 0), (1, 0)], specs, specs, options)
+    assert isinstance(join['0_to_0'], nn.Identity)
+    assert isinstance(join['1_to_0'].conv, nn.Conv2d)
+
+
+@pytest.mark.parametrize('options', [NORM, ConnectionOptions()])
+def test_zero_init_adds_zero(options):
+    join = Connection([(1, 0)], SPECS, SPECS, options)
+    added = join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4))
+    assert added.abs().max() == 0
+    open_join = Connection(
+        [(1, 0)], SPECS, SPECS, options.updated(zero_init=False)
+    )
+    added = open_join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4))
+    assert added.abs().max() > 0
+
+
+def test_norms_stay_in_eval_mode_and_learn():
+    frozen = dict(type='BN', requires_grad=False)  # as in caffe-style members
+    join = Connection([(1, 0)], SPECS, SPECS, NORM.updated(norm_cfg=frozen))
+    join.train()
+    norm = join['1_to_0'].norm
+    assert join.training and not norm.training
+    join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4)).sum().backward()
+    assert norm.running_mean.abs().max() == 0
+    assert norm.weight.grad is not None and norm.bias.grad is not None

@@ -1,0 +1,182 @@
+"""Members: registered means tested.
+
+1. every registered backbone has a tiny member, and each tiny member
+   a. equals the backbone it wraps bit for bit, in eval and train mode,
+   b. emits what its specs say, at odd sizes,
+   c. keeps frozen stages frozen through ``train()``;
+2. timm's own feature extraction gives the same maps, bit for bit;
+3. a backbone without adapter is an error that lists those that have one.
+"""
+
+import copy
+
+import pytest
+import timm
+import torch
+from mmdet.models.backbones import DetectoRS_ResNet
+from mmdet.registry import MODELS
+from torch import nn
+
+from cbnet.models.members import adapt, served_backbones
+from cbnet.models.members.timm import TimmBackbone
+from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
+
+IMAGE = torch.randn(2, 3, 97, 131)
+
+
+def test_every_registered_backbone_has_a_tiny_member():
+    tried = {type(build_model(cfg)) for cfg in TINY_MEMBERS.values()}
+    assert set(served_backbones()) <= tried
+    family = {'ResNet', 'ResNeXt', 'Res2Net', 'RegNet', 'ResNeSt'}
+    assert family <= {cls.__name__ for cls in tried}
+
+
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('name', TINY_MEMBERS)
+def test_one_member_equals_its_backbone(name, training):
+    backbone = build_model(TINY_MEMBERS[name])
+    composite = build_model(tiny_composite(name, num_members=1))
+    backbone.norm_eval = composite.members[0].norm_eval = False
+    composite.members[0].load_state_dict(backbone.state_dict())
+    backbone.train(training)
+    composite.train(training)
+    for expected, found in zip(backbone(IMAGE), composite(IMAGE), strict=True):
+        assert torch.equal(expected, found)
+    # ... and so do the statistics that training moved.
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, composite.members[0].state_dict()[key])
+
+
+@pytest.mark.parametrize('name', TINY_MEMBERS)
+def test_specs_say_what_comes_out(name):
+    backbone = build_model(TINY_MEMBERS[name])
+    backbone.eval()
+    adapter = adapt(backbone)
+    x = adapter.stem(torch.randn(1, 3, 128, 192))
+    for i, spec in enumerate(adapter.specs):
+        side = (128 // spec.in_stride, 192 // spec.in_stride)
+        assert x.shape == (1, spec.in_channels, *side)
+        y = adapter.run_stage(i, x)
+        side = (128 // spec.out_stride, 192 // spec.out_stride)
+        assert adapter.emit(i, y).shape == (1, spec.out_channels, *side)
+        x = adapter.next_input(i, y)
+
+
+@pytest.mark.parametrize('name', TINY_MEMBERS)
+def test_frozen_stages_stay_frozen(name):
+    cfg = dict(TINY_MEMBERS[name], frozen_stages=1)
+    member = adapt(build_model(cfg))
+    for _ in range(2):  # from the constructor on, and through train()
+        x = torch.randn(2, 3, 64, 64, requires_grad=True)
+        before = copy.deepcopy(member.backbone.state_dict())
+        y = member.run_stage(0, member.stem(x))
+        member.run_stage(1, y).sum().backward()
+        own = dict(member.backbone.named_parameters())
+        trained = {n for n, p in own.items() if p.grad is not None}
+        assert trained == {
+            n
+            for n, p in own.items()
+            if p.requires_grad and (p.grad is not None)
+        }
+        assert trained and len(trained) < len(own)
+        first = copy.deepcopy(member)
+        first.drop_stem()
+        first.drop_stage(0)
+        kept = {n for n, _ in first.backbone.named_parameters()}
+        # What the stem and stage 0 own is frozen, and nothing else.
+        assert {n for n, p in own.items() if not p.requires_grad} == (
+            set(own) - kept
+        )
+        after = member.backbone.state_dict()
+        for key in set(own) - kept:
+            assert torch.equal(before[key], after[key])
+        member.backbone.zero_grad()
+        member.backbone.train()
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['tf_efficientnet_lite0', 'tf_efficientnet_lite2', 'resnet18', 'resnet26d']
+    + ['convnext_atto', 'test_convnext'],
+)
+def test_timm_member_equals_timm(name):
+    ours = TimmBackbone(name).eval()
+    theirs = timm.create_model(name, features_only=True).eval()
+    plain = timm.create_model(name)
+    weights = plain.state_dict()
+    ours.model.load_state_dict(weights, strict=False)
+    theirs.load_state_dict(
+        {
+            key: weights[key] if key in weights else weights[_unflat(key)]
+            for key in theirs.state_dict()
+        }
+    )
+    maps = ours(IMAGE)
+    strides = [spec.out_stride for spec in ours.specs]
+    assert strides == [4, 8, 16, 32]
+    for expected, found in zip(theirs(IMAGE)[-4:], maps, strict=True):
+        assert torch.equal(expected, found)
+    head = set(weights) - set(ours.model.state_dict())
+    assert head and not [k for k in head if k.startswith(('layer', 'stages'))]
+
+
+def _unflat(key):
+    # features_only flattens: stages.0 becomes stages_0
+    first, rest = key.split('.', 1)
+    return f'{first.replace("_", ".", 1)}.{rest}'
+
+
+def test_timm_model_that_is_no_chain_is_refused():
+    with pytest.raises(ValueError, match='cannot be a member.*ConvNeXts'):
+        TimmBackbone('test_vit')
+    with pytest.raises(ValueError, match="'resnet5' is not a timm model"):
+        TimmBackbone('resnet5')
+
+
+def test_timm_chain_that_differs_is_refused(monkeypatch):
+    """A model whose own forward does more than its chain is found out."""
+    cls = type(timm.create_model('test_resnet'))
+    plain = cls.forward_intermediates
+
+    def scaled(self, *args, **kwargs):
+        return [2 * y for y in plain(self, *args, **kwargs)]
+
+    monkeypatch.setattr(cls, 'forward_intermediates', scaled)
+    with pytest.raises(ValueError, match='differs from timm'):
+        TimmBackbone('test_resnet')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'), [('out_indices', (0, 4)), ('frozen_stages', 5)]
+)
+def test_timm_stage_out_of_range(key, value):
+    with pytest.raises(ValueError, match=key):
+        TimmBackbone('test_resnet', **{key: value})
+
+
+def test_timm_out_indices():
+    assert len(TimmBackbone('test_resnet', out_indices=(1, 3))(IMAGE)) == 2
+
+
+def test_unserved_backbone_lists_the_served():
+    with pytest.raises(TypeError, match='MobileNetV2.*RegNet, ResNet, Timm'):
+        build_model(
+            dict(type='CompositeBackbone', member=dict(type='MobileNetV2'))
+        )
+
+
+def test_subclass_with_its_own_forward_is_not_served():
+    assert issubclass(DetectoRS_ResNet, MODELS.get('ResNet'))
+    assert DetectoRS_ResNet.forward is not MODELS.get('ResNet').forward
+
+    class Renamed(MODELS.get('ResNet')):
+        pass
+
+    class Changed(MODELS.get('ResNet')):
+        def forward(self, x):
+            return super().forward(x)[::-1]
+
+    assert adapt(Renamed(18)).specs
+    with pytest.raises(TypeError, match='Changed'):
+        adapt(Changed(18))
+    assert isinstance(adapt(Renamed(18)).backbone, nn.Module)
