@@ -1,0 +1,1 @@
+"""Looking at models and results: figures, tables and pictures."""

@@ -1,0 +1,240 @@
+"""One scene of the generated data set: a picture and its visible masks.
+
+Painter's order: what is drawn later covers what was drawn before, in the
+picture and in the masks alike, so the masks of a scene never overlap.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .outlines import (
+    CLASS_OUTLINES,
+    coverage,
+    distractor,
+    pose,
+)
+from .textures import (
+    companion,
+    contrasting_pair,
+    random_colour,
+    texture,
+)
+
+NUM_INSTANCES = 3, 7
+#: Of an instance's whole area, the part that stays inside the picture and
+#: uncovered, at least.
+MIN_VISIBLE = 0.7
+#: Range of sqrt(area) in pixels and share of the draws: COCO's small, medium
+#: and large, whose limits are 32 and 96. More large ones are drawn than wanted
+#: since they find a place less often and lose area to what covers them.
+_SIDES = ((20.0, 31.0, 0.32), (33.0, 95.0, 0.36), (102.0, 126.0, 0.32))
+# Longest sqrt(area) as a part of the picture's shorter side.
+_MAX_SIDE = 0.5
+_MIN_CONTRAST = 75.0
+_NOISE = 3.0
+_SHADOW = 0.35
+# A rim is either darker or lighter than what it bounds.
+_RIM_TONES = 0.62, 1.4
+_PLACE_TRIES = 25
+
+
+@dataclass
+class Scene:
+    """A picture, what is to be found in it, and where.
+
+    Attributes:
+        image: RGB uint8 of shape (H, W, 3).
+        labels: Index of each instance's class, bottom instance first.
+        masks: Visible pixels of each instance, bool of shape (N, H, W).
+        full_areas: Pixels of each instance before anything covered it or
+            the border cut it.
+    """
+
+    image: np.ndarray
+    labels: list[int]
+    masks: np.ndarray
+    full_areas: list[int]
+
+
+def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+    """Draw one scene.
+
+    Args:
+        rng: Where all of the scene's randomness comes from.
+        size: Width and height of the picture.
+
+    Returns:
+        The picture with its instances.
+    """
+    width, height = size
+    canvas = _background(rng, height, width)
+    for _ in range(rng.integers(2, 6)):
+        side = min(rng.uniform(12, 48), _MAX_SIDE * min(size))
+        alpha = coverage(pose(distractor(rng), side, _angle(rng)))
+        corner = _scatter(rng, alpha.shape, size)
+        _paint(rng, canvas, alpha, corner, side)
+
+    labels: list[int] = []
+    full_areas: list[int] = []
+    masks = np.zeros((0, height, width), bool)
+    outlines = list(CLASS_OUTLINES.values())
+    wanted = rng.integers(NUM_INSTANCES[0], NUM_INSTANCES[1] + 1)
+    # A few spare draws replace shapes that find no place.
+    for _ in range(wanted + 20):
+        if len(labels) == wanted:
+            break
+        label = int(rng.integers(len(outlines)))
+        side = _side(rng, size)
+        posed = pose(
+            outlines[label], side, _angle(rng), rng.uniform(0.87, 1.15)
+        )
+        alpha = coverage(posed)
+        placed = _place(rng, alpha, masks, full_areas)
+        if placed is None:
+            continue
+        corner, masks = placed
+        labels.append(label)
+        full_areas.append(int((alpha >= 0.5).sum()))
+        _paint(rng, canvas, alpha, corner, side)
+    return Scene(_finish(rng, canvas), labels, masks, full_areas)
+
+
+def _angle(rng: np.random.Generator) -> float:
+    return rng.uniform(0, 2 * np.pi)
+
+
+def _side(rng: np.random.Generator, size: tuple[int, int]) -> float:
+    """Draw sqrt(area) in pixels: a COCO size class, then log-uniform."""
+    longest = _MAX_SIDE * min(size)
+    ranges = [entry for entry in _SIDES if entry[0] < longest]
+    shares = np.array([share for _, _, share in ranges])
+    low, high, _ = ranges[rng.choice(len(ranges), p=shares / shares.sum())]
+    return float(np.exp(rng.uniform(np.log(low), np.log(min(high, longest)))))
+
+
+def _background(
+    rng: np.random.Generator, height: int, width: int
+) -> np.ndarray:
+    """Two large calm textures, the second laid thinly over the first."""
+    colour = random_colour(rng)
+    layers = [
+        texture(
+            rng,
+            height,
+            width,
+            (colour, companion(rng, colour)),
+            rng.uniform(12, 70),
+        )
+        for _ in range(2)
+    ]
+    thin = np.float32(rng.uniform(0.1, 0.5))
+    layers[1] -= layers[0]
+    layers[1] *= thin
+    return layers[0] + layers[1]
+
+
+def _scatter(
+    rng: np.random.Generator, patch: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int]:
+    """Draw a patch's corner (x, y) with its middle in the picture."""
+    middle = rng.integers((0, 0), size)
+    return int(middle[0] - patch[1] // 2), int(middle[1] - patch[0] // 2)
+
+
+def _place(
+    rng: np.random.Generator,
+    alpha: np.ndarray,
+    masks: np.ndarray,
+    full_areas: list[int],
+) -> tuple[tuple[int, int], np.ndarray] | None:
+    """Find a place on top that leaves everything visible enough.
+
+    Args:
+        rng: Where randomness comes from.
+        alpha: Coverage of the new shape's patch.
+        masks: Visible pixels of the instances so far, bool (N, H, W).
+        full_areas: Whole areas of those instances, in pixels.
+
+    Returns:
+        The patch's corner (x, y) and the visible masks, bool
+        (N + 1, H, W), with the new one last; None when no place was found.
+    """
+    solid = alpha >= 0.5
+    height, width = masks.shape[1:]
+    least = MIN_VISIBLE * np.array([*full_areas, solid.sum()])
+    visible = masks.sum(axis=(1, 2))
+    for _ in range(_PLACE_TRIES):
+        corner = _scatter(rng, alpha.shape, (width, height))
+        inside, own = _overlap(alpha.shape, corner, (height, width))
+        rows, columns = inside
+        hidden = (masks[:, rows, columns] & solid[own]).sum(axis=(1, 2))
+        left = visible - hidden
+        if ([*left, solid[own].sum()] >= least).all():
+            mask = np.zeros((1, height, width), bool)
+            mask[0, rows, columns] = solid[own]
+            return corner, np.concatenate([masks & ~mask, mask])
+    return None
+
+
+def _overlap(
+    patch: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a patch meets the picture, in the picture and in the patch."""
+    inside, own = [], []
+    for start, length, limit in zip(corner[::-1], patch, shape, strict=True):
+        low, high = max(start, 0), max(min(start + length, limit), 0)
+        inside.append(slice(low, high))
+        own.append(slice(low - start, high - start))
+    return tuple(inside), tuple(own)
+
+
+def _paint(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    alpha: np.ndarray,
+    corner: tuple[int, int],
+    side: float,
+) -> None:
+    """Lay a textured shape with a soft shadow and a thin rim on the canvas.
+
+    Class shapes and distractors alike come through here: how a thing is
+    painted must not tell what it is.
+
+    Args:
+        rng: Where randomness comes from.
+        canvas: RGB float32 (H, W, 3), changed in place.
+        alpha: Coverage of the shape's patch.
+        corner: The patch's corner (x, y) in the picture.
+        side: The square root of the shape's area, in pixels.
+    """
+    reach = 6
+    padded = np.pad(alpha, reach)
+    corner = corner[0] - reach, corner[1] - reach
+    inside, own = _overlap(padded.shape, corner, canvas.shape[:2])
+    below, cover = canvas[inside], padded[own][..., None]
+    mean_below = (below * cover).sum(axis=(0, 1)) / max(cover.sum(), 1.0)
+    colours = contrasting_pair(rng, mean_below, _MIN_CONTRAST)
+    period = rng.uniform(0.2, 0.45) * np.clip(side, 16, 60)
+    fill = texture(rng, *padded.shape, colours, period)
+
+    rim = padded - cv2.erode(padded, np.ones((3, 3), np.uint8))
+    rim_tone = _RIM_TONES[rng.integers(2)]
+    fill *= (1 + (rim_tone - 1) * rim)[..., None]
+    shadow = cv2.GaussianBlur(np.roll(padded, (2, 2), (0, 1)), (0, 0), 1.6)
+    below *= 1 - _SHADOW * shadow[own][..., None]
+    below += cover * (np.clip(fill[own], 0, 255) - below)
+
+
+def _finish(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+    """Add uneven light and mild noise, in place; return bytes."""
+    height, width = canvas.shape[:2]
+    slope = rng.uniform(-0.12, 0.12, 2).astype(np.float32)
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
+    canvas *= 1 + slope[0] * x + slope[1] * y
+    noise = rng.standard_normal(canvas.shape, dtype=np.float32)
+    noise *= _NOISE
+    canvas += noise
+    return np.clip(np.rint(canvas, out=canvas), 0, 255).astype(np.uint8)

@@ -1,0 +1,143 @@
+"""Colours and textures of the generated data set.
+
+They are drawn without knowledge of what they fill, a class, a distractor or
+the background, so they tell nothing about it. A texture is a pattern, the
+weight in [0, 1] that mixes two colours pixel by pixel.
+"""
+
+import colorsys
+
+import cv2
+import numpy as np
+
+# Weights of R, G, B in a colour distance: the eye's luminance, with enough
+# left for red and blue that equally bright hues still differ.
+_DISTANCE_WEIGHTS = np.array([0.32, 0.48, 0.20], np.float32)
+
+
+def random_colour(rng: np.random.Generator) -> np.ndarray:
+    """Draw one colour, RGB float32 of shape (3,) in [0, 255]."""
+    hue, saturation = rng.random(), rng.uniform(0.25, 0.9)
+    rgb = colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.3, 0.95))
+    return np.array(rgb, np.float32) * 255
+
+
+def colour_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Distance of two RGB colours, 0 to 255 (black to white)."""
+    return float(np.sqrt(_DISTANCE_WEIGHTS @ (first - second) ** 2))
+
+
+def companion(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+    """Draw a colour that goes with another one: its shade, a bit off."""
+    shade = colour * rng.choice([rng.uniform(0.55, 0.8), 1.0])
+    other = random_colour(rng)
+    mix = rng.uniform(0.15, 0.45)
+    return (1 - mix) * shade + mix * other
+
+
+def contrasting_pair(
+    rng: np.random.Generator,
+    below: np.ndarray,
+    min_distance: float,
+    tries: int = 24,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two colours that both stand out from the colour below.
+
+    Args:
+        rng: Where randomness comes from.
+        below: Mean RGB colour, shape (3,), of what will be covered.
+        min_distance: The least :func:`colour_distance` asked for.
+        tries: Draws after which the best pair so far is taken.
+
+    Returns:
+        Two RGB colours, float32 of shape (3,).
+    """
+    best, best_distance = None, -1.0
+    for _ in range(tries):
+        colour = random_colour(rng)
+        pair = colour, companion(rng, colour)
+        distance = min(colour_distance(c, below) for c in pair)
+        if distance > best_distance:
+            best, best_distance = pair, distance
+        if distance >= min_distance:
+            break
+    return best
+
+
+def _slant(
+    rng: np.random.Generator, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates in pixels along two axes at right angles, turned."""
+    angle = rng.uniform(0, 2 * np.pi)
+    x = np.arange(width, dtype=np.float32)[None, :]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return x * cos + y * sin, y * cos - x * sin
+
+
+def _steepen(wave: np.ndarray, edge: float) -> np.ndarray:
+    """Turn a wave in [-1, 1] into bands in [0, 1] with soft edges."""
+    return np.clip(0.5 + wave * edge, 0, 1)
+
+
+def _plain(rng, height, width, period):
+    return np.zeros((height, width), np.float32)
+
+
+def _gradient(rng, height, width, period):
+    u, _ = _slant(rng, height, width)
+    return (u - u.min()) / max(float(np.ptp(u)), 1.0)
+
+
+def _stripes(rng, height, width, period):
+    u, _ = _slant(rng, height, width)
+    return _steepen(np.sin(u * (2 * np.pi / period)), period / 5)
+
+
+def _dots(rng, height, width, period):
+    u, v = _slant(rng, height, width)
+    step = 2 * np.pi / period
+    return _steepen(np.sin(u * step) * np.sin(v * step) - 0.35, period / 4)
+
+
+def _waves(rng, height, width, period):
+    u, v = _slant(rng, height, width)
+    bent = u + 0.4 * period * np.sin(v * (np.pi / period))
+    return _steepen(np.sin(bent * (2 * np.pi / period)), period / 5)
+
+
+def _clouds(rng, height, width, period):
+    cells = 2 + int(height / period), 2 + int(width / period)
+    coarse = rng.random(cells, dtype=np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth, 0, 1)
+
+
+_PATTERNS = (_plain, _gradient, _stripes, _dots, _waves, _clouds)
+
+
+def texture(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    colours: tuple[np.ndarray, np.ndarray],
+    period: float,
+) -> np.ndarray:
+    """Fill a patch with a pattern of two colours, drawn at random.
+
+    Args:
+        rng: Where randomness comes from.
+        height: Rows of the patch.
+        width: Columns of the patch.
+        colours: Two RGB colours.
+        period: Pixels after which the pattern repeats.
+
+    Returns:
+        RGB float32 of shape (height, width, 3).
+    """
+    pattern = _PATTERNS[rng.integers(len(_PATTERNS))]
+    weight = pattern(rng, height, width, period)[..., None]
+    first, second = (c.astype(np.float32) for c in colours)
+    filled = weight.astype(np.float32, copy=False) * (second - first)
+    filled += first
+    return filled
