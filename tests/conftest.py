@@ -1,6 +1,5 @@
 """Shared by all tests: fixed seeds, one thread, a tiny COCO data set."""
 
-import cbnet  # noqa: F401 (before anything imports mmcv.ops)
 import json
 import random
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+import cbnet  # noqa: F401 (before a test file imports mmdet)
 
 WIDTH, HEIGHT = 96, 64
 CLASSES = ('square', 'triangle')

@@ -1,0 +1,143 @@
+"""A tiny training config on the tiny data set, and how to run a tool."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cbnet.testing import tiny_composite, tiny_detector
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """\
+_base_ = 'mmdet::_base_/default_runtime.py'
+custom_imports = dict(imports=['cbnet'], allow_failed_imports=False)
+model = {model}
+load = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+]
+dataset = dict(
+    type='CocoDataset',
+    data_root={root!r},
+    metainfo=dict(classes={classes}),
+)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='InfiniteSampler'),
+    dataset=dict(
+        **dataset,
+        ann_file='train.json',
+        data_prefix=dict(img='train/'),
+        pipeline=[
+            *load,
+            dict(type='Resize', scale=(96, 64), keep_ratio=True),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackDetInputs'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        **dataset,
+        ann_file='val.json',
+        data_prefix=dict(img='val/'),
+        test_mode=True,
+        pipeline=[
+            *load,
+            dict(type='Resize', scale=(96, 64), keep_ratio=True),
+            dict(
+                type='PackDetInputs',
+                meta_keys=(
+                    'img_id', 'img_path', 'ori_shape', 'img_shape',
+                    'scale_factor',
+                ),
+            ),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    type='CocoMetric', ann_file={root!r} + '/val.json',
+    metric=['bbox', 'segm'],
+)
+test_evaluator = val_evaluator
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.001)
+)
+param_scheduler = dict(type='LinearLR', by_epoch=False, end=10)
+default_hooks = dict(
+    logger=dict(interval=1),
+    checkpoint=dict(by_epoch=False, interval=1, max_keep_ckpts=2),
+)
+log_processor = dict(by_epoch=False)
+randomness = dict(seed=0)
+"""
+
+
+@pytest.fixture
+def tiny_config(tiny_coco, tmp_path):
+    """The path of a config: a tiny composite Mask R-CNN, two iterations."""
+    model = tiny_detector('MaskRCNN', tiny_composite(), num_classes=2)
+    model.update(
+        type='AssistedDetector',
+        base='MaskRCNN',
+        assistance=dict(weights=[0.5]),
+    )
+    path = tmp_path / 'tiny.py'
+    path.write_text(
+        CONFIG.format(
+            model=model, root=str(tiny_coco.root), classes=tiny_coco.classes
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def run_tool(tmp_path):
+    """Run a file of tools/ in an empty folder; give its finished process."""
+    folder = tmp_path / 'elsewhere'
+    folder.mkdir()
+
+    def run(tool, *arguments, **environment):
+        command = [] if tool.endswith('.sh') else [sys.executable]
+        paths = [str(ROOT), os.environ.get('PYTHONPATH')]
+        return subprocess.run(
+            [*command, str(ROOT / 'tools' / tool), *map(str, arguments)],
+            cwd=folder,
+            env={
+                **os.environ,
+                'PYTHONPATH': os.pathsep.join(filter(None, paths)),
+                'PYTHON': sys.executable,
+                'OMP_NUM_THREADS': '1',
+                'CUDA_VISIBLE_DEVICES': '-1',
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    run.folder = folder
+    return run
+
+
+@pytest.fixture(scope='session')
+def iterations():
+    """Give the numbers of the training iterations that an output logs."""
+
+    def read(output):
+        return [int(n) for n in re.findall(r'Iter\(train\) \[(\d+)/', output)]
+
+    return read
