@@ -7,10 +7,18 @@ answers to that scope and passes every name on to its parent.
 """
 
 import mmdet.registry
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 
+# mmengine takes `name::` only for names listed here, and looks the package
+# up by its distribution, whose folder is a wrong one in editable installs;
+# what is no distribution it looks up as a module, right in both.
+MODULE2PACKAGE['cbnet'] = 'cbnet.registry'
+
 SCOPED = {
-    name: Registry(parent.name, parent=parent, scope='cbnet')
+    name: Registry(
+        parent.name, parent=parent, scope='cbnet', locations=['cbnet']
+    )
     for name, parent in vars(mmdet.registry).items()
     if isinstance(parent, Registry)
 }

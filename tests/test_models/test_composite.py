@@ -141,6 +141,17 @@ def test_frozen_before_ddp_looks():
     assert not composite.members[1].layer1[0].bn1.training
 
 
+def test_a_frozen_composite_stays_as_it_is():
+    composite = build_model(tiny_composite(frozen=True))
+    open_connections(composite)
+    before = copy.deepcopy(composite.state_dict())
+    composite.train()
+    assert not any(y.requires_grad for y in composite(IMAGE))
+    assert not any(module.training for module in composite.modules())
+    for name, value in composite.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_members_of_different_kinds():
     composite = build_model(
         tiny_composite(

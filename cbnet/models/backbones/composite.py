@@ -48,6 +48,8 @@ class CompositeBackbone(BaseModule):
             defaults are those of the target member's family.
         with_cp: recompute each stage's activations in the backward pass
             instead of keeping them.
+        frozen: neither train members and connections nor move their
+            statistics, as for comparing pretrained weights as they are.
         init_cfg: weights of the composite as a whole; those of a member
             belong into the member's config.
 
@@ -65,6 +67,7 @@ class CompositeBackbone(BaseModule):
         shared_stages: int | None = 0,
         connection: dict[str, Any] | None = None,
         with_cp: bool = False,
+        frozen: bool = False,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -72,6 +75,7 @@ class CompositeBackbone(BaseModule):
         self.style = style
         self.shared_stages = shared_stages
         self.with_cp = with_cp
+        self.frozen = frozen
         self.members = nn.ModuleList(MODELS.build(c) for c in configs)
         self.adapters = [adapt(backbone) for backbone in self.members]
         self.out_indices = self.adapters[-1].out_indices
@@ -103,11 +107,17 @@ class CompositeBackbone(BaseModule):
                 adapter.drop_stem()
                 for i in range(shared_stages):
                     adapter.drop_stage(i)
+        if frozen:
+            self.requires_grad_(False)
 
     @property
     def num_members(self) -> int:
         """How many members there are."""
         return len(self.members)
+
+    def train(self, mode: bool = True) -> 'CompositeBackbone':
+        """Switch modes; a frozen composite stays in eval mode."""
+        return super().train(mode and not self.frozen)
 
     def init_weights(self) -> None:
         """Give every member its weights; log one line a member."""

@@ -1,0 +1,66 @@
+# `make` lists the targets.  Everything runs in $(VENV), which `setup` makes.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+# Written when an installation is complete; the other while one goes on.
+DONE := $(VENV)/.cbnet-installed
+BUSY := $(VENV)/.cbnet-installing
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test lint clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
+	    $(MAKEFILE_LIST)
+	@echo "  VENV=DIR puts the environment elsewhere (now $(VENV));"
+	@echo "  PYTHON=COMMAND makes it with another Python (now $(PYTHON))."
+
+setup: $(DONE)  ## make the environment, or bring it up to date
+
+quickstart: $(DONE)  ## train, evaluate and draw the example
+	$(BIN)/python tools/quickstart.py
+
+test: $(DONE)  ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    --numprocesses=$(WORKERS) --dist=loadfile --durations=15
+
+lint: $(DONE)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:  ## remove what building and testing leave; keeps $(VENV)
+	rm -rf build dist cbnet.egg-info .pytest_cache .ruff_cache
+	find cbnet configs tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+# An interrupted pip leaves half a package that it then takes for a whole
+# one, so an unfinished environment is made anew; pip keeps its downloads.
+# Only folders that this rule made itself are ever removed.
+$(DONE): setup.py constraints.txt cbnet/version.py
+	@$(PYTHON) -c '' 2>/dev/null || { \
+	    echo "make setup: '$(PYTHON)' does not run; name a Python >= 3.10:" \
+	        "make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "make setup: $$($(PYTHON) --version) is too old; name a" \
+	        "Python >= 3.10: make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "make setup: '$(PYTHON)' lacks the venv module; install it" \
+	        "(Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@if [ -e "$(BUSY)" ]; then \
+	    echo "make setup: starting again after an interruption"; \
+	    rm -rf "$(VENV)"; \
+	elif [ ! -e "$(VENV)/pyvenv.cfg" ] && \
+	        [ -n "$$(ls -A "$(VENV)" 2>/dev/null)" ]; then \
+	    echo "make setup: $(VENV) holds something else than a virtual" \
+	        "environment; name another place: make setup VENV=DIR" >&2; \
+	    exit 1; \
+	fi
+	@if [ ! -e "$(VENV)/pyvenv.cfg" ]; then \
+	    mkdir -p "$(VENV)" && touch "$(BUSY)" && \
+	    $(PYTHON) -m venv "$(VENV)"; \
+	fi
+	$(BIN)/python -m pip install --disable-pip-version-check \
+	    -c constraints.txt -e '.[openmmlab,quickstart,dev]'
+	@rm -f "$(BUSY)" && touch "$(DONE)"
+	@echo "make setup: $(VENV) is ready"

