@@ -64,14 +64,19 @@ class Progress:
 
 
 def run_tool(
-    script: str, arguments: list[str], log: Path, unit: float, bar: Progress
+    script: str,
+    arguments: list[str],
+    log: Path,
+    unit: float,
+    bar: Progress,
+    done: int = 0,
 ) -> None:
-    """Run a tool, show its steps, keep its whole output in ``log``."""
+    """Run a tool, show its steps from ``done`` on, keep its output."""
     command = [sys.executable, '-u', str(TOOLS / script), *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    tail, before = deque(maxlen=15), None
+    tail = deque(maxlen=15)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open('a') as file:
@@ -83,12 +88,10 @@ def run_tool(
                 if match is None:
                     continue
                 step, last = map(int, match.groups())
-                # A resumed run starts where it was, a fresh one at 0.
-                interval = step - (before if before is not None else step - 10)
-                before = step
+                count, done = step - done, step
                 loss = re.search(r' loss: ([\d.]+)', line)
                 loss = f'  loss {float(loss[1]):.3f}' if loss else ''
-                bar.advance(interval * unit, f'step {step:>3} of {last}{loss}')
+                bar.advance(count * unit, f'step {step:>3} of {last}{loss}')
     except KeyboardInterrupt:
         process.wait()
         sys.exit('\ninterrupted; the same command goes on from here')
@@ -115,6 +118,7 @@ def train(
             folder / 'train.log',
             unit,
             bar,
+            done,
         )
     return find_latest_checkpoint(folder)
 

@@ -5,6 +5,7 @@ classes = ('triangle', 'square', 'star', 'heart', 'ring', 'cross')
 load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(320, 256), keep_ratio=True),
 ]
 train_dataloader = dict(
     batch_size=4,

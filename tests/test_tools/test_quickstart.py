@@ -1,0 +1,66 @@
+"""The quickstart, on four pictures and three steps.
+
+1. it writes the data set, the table with its three rows, and the pictures;
+2. interrupted after some steps, the same command goes on from there;
+3. run again when all is done, it trains and evaluates nothing again.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'quickstart.py'
+SMALL = ['--num-train', '4', '--num-val', '2', '--cfg-options']
+SMALL += [
+    f'{name}_dataloader.{key}'
+    for name in ('train', 'test')
+    for key in ('batch_size=1', 'num_workers=0', 'persistent_workers=False')
+]
+SMALL += [
+    'default_hooks.checkpoint.interval=1',
+    'default_hooks.logger.interval=1',
+]
+
+
+def run(folder, steps):
+    done = subprocess.run(
+        [sys.executable, TOOL, *SMALL, f'train_cfg.max_iters={steps}'],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_from_nothing_to_a_table(tmp_path):
+    first = run(tmp_path, 1)
+    work_dir = tmp_path / 'work_dirs' / 'quickstart'
+    rows = (work_dir / 'results.md').read_text().splitlines()[2:]
+    titles = [row.split('|')[1].strip() for row in rows]
+    assert titles == ['before training', 'frozen random backbone', 'trained']
+    assert all(row.count('|') == 6 for row in rows)
+    assert 'step   1 of 1  loss' in first and 'time left in all' in first
+    assert rows[-1] in first
+    with Image.open(work_dir / 'detections.png') as sheet:
+        assert min(sheet.size) > 300
+    assert json.loads(
+        (tmp_path / 'data/shapes/annotations/instances_train.json').read_text()
+    )['images'][3]
+
+    # As after an interruption: one step done, none of what comes after it.
+    for name in ('trained', 'baseline'):
+        (work_dir / name / 'metrics.json').unlink()
+    second = run(tmp_path, 2)
+    assert second.count('1 of 2 steps were done before') == 2
+    assert 'step   2 of 2' in second and 'step   1 of 2  loss' not in second
+    for name in ('trained', 'baseline'):
+        assert (work_dir / name / 'iter_2.pth').exists()
+
+    third = run(tmp_path, 2)
+    assert third.count('evaluated before') == 3
+    assert 'step' not in third.replace('steps', '')
+    assert rows[0] in third
