@@ -6,9 +6,15 @@ config's default scope is ``mmdet``.  mmengine marks what comes from a
 answers to that scope and passes every name on to its parent.
 """
 
+import warnings
+
 import mmdet.registry
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
+
+# mmengine's way to find configs of packages; the dependency bound keeps a
+# setuptools that has it, so the advice to users is none they can follow.
+warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
 # mmengine takes `name::` only for names listed here, and looks the package
 # up by its distribution, whose folder is a wrong one in editable installs;

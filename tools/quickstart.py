@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import find_latest_checkpoint, set_random_seed
 from mmengine.runner import save_checkpoint
@@ -43,23 +44,34 @@ FROZEN_STEP, TEST_STEP = 0.5, 0.4
 
 
 class Progress:
-    """One line for each sign of life, with the time left for everything."""
+    """One line for each sign of life, with the time left for everything.
+
+    Units are steps of the main training.  The rate is that of the steps
+    seen so far; until there are any, a second is assumed for each.
+    """
 
     def __init__(self, units: float) -> None:
-        self.units, self.done, self.spent = units, 0.0, 0.0
-        self.last = time.monotonic()
+        self.left = units
+        self.done, self.spent, self.last = 0.0, 0.0, None
 
     def skip(self, units: float) -> None:
         """Take off what an earlier run has done."""
-        self.units -= units
+        self.left -= units
+
+    def pause(self) -> None:
+        """Do not count the time until the next call of ``advance``."""
+        self.last = None
 
     def advance(self, units: float, line: str) -> None:
         """Count what was done since the last call; print the line."""
         now = time.monotonic()
-        self.spent, self.last = self.spent + now - self.last, now
-        self.done += units
-        left = self.spent / self.done * max(self.units - self.done, 0)
-        left = timedelta(seconds=round(left))
+        if self.last is not None:
+            self.spent += now - self.last
+            self.done += units
+        self.last = now
+        self.left = max(self.left - units, 0)
+        rate = self.spent / self.done if self.done else 1.0
+        left = timedelta(seconds=round(rate * self.left))
         print(f'  {line}  time left in all {left}', flush=True)
 
 
@@ -77,6 +89,7 @@ def run_tool(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     tail = deque(maxlen=15)
+    bar.pause()  # the tool's start is no step
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open('a') as file:
@@ -155,11 +168,13 @@ def evaluate(
 def save_untrained(file: Path, cfg: Config) -> str:
     """Write the detector as training finds it: pretrained members, no more."""
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # With a file, mmengine keeps its line for each parameter there.
+        MMLogger.get_instance('untrained', log_file=str(file) + '.log')
         set_random_seed(cfg.randomness.seed)
         with DefaultScope.overwrite_default_scope('mmdet'):
             model = MODELS.build(cfg.model)
         model.init_weights()
-        file.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(dict(state_dict=model.state_dict()), str(file))
     return str(file)
 

@@ -6,7 +6,6 @@ line, no traceback.
 
 import importlib.util
 import os
-import warnings
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
@@ -106,10 +105,7 @@ def load_config(parser: ArgumentParser, args: Namespace) -> Config:
     """Read the config, apply the overrides, settle work_dir and launcher."""
     try:
         path = find_config(args.config)
-        with warnings.catch_warnings():
-            # mmengine's way to find `mmdet::`; setup.py bounds setuptools.
-            warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
-            cfg = Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except ValueError as error:
         parser.error(str(error))
     except (AssertionError, OSError, SyntaxError) as error:
