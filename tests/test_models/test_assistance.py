@@ -8,8 +8,7 @@
    work; weights scale losses, not accuracies; weight 0 skips the pass;
 4. ``proposals='lead'`` relays copies of the lead's proposals, ``'own'`` does
    not; with lead statistics, shared norms record the lead alone;
-5. models pickle and deep-copy; a detector that asks for its features twice
-   or never is an error; arguments that do not fit are errors.
+5. models pickle and deep-copy; data elements are copied without tensors.
 """
 
 import copy
@@ -17,54 +16,21 @@ import pickle
 
 import pytest
 import torch
-from mmdet.models.detectors import RetinaNet
+from detector_pairs import (
+    BASES,
+    TWO_STAGE,
+    assert_equal,
+    losses_of,
+    make_pair,
+    plain_config,
+)
 from mmengine.structures import InstanceData
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cbnet.models import AssistedDetector
 from cbnet.models.detectors import assistance as assistance_module
-from cbnet.models.detectors.assistance import assisted, fresh
+from cbnet.models.detectors.assistance import fresh
 from cbnet.testing import build_model, make_batch, tiny_composite
-from cbnet.testing import tiny_detector as plain_config
-
-BASES = ['FasterRCNN', 'MaskRCNN', 'CascadeRCNN', 'RetinaNet']
-TWO_STAGE = BASES[:3]
-
-
-def make_pair(base, num_members=2, **options):
-    """The plain and the assisted detector on one composite, same weights."""
-    backbone = tiny_composite(num_members=num_members)
-    cfg = plain_config(base, backbone)
-    plain = build_model(cfg)
-    plain.init_weights()
-    open_connections(plain)
-    cfg.update(type='AssistedDetector', base=base, assistance=options)
-    model = build_model(cfg)
-    model.load_state_dict(plain.state_dict(), strict=True)
-    return plain, model
-
-
-def open_connections(model):
-    for name, p in model.backbone.connections.named_parameters():
-        if 'norm' in name:
-            nn.init.normal_(p, std=0.1)
-
-
-def losses_of(model, batch=None, seed=0):
-    batch = copy.deepcopy(batch or make_batch())
-    batch = model.data_preprocessor(batch, training=True)
-    model.train()
-    torch.manual_seed(seed)
-    return model.loss(batch['inputs'], batch['data_samples'])
-
-
-def assert_equal(found, expected):
-    if isinstance(expected, list):
-        for a, b in zip(found, expected, strict=True):
-            assert torch.equal(a, b)
-    else:
-        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize('base', BASES)
@@ -308,89 +274,6 @@ def test_one_ddp_step(base, tmp_path):
             loss.backward()
     finally:
         torch.distributed.destroy_process_group()
-
-
-class AsksTwice(RetinaNet):
-    def loss(self, batch_inputs, batch_data_samples):
-        self.extract_feat(batch_inputs)
-        return super().loss(batch_inputs, batch_data_samples)
-
-
-class AsksNever(RetinaNet):
-    def loss(self, batch_inputs, batch_data_samples):
-        x = self.neck(self.backbone(batch_inputs))
-        return self.bbox_head.loss(x, batch_data_samples)
-
-
-@pytest.mark.parametrize(
-    ('cls', 'message'),
-    [
-        (AsksTwice, 'requests its features more than once'),
-        (AsksNever, 'does not request'),
-    ],
-)
-def test_features_are_consumed_exactly_once(cls, message):
-    from mmengine.config import ConfigDict
-
-    cfg = plain_config('RetinaNet', tiny_composite())
-    cfg.pop('type')
-    reference = build_model(dict(type='RetinaNet', **cfg))
-    model = object.__new__(assisted(cls))
-    vars(model).update(vars(copy.deepcopy(reference)))
-    model.assistant_weights, model.proposals = (0.5,), 'own'
-    model.lead_statistics, model._served, model._in_pass = True, None, False
-    assert isinstance(model.train_cfg, ConfigDict)
-    with pytest.raises(TypeError, match=f'{cls.__name__}.loss {message}'):
-        losses_of(model)
-    # The failed pass leaves nothing behind.
-    assert model._served is None and not model._in_pass
-
-
-def test_a_detector_with_fixed_proposals_needs_own():
-    cfg = plain_config('FasterRCNN', tiny_composite())
-    del cfg['rpn_head']
-    cfg['train_cfg'] = dict(rcnn=cfg['train_cfg']['rcnn'])
-    cfg['test_cfg'] = dict(rcnn=cfg['test_cfg']['rcnn'])
-    cfg.update(
-        type='AssistedDetector',
-        base='FastRCNN',
-        assistance=dict(proposals='lead'),
-    )
-    with pytest.raises(ValueError, match="needs rpn_head.*use 'own'"):
-        build_model(cfg)
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        (dict(weights=[0.5, 0.5]), 'each of the 1 assistants'),
-        (dict(weights=[-1]), 'finite numbers from 0'),
-        (dict(weights=[float('nan')]), 'finite numbers from 0'),
-        (dict(weights='0.5'), 'one weight for each'),
-        (dict(proposals='mine'), "proposals='mine'"),
-        (dict(weight=0.5), "no option .'weight'."),
-    ],
-)
-def test_arguments_that_do_not_fit(options, message):
-    with pytest.raises(ValueError, match=message):
-        make_pair('FasterRCNN', **options)
-
-
-def test_lead_proposals_need_two_stages():
-    with pytest.raises(ValueError, match='AssistedRetinaNet lacks one'):
-        make_pair('RetinaNet', proposals='lead')
-
-
-def test_a_plain_backbone_is_refused():
-    cfg = plain_config('RetinaNet')
-    cfg.update(type='AssistedDetector', base='RetinaNet')
-    with pytest.raises(TypeError, match='model.backbone is ResNet'):
-        build_model(cfg)
-
-
-def test_an_unknown_base_is_named():
-    with pytest.raises(ValueError, match="base='MaskRCN' is not"):
-        AssistedDetector('MaskRCN')
 
 
 def test_fresh_shares_tensors_not_containers():

@@ -1,0 +1,100 @@
+"""Assistant supervision: what does not fit is an error that says so.
+
+1. a detector that asks for its features twice, or never;
+2. the lead's proposals where there are none; a backbone that is no
+   composite; a base that is no detector;
+3. weights and options out of range.
+"""
+
+import copy
+
+import pytest
+from detector_pairs import losses_of, make_pair, plain_config
+from mmdet.models.detectors import RetinaNet
+
+from cbnet.models import AssistedDetector
+from cbnet.models.detectors.assistance import assisted
+from cbnet.testing import build_model, tiny_composite
+
+
+class AsksTwice(RetinaNet):
+    def loss(self, batch_inputs, batch_data_samples):
+        self.extract_feat(batch_inputs)
+        return super().loss(batch_inputs, batch_data_samples)
+
+
+class AsksNever(RetinaNet):
+    def loss(self, batch_inputs, batch_data_samples):
+        x = self.neck(self.backbone(batch_inputs))
+        return self.bbox_head.loss(x, batch_data_samples)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'message'),
+    [
+        (AsksTwice, 'requests its features more than once'),
+        (AsksNever, 'does not request'),
+    ],
+)
+def test_features_are_consumed_exactly_once(cls, message):
+    from mmengine.config import ConfigDict
+
+    cfg = plain_config('RetinaNet', tiny_composite())
+    cfg.pop('type')
+    reference = build_model(dict(type='RetinaNet', **cfg))
+    model = object.__new__(assisted(cls))
+    vars(model).update(vars(copy.deepcopy(reference)))
+    model.assistant_weights, model.proposals = (0.5,), 'own'
+    model.lead_statistics, model._served, model._in_pass = True, None, False
+    assert isinstance(model.train_cfg, ConfigDict)
+    with pytest.raises(TypeError, match=f'{cls.__name__}.loss {message}'):
+        losses_of(model)
+    # The failed pass leaves nothing behind.
+    assert model._served is None and not model._in_pass
+
+
+def test_a_detector_with_fixed_proposals_needs_own():
+    cfg = plain_config('FasterRCNN', tiny_composite())
+    del cfg['rpn_head']
+    cfg['train_cfg'] = dict(rcnn=cfg['train_cfg']['rcnn'])
+    cfg['test_cfg'] = dict(rcnn=cfg['test_cfg']['rcnn'])
+    cfg.update(
+        type='AssistedDetector',
+        base='FastRCNN',
+        assistance=dict(proposals='lead'),
+    )
+    with pytest.raises(ValueError, match="needs rpn_head.*use 'own'"):
+        build_model(cfg)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(weights=[0.5, 0.5]), 'each of the 1 assistants'),
+        (dict(weights=[-1]), 'finite numbers from 0'),
+        (dict(weights=[float('nan')]), 'finite numbers from 0'),
+        (dict(weights='0.5'), 'one weight for each'),
+        (dict(proposals='mine'), "proposals='mine'"),
+        (dict(weight=0.5), "no option .'weight'."),
+    ],
+)
+def test_arguments_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_pair('FasterRCNN', **options)
+
+
+def test_lead_proposals_need_two_stages():
+    with pytest.raises(ValueError, match='AssistedRetinaNet lacks one'):
+        make_pair('RetinaNet', proposals='lead')
+
+
+def test_a_plain_backbone_is_refused():
+    cfg = plain_config('RetinaNet')
+    cfg.update(type='AssistedDetector', base='RetinaNet')
+    with pytest.raises(TypeError, match='model.backbone is ResNet'):
+        build_model(cfg)
+
+
+def test_an_unknown_base_is_named():
+    with pytest.raises(ValueError, match="base='MaskRCN' is not"):
+        AssistedDetector('MaskRCN')
