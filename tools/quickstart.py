@@ -38,6 +38,9 @@ BASELINE = [
     'model.backbone.frozen=True',
     'model.backbone.member.init_cfg=None',
 ]
+NO_VALIDATION = [
+    f'val_{part}=None' for part in ('cfg', 'dataloader', 'evaluator')
+]
 METRICS = ('bbox_mAP', 'bbox_mAP_50', 'segm_mAP', 'segm_mAP_50')
 # What a step costs, in steps of the main training, to tell the time left.
 FROZEN_STEP, TEST_STEP = 0.5, 0.4
@@ -126,7 +129,7 @@ def train(
             'train.py',
             [str(CONFIG), '--work-dir', str(folder), '--resume']
             # Evaluation is a step of its own, so that it can be repeated.
-            + ['--cfg-options', f'train_cfg.val_interval={steps + 1}']
+            + ['--cfg-options', *NO_VALIDATION]
             + options,
             folder / 'train.log',
             unit,

@@ -5,8 +5,12 @@ import copy
 import torch
 from torch import nn
 
-from cbnet.testing import build_model, make_batch, tiny_composite
-from cbnet.testing import tiny_detector as plain_config
+from cbnet.testing import (
+    build_model,
+    make_batch,
+    tiny_composite,
+    tiny_detector,
+)
 
 BASES = ['FasterRCNN', 'MaskRCNN', 'CascadeRCNN', 'RetinaNet']
 TWO_STAGE = BASES[:3]
@@ -15,7 +19,7 @@ TWO_STAGE = BASES[:3]
 def make_pair(base, num_members=2, **options):
     """The plain and the assisted detector on one composite, same weights."""
     backbone = tiny_composite(num_members=num_members)
-    cfg = plain_config(base, backbone)
+    cfg = tiny_detector(base, backbone)
     plain = build_model(cfg)
     plain.init_weights()
     open_connections(plain)

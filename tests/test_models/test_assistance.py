@@ -22,15 +22,23 @@ from detector_pairs import (
     assert_equal,
     losses_of,
     make_pair,
-    plain_config,
 )
+from mmdet.models.detectors import RetinaNet
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cbnet.models.detectors import assistance as assistance_module
-from cbnet.models.detectors.assistance import fresh
-from cbnet.testing import build_model, make_batch, tiny_composite
+from cbnet.models.detectors.assistance import assisted, fresh
+from cbnet.testing import (
+    build_model,
+    make_batch,
+    tiny_composite,
+    tiny_detector,
+)
 
 
 @pytest.mark.parametrize('base', BASES)
@@ -113,6 +121,31 @@ def test_ground_truth_is_untouched(base):
         assert (
             sample.gt_instances.masks.masks == old.gt_instances.masks.masks
         ).all()
+
+
+class Consumes(RetinaNet):
+    """Takes the ground truth apart, as RTMDet-Ins and Fast R-CNN do."""
+
+    def loss(self, batch_inputs, batch_data_samples):
+        for sample in batch_data_samples:
+            sample.gt_instances.masks = sample.gt_instances.pop('masks').masks
+            sample.set_metainfo(dict(seen=True))
+        return super().loss(batch_inputs, batch_data_samples)
+
+
+def test_ground_truth_survives_a_detector_that_consumes_it():
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        cfg = ConfigDict(tiny_detector('RetinaNet', tiny_composite()))
+        cfg.pop('type')
+        model = assisted(Consumes)(**cfg)
+    batch = model.data_preprocessor(make_batch(), training=True)
+    samples = batch['data_samples']
+    model.train()
+    losses = model.loss(batch['inputs'], samples)
+    assert 'assist0.loss_cls' in losses  # the second pass found all it needs
+    for sample in samples:
+        assert isinstance(sample.gt_instances.masks, BitmapMasks)
+        assert 'seen' not in sample
 
 
 @pytest.mark.parametrize('base', BASES)
@@ -226,7 +259,7 @@ def test_total_equals_an_independent_sum(base, proposals):
 
 @pytest.mark.parametrize('lead_statistics', [True, False])
 def test_statistics_of_shared_norms(lead_statistics):
-    cfg = plain_config('RetinaNet', tiny_composite())
+    cfg = tiny_detector('RetinaNet', tiny_composite())
     cfg['neck']['norm_cfg'] = dict(type='BN')
     plain = build_model(cfg)
     cfg.update(

@@ -6,15 +6,15 @@
 3. weights and options out of range.
 """
 
-import copy
-
 import pytest
-from detector_pairs import losses_of, make_pair, plain_config
+from detector_pairs import losses_of, make_pair
 from mmdet.models.detectors import RetinaNet
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 
 from cbnet.models import AssistedDetector
 from cbnet.models.detectors.assistance import assisted
-from cbnet.testing import build_model, tiny_composite
+from cbnet.testing import build_model, tiny_composite, tiny_detector
 
 
 class AsksTwice(RetinaNet):
@@ -37,16 +37,10 @@ class AsksNever(RetinaNet):
     ],
 )
 def test_features_are_consumed_exactly_once(cls, message):
-    from mmengine.config import ConfigDict
-
-    cfg = plain_config('RetinaNet', tiny_composite())
-    cfg.pop('type')
-    reference = build_model(dict(type='RetinaNet', **cfg))
-    model = object.__new__(assisted(cls))
-    vars(model).update(vars(copy.deepcopy(reference)))
-    model.assistant_weights, model.proposals = (0.5,), 'own'
-    model.lead_statistics, model._served, model._in_pass = True, None, False
-    assert isinstance(model.train_cfg, ConfigDict)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        cfg = ConfigDict(tiny_detector('RetinaNet', tiny_composite()))
+        cfg.pop('type')
+        model = assisted(cls)(**cfg)
     with pytest.raises(TypeError, match=f'{cls.__name__}.loss {message}'):
         losses_of(model)
     # The failed pass leaves nothing behind.
@@ -54,7 +48,7 @@ def test_features_are_consumed_exactly_once(cls, message):
 
 
 def test_a_detector_with_fixed_proposals_needs_own():
-    cfg = plain_config('FasterRCNN', tiny_composite())
+    cfg = tiny_detector('FasterRCNN', tiny_composite())
     del cfg['rpn_head']
     cfg['train_cfg'] = dict(rcnn=cfg['train_cfg']['rcnn'])
     cfg['test_cfg'] = dict(rcnn=cfg['test_cfg']['rcnn'])
@@ -89,7 +83,7 @@ def test_lead_proposals_need_two_stages():
 
 
 def test_a_plain_backbone_is_refused():
-    cfg = plain_config('RetinaNet')
+    cfg = tiny_detector('RetinaNet')
     cfg.update(type='AssistedDetector', base='RetinaNet')
     with pytest.raises(TypeError, match='model.backbone is ResNet'):
         build_model(cfg)
