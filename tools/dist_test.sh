@@ -2,24 +2,12 @@
 # Test with several processes:
 #   tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [ARGS...]
 # PROCESSES is the number of GPUs of each node; on a CPU, of gloo processes.
-# ARGS are those of tools/test.py.  For several nodes set NNODES, NODE_RANK,
-# MASTER_ADDR and PORT alike on each; PYTHON names the interpreter.
+# ARGS are those of tools/test.py; dist_run.sh says what several nodes need.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT PROCESSES [arguments of test.py]" >&2
     exit 2
 fi
-config=$1
-checkpoint=$2
-processes=$3
-shift 3
-
-exec "${PYTHON:-python3}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node-rank="${NODE_RANK:-0}" \
-    --nproc-per-node="$processes" \
-    --master-addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master-port="${PORT:-29500}" \
-    "$(dirname -- "${BASH_SOURCE[0]}")/test.py" \
-    "$config" "$checkpoint" --launcher pytorch "$@"
+exec bash "$(dirname -- "${BASH_SOURCE[0]}")/dist_run.sh" \
+    test.py "$3" "$1" "$2" "${@:4}"

@@ -19,9 +19,10 @@ import time
 from collections import deque
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from mmdet.registry import MODELS
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import find_latest_checkpoint, set_random_seed
@@ -146,12 +147,14 @@ def evaluate(
     batches: int,
     bar: Progress,
 ) -> dict[str, float]:
-    """Evaluate a checkpoint, or read what an earlier run found."""
+    """Evaluate a checkpoint, or read what an earlier run found of it."""
     report = folder / 'metrics.json'
-    if report.exists():
+    of = dict(checkpoint=Path(checkpoint).name, options=options)
+    earlier = json.loads(report.read_text()) if report.exists() else {}
+    if earlier.get('of') == of:
         print(f'  evaluated before: {report}')
         bar.skip(batches * TEST_STEP)
-        return json.loads(report.read_text())
+        return earlier['metrics']
     prefix = f'test_evaluator.outfile_prefix={folder / "val"}'
     run_tool(
         'test.py',
@@ -164,7 +167,7 @@ def evaluate(
     newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
     metrics = json.loads(newest.read_text())
     metrics = {name: metrics[f'coco/{name}'] for name in METRICS}
-    report.write_text(json.dumps(metrics, indent=2) + '\n')
+    report.write_text(json.dumps(dict(of=of, metrics=metrics), indent=2))
     return metrics
 
 
@@ -226,26 +229,29 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def parse_options(options: list[str]) -> dict[str, Any]:
+    """Read KEY=VALUE pairs as the tools do that they are passed on to."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('pairs', nargs='*', action=DictAction)
+    return parser.parse_args(options).pairs or {}
+
+
 def main() -> None:
     """Go through the steps; skip those that an earlier run finished."""
     args = parse_args()
-    start, work_dir, options = (
-        time.monotonic(),
-        args.work_dir,
-        args.cfg_options,
-    )
+    start, work_dir = time.monotonic(), args.work_dir
+    options = args.cfg_options
     cfg = Config.fromfile(CONFIG)
-    overrides = [o for o in options if o.startswith('train_cfg.max_iters=')]
-    steps = (
-        int(overrides[-1].partition('=')[2])
-        if overrides
-        else (cfg.train_cfg.max_iters)
-    )
+    cfg.merge_from_dict(parse_options(options))
+    steps = cfg.train_cfg.max_iters
     batches = -(-args.num_val // cfg.test_dataloader.batch_size)
     bar = Progress(steps * (1 + FROZEN_STEP) + 3 * batches * TEST_STEP)
 
     print('[1/5] the data set', flush=True)
-    data = generate_shapes(cfg.data_root, args.num_train, args.num_val)
+    try:
+        data = generate_shapes(cfg.data_root, args.num_train, args.num_val)
+    except ValueError as error:
+        sys.exit(f'error: {error}')
 
     print('[2/5] the detector before training', flush=True)
     untrained = save_untrained(work_dir / 'untrained' / 'start.pth', cfg)

@@ -56,12 +56,13 @@ def load_into(
     """
     own = member.state_dict()
     fitting = {name: w for name, w in weights.items() if name in own}
+    known = set(weights) & set(complete)
     wrong = [
         f'{name}: file {tuple(w.shape)}, member {tuple(own[name].shape)}'
         for name, w in fitting.items()
         if w.shape != own[name].shape
     ]
-    if not fitting or wrong:
+    if not known or wrong:
         raise ValueError(
             f'checkpoint={source!r} does not fit {type(member).__name__}: '
             + (
@@ -78,7 +79,7 @@ def load_into(
     # norms without momentum.
     missing = [m for m in missing if not m.endswith('num_batches_tracked')]
     foreign = sorted(set(weights) - set(complete))
-    shared = len(set(weights) & set(complete)) - len(fitting)
+    shared = len(known) - len(fitting)
     return (
         f'loaded {len(fitting)} entries of {source}; shared {shared}; '
         f'missing {_listed(missing)}; unexpected {_listed(foreign)}'

@@ -75,6 +75,13 @@ def test_one_file_reaches_every_member(tmp_path, weights, log):
     assert 'unexpected 1 (fc.weight)' in later[0]
 
 
+def test_a_member_that_shares_everything(tmp_path, weights, log):
+    torch.save(weights, tmp_path / 'net.pth')
+    init_from(tmp_path / 'net.pth', shared_stages=4)
+    assert f'loaded 0 entries of {tmp_path / "net.pth"}' in log()[1]
+    assert f'shared {len(weights)}; missing 0; unexpected 0' in log()[1]
+
+
 @pytest.mark.parametrize('wrap', ['state_dict', 'model', None])
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_wrappers(weights, wrap, prefix):
