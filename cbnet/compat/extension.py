@@ -37,8 +37,8 @@ def _unserved(name: str) -> Callable[..., Any]:
     def operator(*args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(
             f'the operator {name!r} of mmcv.ops needs a compiled mmcv: this '
-            'installation has none (mmcv-lite), and cbnet serves only some '
-            'operators in its place (cbnet.compat.served_ops() lists them). '
+            'installation has none (mmcv-lite), and cbnet serves those that '
+            'mmdet 3.3.0 needs (cbnet.compat.served_ops() lists them). '
             'Install the compiled mmcv 2.1.0 in place of mmcv-lite: '
             "pip uninstall mmcv-lite, then pip install 'mmcv==2.1.0'"
         )

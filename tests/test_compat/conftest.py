@@ -1,11 +1,14 @@
 """Serve the operators before any test module imports mmcv.ops."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 
 from cbnet.compat import install_ops
+from cbnet.compat.ops import SERVED
 
 install_ops()
 
@@ -24,3 +27,30 @@ def golden():
             case, array = name.split('/')
             cases.setdefault(case, {})[array] = arrays[name]
     return cases
+
+
+@pytest.fixture
+def one_process():
+    """A gloo process group of this process alone."""
+    dist.init_process_group(
+        'gloo', store=dist.HashStore(), rank=0, world_size=1
+    )
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.fixture
+def reached(monkeypatch):
+    """A set that fills with the names of the served operators called."""
+    ext, names = sys.modules['mmcv._ext'], set()
+
+    def spy(name, function):
+        def operator(*args, **kwargs):
+            names.add(name)
+            return function(*args, **kwargs)
+
+        return operator
+
+    for name, op in SERVED.items():
+        monkeypatch.setattr(ext, name, spy(name, op.function))
+    return names

@@ -1,4 +1,4 @@
-"""Sigmoid focal loss of integer labels, forward and backward."""
+"""Sigmoid and softmax focal loss of integer labels, forward and backward."""
 
 import math
 
@@ -10,7 +10,8 @@ from .precision import widen
 from .table import serve
 
 # mmcv's kernel takes log(max(p, FLT_MIN)) whatever the type of p.
-_LOG_FLOOR = math.log(torch.finfo(torch.float32).tiny)
+_TINY = torch.finfo(torch.float32).tiny
+_LOG_FLOOR = math.log(_TINY)
 
 
 @serve('torch')
@@ -38,13 +39,7 @@ def sigmoid_focal_loss_forward(
     if input.numel() == 0:
         return
     labels = input.size(1)
-    highest = int(target.max())
-    if highest > labels:
-        raise ValueError(
-            f'sigmoid_focal_loss: target holds the label {highest}, expected '
-            f'at most {labels} (the background label of {labels} classes); '
-            "check num_classes against the data set's categories"
-        )
+    _check_labels(target, labels, f'the background label of {labels} classes')
     p, q, log_p, log_q = _probabilities(input)
     positive = alpha * q.pow(gamma) * log_p
     negative = (1 - alpha) * p.pow(gamma) * log_q
@@ -70,6 +65,89 @@ def sigmoid_focal_loss_backward(
     labels = input.size(1)
     grad = -torch.where(_is_label(target, labels), positive, negative)
     grad_input.copy_(_weighted(grad, target, weight))
+
+
+@serve('torch')
+def softmax_focal_loss_forward(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    output: Tensor,
+    gamma: float,
+    alpha: float,
+) -> None:
+    """Write the loss of every row.
+
+    Args:
+        input: (N, C), probabilities: ``mmcv.ops`` takes the softmax.
+        target: (N,), int64; the loss of a negative label is 0.
+        weight: (C,), a factor for the rows of each label, or empty: none.
+        output: (N,), written.
+        gamma: exponent of the modulating factor.
+        alpha: factor of all losses.
+
+    Raises:
+        ValueError: a label is C or greater.
+    """
+    if input.numel() == 0:
+        return
+    _check_labels(target, input.size(1) - 1, f'{input.size(1)} columns')
+    _, q, log_p = _of_label(input, target)
+    loss = -alpha * q.pow(gamma) * log_p * (target >= 0)
+    output.copy_(_weighted(loss[:, None], target, weight)[:, 0])
+
+
+@serve('torch')
+def softmax_focal_loss_backward(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    buff: Tensor,
+    grad_input: Tensor,
+    gamma: float,
+    alpha: float,
+) -> None:
+    """Write the derivative of every row's loss by its logits.
+
+    Args:
+        input: (N, C), as forward, like all but the following.
+        target: (N,).
+        weight: (C,) or empty.
+        buff: (N,), written: the derivative by the logit of the label, over
+            the probability of all other labels.
+        grad_input: (N, C), written.
+        gamma: exponent of the modulating factor.
+        alpha: factor of all losses.
+    """
+    if input.numel() == 0:
+        return
+    p, q, log_p = _of_label(input, target)
+    # log p / q tends to -1: a certain row costs nothing, whatever gamma.
+    ratio = torch.where(q > 0, log_p / q, -1)
+    slope = alpha * q.pow(gamma) * (gamma * p * ratio - 1) * (target >= 0)
+    slope = _weighted(slope[:, None], target, weight)
+    buff.copy_(slope[:, 0])
+    hit = _is_label(target, input.size(1))
+    grad_input.copy_(slope * (hit.to(slope) - widen(input)))
+
+
+def _check_labels(target: Tensor, highest: int, of: str) -> None:
+    found = int(target.max())
+    if found > highest:
+        raise ValueError(
+            f'focal_loss: target holds the label {found}, expected '
+            f'at most {highest} ({of}); '
+            "check num_classes against the data set's categories"
+        )
+
+
+def _of_label(
+    probabilities: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return p of each row's label, 1 - p and log p, (N,) each."""
+    column = target.clamp(min=0)[:, None]
+    p = widen(probabilities).gather(1, column).squeeze(1)
+    return p, 1 - p, p.clamp(min=_TINY).log()
 
 
 def _probabilities(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

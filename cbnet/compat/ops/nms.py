@@ -1,4 +1,10 @@
-"""Non-maximum suppression: torchvision's kernel, plain torch for offset 1."""
+"""Non-maximum suppression, and which boxes suppressed which.
+
+torchvision's kernel where it means the same, plain torch for offset 1 and
+for groups.
+"""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,21 +45,70 @@ def nms(
         )
         keep = torchvision_nms(boxes, rank, threshold)
     else:
-        keep = _suppress(boxes, threshold, offset)
+        keep = _suppress(boxes, _Above(threshold, offset))
     return order[keep]
 
 
-def _overlaps(
-    boxes: Tensor, others: Tensor, threshold: float, offset: int
-) -> Tensor:
-    """Tell which pairs have an IoU above the threshold: (N, M), bool."""
+@serve('torch')
+def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
+    """Group every box with the kept box that suppresses it.
+
+    Args:
+        dets: (N, 5), xyxy and score. Of equal scores the first comes first.
+        iou_threshold: a box is suppressed where the IoU is as great, or
+            greater; ``nms`` keeps boxes on the threshold.
+
+    Returns:
+        One list of indices a kept box, by descending score: itself, then
+        what it suppresses, by descending score as well.
+    """
+    if dets.numel() == 0:
+        return []
+    order = dets[:, 4].sort(descending=True, stable=True).indices
+    boxes = widen(dets[:, :4])[order]
+    hits = _Above(round_to_float32(iou_threshold), 0, or_equal=True)
+    keep = _suppress(boxes, hits)
+    leader = torch.arange(len(boxes), device=boxes.device)
+    free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    free[keep] = False
+    for rows in keep.split(_BLOCK):
+        candidates = free.nonzero().squeeze(1)
+        matches = hits(boxes[rows], boxes[candidates])
+        # Of equal maxima, max finds the first: the highest score.
+        found, first = matches.byte().max(0)
+        found = found.bool()
+        leader[candidates[found]] = rows[first[found]]
+        free[candidates[found]] = False
+    groups = leader.sort(stable=True)
+    sizes = groups.values.unique_consecutive(return_counts=True)[1]
+    members = order[groups.indices].split(sizes.tolist())
+    return [group.tolist() for group in members]
+
+
+class _Above(NamedTuple):
+    """Tells which pairs of boxes overlap too much."""
+
+    threshold: float
+    offset: int
+    or_equal: bool = False
+
+    def __call__(self, boxes: Tensor, others: Tensor) -> Tensor:
+        """Compare N boxes with M others: (N, M), bool."""
+        overlap = _iou(boxes, others, self.offset)
+        if self.or_equal:
+            return overlap >= self.threshold
+        return overlap > self.threshold
+
+
+def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
+    """Return the IoU of N boxes with M others, (N, M)."""
     first, second = boxes[:, None], others[None, :]
     sides = torch.minimum(first[..., 2:], second[..., 2:])
     sides = sides - torch.maximum(first[..., :2], second[..., :2]) + offset
     sides = sides.clamp_(min=0)
     inter = sides[..., 0] * sides[..., 1]
     union = _area(first, offset) + _area(second, offset) - inter
-    return inter / union > threshold
+    return inter / union
 
 
 def _area(boxes: Tensor, offset: int) -> Tensor:
@@ -61,7 +116,7 @@ def _area(boxes: Tensor, offset: int) -> Tensor:
     return sides[..., 0] * sides[..., 1]
 
 
-def _suppress(boxes: Tensor, threshold: float, offset: int) -> Tensor:
+def _suppress(boxes: Tensor, overlaps: _Above) -> Tensor:
     """Greedy suppression of boxes sorted by descending score.
 
     Shifting x2 and y2 by the offset for torchvision's kernel would round
@@ -76,11 +131,11 @@ def _suppress(boxes: Tensor, threshold: float, offset: int) -> Tensor:
         stop = start + _BLOCK
         rows = alive[start:stop].nonzero().squeeze(1) + start
         block = boxes[rows]
-        hits = _overlaps(block, block, threshold, offset).triu_(1)
+        hits = overlaps(block, block).triu_(1)
         keep, last = ~hits.any(0), None
         while last is None or not torch.equal(keep, last):
             keep, last = ~(hits & keep[:, None]).any(0), keep
         alive[rows] = keep
-        hits = _overlaps(block[keep], boxes[stop:], threshold, offset)
+        hits = overlaps(block[keep], boxes[stop:])
         alive[stop:] &= ~hits.any(0)
     return alive.nonzero().squeeze(1)

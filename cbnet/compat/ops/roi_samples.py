@@ -1,4 +1,4 @@
-"""The sample points of RoIAlign: maxima over them, gradients through them.
+"""The sample points of pooled regions: maxima, gradients through them.
 
 Sampling goes sample by sample (all bins of all regions at once), so memory
 grows with the pooled features and not with the number of samples.
@@ -59,7 +59,7 @@ def divide(
     return Bins(rois[:, 0].long(), (top, left), side, samples, size)
 
 
-def _visit(bins: Bins) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def visit(bins: Bins) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield, sample by sample, the regions that have it, and its place.
 
     Yields:
@@ -83,14 +83,15 @@ def _place(bins: Bins, axis: int, number: int, rows: Tensor) -> Tensor:
     return start + steps * side + (number + 0.5) * side / samples
 
 
-class _Axis(NamedTuple):
+class Axis(NamedTuple):
     """Linear interpolation along one axis: neighbours and their weights."""
 
     neighbours: tuple[Tensor, Tensor]
     weights: tuple[Tensor, Tensor]
 
 
-def _interpolate(place: Tensor, length: int) -> _Axis:
+def interpolate(place: Tensor, length: int) -> Axis:
+    """Return the neighbours of places on an axis, and their weights."""
     inside = (place >= -1) & (place <= length)
     place = place.clamp(0, length - 1)
     low = place.floor()
@@ -98,17 +99,18 @@ def _interpolate(place: Tensor, length: int) -> _Axis:
     upper = place - low
     # Outside, both weights are zero: the sample counts, with the value 0.
     weights = ((1 - upper) * inside, upper * inside)
-    return _Axis((low.long(), high.long()), weights)
+    return Axis((low.long(), high.long()), weights)
 
 
-def _corners(y: _Axis, x: _Axis, width: int) -> Iterator[tuple]:
+def corners(y: Axis, x: Axis, width: int) -> Iterator[tuple]:
     """Yield offset in the map and weight of the four neighbours."""
     for row, weight_y in zip(y.neighbours, y.weights, strict=True):
         for column, weight_x in zip(x.neighbours, x.weights, strict=True):
             yield row * width + column, weight_y * weight_x
 
 
-def _chunks(regions: int, elements: int) -> Iterator[slice]:
+def chunks(regions: int, elements: int) -> Iterator[slice]:
+    """Yield which regions, of so many elements each, to do at a time."""
     step = max(1, _CHUNK // max(1, elements))
     for first in range(0, regions, step):
         yield slice(first, first + step)
@@ -135,18 +137,18 @@ def max_pool(
     pixels = features.permute(0, 2, 3, 1).reshape(-1, channels)
     # Where mmcv's kernels start looking; seen in bins without samples.
     lowest = torch.finfo(torch.float32).min if features.is_cuda else -10000.0
-    for chunk in _chunks(len(output), output[0].numel()):
+    for chunk in chunks(len(output), output[0].numel()):
         part = bins.part(chunk)
         shape = (len(part.image), *bins.size, channels)
         best = features.new_full(shape, lowest)
         best_y = features.new_full(shape, -1.0)
         best_x = features.new_full(shape, -1.0)
-        for rows, y, x in _visit(part):
+        for rows, y, x in visit(part):
             y, x = y[:, :, None], x[:, None, :]
             value = best.new_zeros(())
             origin = (part.image[rows] * height * width)[:, None, None]
-            for offset, weight in _corners(
-                _interpolate(y, height), _interpolate(x, width), width
+            for offset, weight in corners(
+                interpolate(y, height), interpolate(x, width), width
             ):
                 value = value + weight[..., None] * pixels[origin + offset]
             former = best[rows]
@@ -162,7 +164,7 @@ def max_pool(
             target[chunk] = values.permute(0, 3, 1, 2).to(target.dtype)
 
 
-def _scatter(
+def scatter(
     grad_map: Tensor, grad: Tensor, image: Tensor, y: Tensor, x: Tensor
 ) -> None:
     """Add gradients (k, C, h, w) of samples at y, x to a map."""
@@ -170,8 +172,8 @@ def _scatter(
     channel = torch.arange(channels, device=grad.device)
     plane = image[:, None] * channels + channel
     origin = (plane * height * width)[:, :, None, None]
-    for offset, weight in _corners(
-        _interpolate(y, height), _interpolate(x, width), width
+    for offset, weight in corners(
+        interpolate(y, height), interpolate(x, width), width
     ):
         index = (origin + offset).expand_as(grad)
         grad_map.view(-1).index_add_(
@@ -198,8 +200,8 @@ def max_gradient(
     grad_map = grad.new_zeros(shape)
     # As compiled: a maximum sampled exactly at y = -1 is taken for none.
     grad = grad * (argmax_y != -1)
-    for chunk in _chunks(len(grad), grad[0].numel()):
-        _scatter(
+    for chunk in chunks(len(grad), grad[0].numel()):
+        scatter(
             grad_map,
             grad[chunk],
             rois[chunk, 0].long(),
@@ -218,12 +220,12 @@ def average_gradient(grad: Tensor, bins: Bins, shape: torch.Size) -> Tensor:
         shape: (B, C, H, W) of the map.
     """
     grad_map = grad.new_zeros(shape)
-    for chunk in _chunks(len(grad), grad[0].numel()):
+    for chunk in chunks(len(grad), grad[0].numel()):
         part = bins.part(chunk)
         count = part.samples[0] * part.samples[1]
         shared = grad[chunk] / count[:, None, None, None]
-        for rows, y, x in _visit(part):
-            _scatter(
+        for rows, y, x in visit(part):
+            scatter(
                 grad_map,
                 shared[rows],
                 part.image[rows],

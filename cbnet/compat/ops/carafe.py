@@ -1,0 +1,195 @@
+"""CARAFE: upsampling by kernels that differ from pixel to pixel.
+
+Goes tap by tap of the kernel (all pixels at once), so memory grows with the
+output and not with output times kernel.  The naive and the fast operator of
+mmcv differ in how they use a GPU, not in what they compute.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .precision import widen
+from .table import serve
+
+
+@serve('torch')
+def carafe_naive_forward(
+    features: Tensor,
+    masks: Tensor,
+    output: Tensor,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
+    """Write each output pixel: its own kernel around the pixel below it.
+
+    Args:
+        features: (B, C, H, W), taken as 0 outside the map.
+        masks: (B, group_size * kernel_size ** 2, H * scale_factor,
+            W * scale_factor), the kernels, one for each group of channels.
+        output: (B, C, H * scale_factor, W * scale_factor), written.
+        kernel_size: rows and columns of a kernel, odd.
+        group_size: groups of channels.
+        scale_factor: output pixels per pixel and axis.
+    """
+    padded, kernels = _operands(
+        features, masks, kernel_size, group_size, scale_factor
+    )
+    shape = (*padded.shape[:3], *kernels.shape[3:])
+    total = padded.new_zeros(shape)
+    for tap, pixels in _taps(padded, kernel_size):
+        total.addcmul_(pixels[:, :, :, None, None], kernels[:, :, tap, None])
+    output.copy_(_join(total))
+
+
+@serve('torch')
+def carafe_naive_backward(
+    top_grad: Tensor,
+    features: Tensor,
+    masks: Tensor,
+    bottom_grad: Tensor,
+    mask_grad: Tensor,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
+    """Write the gradients of features and masks.
+
+    Args:
+        top_grad: (B, C, H * scale_factor, W * scale_factor).
+        features: as forward.
+        masks: as forward.
+        bottom_grad: like features, written.
+        mask_grad: like masks, written.
+        kernel_size: as forward.
+        group_size: as forward.
+        scale_factor: as forward.
+    """
+    padded, kernels = _operands(
+        features, masks, kernel_size, group_size, scale_factor
+    )
+    grad = _split(top_grad, group_size, scale_factor)
+    padded_grad, kernel_grad = (
+        torch.zeros_like(padded),
+        torch.empty_like(kernels),
+    )
+    spread = dict(_taps(padded_grad, kernel_size))
+    for tap, pixels in _taps(padded, kernel_size):
+        spread[tap] += (grad * kernels[:, :, tap, None]).sum((3, 4))
+        kernel_grad[:, :, tap] = (grad * pixels[:, :, :, None, None]).sum(2)
+    radius = kernel_size // 2
+    height, width = features.shape[2:]
+    inner = padded_grad[..., radius : radius + height, radius : radius + width]
+    bottom_grad.copy_(inner.flatten(1, 2))
+    mask_grad.copy_(_join(kernel_grad))
+
+
+@serve('torch')
+def carafe_forward(
+    features: Tensor,
+    masks: Tensor,
+    rfeatures: Tensor,
+    routput: Tensor,
+    rmasks: Tensor,
+    output: Tensor,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
+    """Write what ``carafe_naive_forward`` does.
+
+    Args:
+        features: as there.
+        masks: as there.
+        rfeatures: like features, written: what backward is given of them.
+        routput: left alone.
+        rmasks: left alone.
+        output: as there.
+        kernel_size: as there.
+        group_size: as there.
+        scale_factor: as there.
+    """
+    rfeatures.copy_(features)
+    carafe_naive_forward(
+        features, masks, output, kernel_size, group_size, scale_factor
+    )
+
+
+@serve('torch')
+def carafe_backward(
+    top_grad: Tensor,
+    rfeatures: Tensor,
+    masks: Tensor,
+    rtop_grad: Tensor,
+    rbottom_grad_hs: Tensor,
+    rbottom_grad: Tensor,
+    rmask_grad: Tensor,
+    bottom_grad: Tensor,
+    mask_grad: Tensor,
+    kernel_size: int,
+    group_size: int,
+    scale_factor: int,
+) -> None:
+    """Write what ``carafe_naive_backward`` does.
+
+    Args:
+        top_grad: as there.
+        rfeatures: as ``carafe_forward`` wrote it.
+        masks: as there.
+        rtop_grad: left alone.
+        rbottom_grad_hs: left alone.
+        rbottom_grad: left alone.
+        rmask_grad: left alone.
+        bottom_grad: as there.
+        mask_grad: as there.
+        kernel_size: as there.
+        group_size: as there.
+        scale_factor: as there.
+    """
+    carafe_naive_backward(
+        top_grad,
+        rfeatures,
+        masks,
+        bottom_grad,
+        mask_grad,
+        kernel_size,
+        group_size,
+        scale_factor,
+    )
+
+
+def _operands(
+    features: Tensor, masks: Tensor, kernel_size: int, groups: int, scale: int
+) -> tuple[Tensor, Tensor]:
+    """Return the padded map, (B, groups, channels, rows, columns), and the
+    kernels, (B, groups, taps, scale, scale, H, W).
+    """
+    border = [kernel_size // 2] * 4
+    padded = pad(widen(features), border).unflatten(1, (groups, -1))
+    return padded, _split(masks, groups, scale)
+
+
+def _taps(padded: Tensor, kernel_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield each tap's number and the part of the padded map below it."""
+    height, width = (side - kernel_size + 1 for side in padded.shape[-2:])
+    for tap in range(kernel_size**2):
+        top, left = divmod(tap, kernel_size)
+        yield tap, padded[..., top : top + height, left : left + width]
+
+
+def _split(fine: Tensor, groups: int, scale: int) -> Tensor:
+    """Split the channels into groups, and the pixels of the output by the
+    pixel they came from: (B, groups, channels, scale, scale, H, W).
+    """
+    fine = widen(fine).unflatten(1, (groups, -1))
+    fine = fine.unflatten(4, (-1, scale)).unflatten(3, (-1, scale))
+    return fine.permute(0, 1, 2, 4, 6, 3, 5).contiguous()
+
+
+def _join(split: Tensor) -> Tensor:
+    """Undo ``_split``."""
+    fine = split.permute(0, 1, 2, 5, 3, 6, 4)
+    return fine.flatten(5, 6).flatten(3, 4).flatten(1, 2)

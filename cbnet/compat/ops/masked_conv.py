@@ -1,0 +1,72 @@
+"""Masked convolution: only the marked places are gathered and written."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .table import serve
+
+
+@serve('torch')
+def masked_im2col_forward(
+    im: Tensor,
+    mask_h_idx: Tensor,
+    mask_w_idx: Tensor,
+    col: Tensor,
+    kernel_h: int,
+    kernel_w: int,
+    pad_h: int,
+    pad_w: int,
+) -> None:
+    """Gather what the kernel covers at each marked place.
+
+    Args:
+        im: (1, C, H, W).
+        mask_h_idx: (M,), int64, rows of the places.
+        mask_w_idx: (M,), int64, their columns.
+        col: (C * kernel_h * kernel_w, M), written; 0 outside the map.
+        kernel_h: rows of the kernel.
+        kernel_w: columns of the kernel.
+        pad_h: rows above a place that the kernel covers.
+        pad_w: columns left of a place that the kernel covers.
+    """
+    below, right = max(kernel_h - 1 - pad_h, 0), max(kernel_w - 1 - pad_w, 0)
+    padded = pad(im[0], (pad_w, right, pad_h, below))
+    rows = mask_h_idx + torch.arange(kernel_h, device=im.device)[:, None]
+    columns = mask_w_idx + torch.arange(kernel_w, device=im.device)[:, None]
+    patches = padded[:, rows[:, None], columns[None]]
+    col.copy_(patches.reshape(col.shape))
+
+
+@serve('torch')
+def masked_col2im_forward(
+    col: Tensor,
+    mask_h_idx: Tensor,
+    mask_w_idx: Tensor,
+    im: Tensor,
+    height: int,
+    width: int,
+    channels: int,
+) -> None:
+    """Write the values of the marked places into a map.
+
+    Args:
+        col: (channels, M).
+        mask_h_idx: (M,), int64, rows of the places.
+        mask_w_idx: (M,), int64, their columns.
+        im: (1, channels, height, width), written at the places alone.
+        height: rows of the map.
+        width: columns of the map.
+        channels: channels of the map.
+
+    Raises:
+        ValueError: a place is outside the map.
+    """
+    outside = (mask_h_idx >= height) | (mask_w_idx >= width)
+    if outside.any():
+        raise ValueError(
+            'masked_conv2d: the mask marks a place outside the output of '
+            f'{height} x {width} pixels; pad by half the kernel, so that the '
+            'output is as large as the input and its mask'
+        )
+    im[0][:, mask_h_idx, mask_w_idx] = col.to(im.dtype)
