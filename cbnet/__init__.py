@@ -3,23 +3,27 @@
 Importing the package checks the stack, serves mmcv's operators where mmcv
 came without its compiled module, lets torch's safe loading read mmengine's
 checkpoints, and registers everything into mmdet's registries.  In a config:
-``custom_imports = dict(imports=['cbnet'])``.
+``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
+says what is wrong with an installation.
 """
 
-# ruff: noqa: E402 (the order of these imports is what they do)
-from .compat.versions import check_versions
+from .doctor import is_starting
 from .version import __version__
 
-check_versions()
+# The doctor examines a stack that may be too broken for any of this.
+if not is_starting():
+    from .compat.versions import check_versions
 
-from .compat import install_ops
+    check_versions()
 
-install_ops()  # before anything imports mmcv.ops
+    from .compat import install_ops
 
-from .compat.safe_globals import allow_checkpoint_globals
+    install_ops()  # before anything imports mmcv.ops
 
-allow_checkpoint_globals()
+    from .compat.safe_globals import allow_checkpoint_globals
 
-from . import engine, models, registry  # noqa: F401
+    allow_checkpoint_globals()
+
+    from . import engine, models, registry  # noqa: F401
 
 __all__ = ['__version__']

@@ -1,0 +1,50 @@
+"""Examine the installation; say what is wrong and how to mend it."""
+
+import json
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+from .examine import examine
+from .report import write_report
+
+EPILOG = """exit status:
+  0 when all is well (there may be warnings), 1 when something is wrong
+
+examples:
+  python -m cbnet.doctor
+  python -m cbnet.doctor --json doctor.json
+"""
+
+
+def main() -> int:
+    """Print the report.
+
+    Returns:
+        The exit status.
+    """
+    parser = ArgumentParser(
+        prog='python -m cbnet.doctor',
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '--json', metavar='FILE', help='also write all of it for machines'
+    )
+    args = parser.parse_args()
+    if sys.stderr.isatty():
+        sys.stderr.write('loading the stack, some seconds ...\n')
+    report = examine()
+    sys.stdout.write(write_report(report))
+    if args.json:
+        try:
+            with open(args.json, 'w', encoding='utf-8') as file:
+                json.dump(report, file, indent=2)
+        except OSError as error:
+            parser.error(f'--json: {error}')
+        sys.stdout.write(f'wrote {args.json}\n')
+    return 0 if report['good'] else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

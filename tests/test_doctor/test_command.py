@@ -1,0 +1,114 @@
+"""``python -m cbnet.doctor`` as a command, in environments of its own.
+
+- the installed stack, all well: exit status 0, no finding, every section;
+- an old mmdet, a second owner of mmcv, no timm, a setuptools without
+  pkg_resources: each one finding with its command, exit status 1, and
+  ``import cbnet`` says the first and third in one sentence;
+- nothing installed; an unwritable JSON file; only the doctor stands aside
+  when cbnet is imported.
+"""
+
+import pytest
+from reports import told
+
+from cbnet.doctor import is_starting
+
+
+def test_a_good_environment(real):
+    environment = real()
+    status, text, report = environment.examine()
+    assert report['findings'] == [], text
+    assert report['good'] is True
+    assert status == 0
+    assert report['configs'] == {'mmdet::': True, 'cbnet::': True}
+    assert report['packages']['mmdet']['version'] == '3.3.0'
+    assert report['packages']['mmcv']['distributions'] == ['mmcv-lite']
+    assert report['packages']['torch']['error'] is None
+    assert report['operators']['nms'] == 'torchvision'
+    assert report['operators']['softnms'] == 'torch'
+    assert report['operators']['knn_forward'] == 'not served'
+    cpu = report['devices'][0]
+    assert cpu['name'] == 'cpu' and cpu['error'] is None
+    assert cpu['mixed_precision'] == ['bfloat16']
+    lines = text.splitlines()
+    assert lines[-3:-1] == ['Findings', '  none, all is well']
+    for line in ('Packages', 'Operators of mmcv', 'Devices', 'Configs'):
+        assert line in lines
+    assert any(line.split()[:2] == ['mmdet', '3.3.0'] for line in lines)
+
+
+def test_a_bad_environment(real):
+    environment = real('timm*', 'mmdet-*', 'pkg_resources', 'setuptools-*')
+    environment.add_distribution('mmdet', '3.0.0', 'mmdet')
+    environment.add_distribution('onedl-mmcv', '2.1.0', 'mmcv')
+    environment.add_distribution('setuptools', '84.0.0', 'setuptools')
+    status, text, report = environment.examine()
+    assert status == 1 and report['good'] is False
+    findings = told(report)
+    assert set(findings) == {'timm', 'mmdet', 'mmcv', 'setuptools'}, text
+    assert {level for level, _, _ in findings.values()} == {'error'}
+
+    level, what, mend = findings['timm']
+    assert what == 'cbnet needs timm >= 1.0 (found none)'
+    assert mend == "pip install 'timm>=1.0'"
+    level, what, mend = findings['mmdet']
+    assert 'mmdet >= 3.3 (found 3.0.0)' in what
+    assert str(environment.site) in what
+    assert mend == 'pip install mmdet==3.3.0'
+    level, what, mend = findings['mmcv']
+    assert 'mmcv-lite 2.1.0 and onedl-mmcv 2.1.0 both bring' in what
+    assert mend == (
+        'pip uninstall -y mmcv-lite onedl-mmcv && pip install mmcv-lite==2.1.0'
+    )
+    level, what, mend = findings['setuptools']
+    assert 'pkg_resources' in what and 'setuptools 84.0.0' in what
+    assert mend == "pip install 'setuptools<82'"
+    for finding in report['findings']:
+        assert f'mend it: {finding["mend"]}' in text
+    assert 'timm         -' in text
+
+    done = environment.run('-c', 'import cbnet')
+    assert done.stderr.splitlines()[-1] == (
+        'ImportError: cbnet needs timm >= 1.0 (found none) and mmdet >= 3.3 '
+        "(found 3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 "
+        '(python -m cbnet.doctor looks at the rest)'
+    )
+
+
+def test_nothing_is_installed(environment):
+    environment.add_installed('packaging*')
+    status, text, report = environment.examine()
+    assert status == 1
+    findings = told(report)
+    assert set(findings) == {
+        'numpy', 'torch', 'torchvision', 'timm', 'pycocotools', 'mmengine',
+        'mmcv', 'mmdet', 'setuptools',
+    }  # fmt: skip
+    assert findings['mmcv'][2] == 'pip install mmcv-lite==2.1.0'
+    assert 'unknown, torch does not load' in text
+    assert report['operators'] == {} and report['devices'] == []
+
+
+def test_an_unwritable_json_file(fake, tmp_path):
+    done = fake.run('-m', 'cbnet.doctor', '--json', tmp_path / 'no' / 'file')
+    assert done.returncode == 2
+    assert 'error: --json: ' in done.stderr.splitlines()[-1]
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('argv', 'words', 'starting'),
+    [
+        ('-m', ['python', '-m', 'cbnet.doctor', '--json', 'f'], True),
+        ('-m', ['python', '-mcbnet.doctor'], True),
+        ('-m', ['python', '-m', 'cbnet.doctor.probes', 'numpy'], True),
+        ('-m', ['python', '-m', 'cbnet.doctors'], False),
+        ('-m', ['python', '-m', 'pytest', 'cbnet/doctor'], False),
+        ('-c', ['python', '-c', 'import cbnet.doctor'], False),
+        ('tool.py', ['python', 'tool.py', 'cbnet.doctor'], False),
+    ],
+)
+def test_only_the_doctor_stands_aside(monkeypatch, argv, words, starting):
+    monkeypatch.setattr('sys.argv', [argv])
+    monkeypatch.setattr('sys.orig_argv', words)
+    assert is_starting() is starting
