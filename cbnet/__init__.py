@@ -24,6 +24,10 @@ if not is_starting():
 
     allow_checkpoint_globals()
 
+    from .compat.safe_loading import keep_loading_safe
+
+    keep_loading_safe()
+
     from . import engine, models, registry  # noqa: F401
 
 __all__ = ['__version__']

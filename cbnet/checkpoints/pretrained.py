@@ -15,7 +15,9 @@ from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from ..compat.safe_loading import load_safely
 from .layouts import strip_wrappers, to_backbone_names
+from .local_files import require_checkpoint
 
 
 def init_member(member: BaseModule, complete: Set[str], title: str) -> None:
@@ -28,13 +30,16 @@ def init_member(member: BaseModule, complete: Set[str], title: str) -> None:
         title: how the log line calls it.
 
     Raises:
-        ValueError: where nothing in the file fits, or shapes differ.
+        FileNotFoundError: where there is no such file.
+        ValueError: where it is cut short, nothing in it fits, or shapes
+            differ.
     """
     init_cfg = member.init_cfg
     if not (isinstance(init_cfg, dict) and init_cfg['type'] == 'Pretrained'):
         member.init_weights()
         return
-    source = init_cfg['checkpoint']
+    source = str(init_cfg['checkpoint'])
+    require_checkpoint(source, f'{title}: init_cfg.checkpoint')
     file = CheckpointLoader.load_checkpoint(source, map_location='cpu')
     weights = strip_wrappers(file, init_cfg.get('prefix'))
     weights = to_backbone_names(weights, complete)
@@ -130,4 +135,4 @@ def load_from_package(
             f'{filename}: the package {package!r} holds no file {path!r}'
         )
     with resources.as_file(file) as local:
-        return torch.load(local, map_location=map_location)
+        return load_safely(local, map_location, filename)

@@ -4,54 +4,142 @@ mmengine 0.10.7 puts its message hub into every checkpoint: numpy scalars and
 arrays inside ``HistoryBuffer`` objects, whose statistics are pickled as
 ``builtins.getattr(HistoryBuffer, 'mean')``.  torch >= 2.6 loads with
 ``weights_only=True`` and refuses these names, so resuming fails.  The names
-are allowed one by one; ``getattr`` is never the real one.
+are served one by one, never by what they name but by stand-ins that take
+data: the real ones would set any attribute, or call what an attribute holds.
 """
 
-import pickle
+from argparse import Namespace
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
 
-# numpy 2 writes numpy._core; files written under numpy 1 say numpy.core.
-_NUMPY_MODULES = ('numpy._core.multiarray', 'numpy.core.multiarray')
+from .safe_numpy import CheckpointArray, numpy_globals
+
 _STATISTICS = ('min', 'max', 'current', 'mean')
+_HISTORY = ('max_length', '_log_history', '_count_history')
+_ANNEALING = ('_annealing_cos', '_annealing_linear')
 
 
-def history_statistic(owner: Any, name: str) -> Any:
+class CheckpointHistory(HistoryBuffer):
+    """Stands in for ``HistoryBuffer``, and becomes one.
+
+    mmengine's own ``__setstate__`` would replace the statistics of every
+    buffer of the process by what the file says.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        raise UnpicklingError('HistoryBuffer is called with arguments')
+
+    def __setstate__(self, state: Any) -> None:
+        """Take two arrays of numbers and a length."""
+        state = dict(state) if type(state) is dict else {}
+        methods = state.pop('statistics_methods', {})
+        if type(methods) is not dict or any(
+            name not in _STATISTICS or method is not vars(HistoryBuffer)[name]
+            for name, method in methods.items()
+        ):
+            raise UnpicklingError(f'HistoryBuffer: unknown methods {methods}')
+        if sorted(state) != sorted(_HISTORY) or not (
+            type(state['max_length']) is int
+            and _is_numbers(state['_log_history'])
+            and _is_numbers(state['_count_history'])
+        ):
+            raise UnpicklingError('HistoryBuffer: unknown state')
+        self.__class__ = HistoryBuffer  # taken once: a second time is refused
+        self._set_default_statistics()
+        self.max_length = state['max_length']
+        self._log_history = np.array(state['_log_history'])
+        self._count_history = np.array(state['_count_history'])
+
+
+def _is_numbers(value: Any) -> bool:
+    return (
+        type(value) is CheckpointArray
+        and value.ndim == 1
+        and value.dtype.kind in 'biuf'
+    )
+
+
+class CheckpointNamespace(Namespace):
+    """Stands in for ``argparse.Namespace``, and becomes one."""
+
+    def __init__(self, *args: Any) -> None:
+        if args:
+            raise UnpicklingError('argparse.Namespace is called')
+
+    def __setstate__(self, state: Any) -> None:
+        """Take attributes, none of them one that Python or numpy calls."""
+        if type(state) is not dict or any(
+            type(name) is not str or name.startswith('__') for name in state
+        ):
+            raise UnpicklingError(
+                'argparse.Namespace: unknown state, or attributes that '
+                'begin with two underscores'
+            )
+        self.__class__ = Namespace  # taken once: a second time is refused
+        vars(self).update(state)
+
+
+def one_cycle(*args: Any) -> None:
+    """Stand in for ``OneCycleParamScheduler``, which is never made."""
+    raise UnpicklingError('OneCycleParamScheduler is called')
+
+
+def history_statistic(owner: Any, name: Any) -> Any:
     """Stand in for ``builtins.getattr`` inside checkpoints.
 
     Args:
-        owner: must be mmengine's ``HistoryBuffer``.
-        name: one of its statistics.
+        owner: ``HistoryBuffer``, or the one scheduler that saves a function.
+        name: a statistic of the first, an annealing of the second.
 
     Raises:
         pickle.UnpicklingError: for every other attribute of anything.
     """
-    if owner is not HistoryBuffer or name not in _STATISTICS:
-        raise pickle.UnpicklingError(
-            f'the checkpoint asks for getattr({owner!r}, {name!r}); only the '
-            f'statistics {_STATISTICS} of HistoryBuffer are allowed'
-        )
-    return getattr(HistoryBuffer, name)
+    if type(name) is str:
+        if (
+            owner is HistoryBuffer or owner is CheckpointHistory
+        ) and name in _STATISTICS:
+            return getattr(HistoryBuffer, name)
+        if owner is one_cycle and name in _ANNEALING:
+            return getattr(OneCycleParamScheduler, name)
+    raise UnpicklingError(
+        f'the checkpoint asks for getattr({owner!r}, {name!r}); only the '
+        f'statistics {_STATISTICS} of HistoryBuffer are allowed'
+    )
+
+
+def _getattr(*args: Any) -> Any:
+    if len(args) != 2:
+        raise UnpicklingError('getattr takes an owner and a name')
+    return history_statistic(*args)
+
+
+def empty_bytes(*args: Any) -> bytes:
+    """Stand in for ``bytes``, which pickle calls for empty ones alone."""
+    if args:
+        raise UnpicklingError('bytes is called with arguments')
+    return b''
 
 
 def allow_checkpoint_globals() -> None:
     """Add what mmengine's checkpoints hold to torch's safe globals."""
-    reconstruct = np.array(0.0).__reduce__()[0]
-    scalar = np.float64(0.0).__reduce__()[0]
-    dtypes = {type(np.dtype(code)) for code in np.typecodes['All']}
-    allowed = [
-        HistoryBuffer,
-        (history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *sorted(dtypes, key=lambda kind: kind.__name__),
-    ]
-    for module in _NUMPY_MODULES:
-        allowed += [
-            (reconstruct, f'{module}._reconstruct'),
-            (scalar, f'{module}.scalar'),
+    # Always in pairs: timm takes a plain argparse.Namespace away after use.
+    scheduler = OneCycleParamScheduler
+    torch.serialization.add_safe_globals(
+        [
+            (CheckpointHistory, _path(HistoryBuffer)),
+            (CheckpointNamespace, 'argparse.Namespace'),
+            (one_cycle, _path(scheduler)),
+            (_getattr, 'builtins.getattr'),
+            (empty_bytes, 'builtins.bytes'),
+            *numpy_globals(),
         ]
-    torch.serialization.add_safe_globals(allowed)
+    )
+
+
+def _path(kind: type) -> str:
+    return f'{kind.__module__}.{kind.__qualname__}'

@@ -5,7 +5,8 @@
 2. wrappers (``state_dict``, ``model``, ``module.``) and a prefix are found;
 3. efficientnet_pytorch's names map onto timm's, for the real ImageNet file:
    all of it, and every member then computes the same maps;
-4. a file of another architecture is refused, a missing one is named.
+4. a file of another architecture is refused; a missing one and one that is
+   cut short are named, with the member that asks for it.
 """
 
 import logging
@@ -176,7 +177,7 @@ def test_another_architecture_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('source', 'message'),
     [
-        ('nowhere.pth', 'nowhere.pth'),
+        ('nowhere.pth', "member 0: init_cfg.checkpoint='nowhere.pth': there"),
         ('package://no_such_pkg/a.pth', 'pip install no-such-pkg'),
         ('package://cbnet/a.pth', "holds no file 'a.pth'"),
     ],
@@ -184,6 +185,14 @@ def test_another_architecture_is_refused(tmp_path):
 def test_a_missing_file_is_named(source, message):
     with pytest.raises(FileNotFoundError, match=message):
         init_from(source)
+
+
+def test_a_file_that_is_cut_short(tmp_path, weights):
+    path = tmp_path / 'net.pth'
+    torch.save(weights, path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match='net.pth. is cut short: 5000 bytes'):
+        init_from(path)
 
 
 def test_without_a_file_members_initialise_themselves():

@@ -1,0 +1,123 @@
+"""Check that the names in a checkpoint's config cannot reach code.
+
+Literals are not harmless by themselves: mmengine's registries import any
+dotted path that they do not know (``type='os.system'``), mmdet and mmcv
+evaluate some strings, and some datasets unpickle a file when they are made.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import mmdet.registry
+import mmengine.registry
+from mmengine.registry import Registry
+
+# Keys whose strings are looked up in a registry; mmcv evaluates the type of
+# an NMS, which must be a plain name for that reason as well.
+_LOOKED_UP = ('type', 'base', 'constructor', 'ema_type', 'runner_type')
+_SCOPES = ('_scope_', 'default_scope')
+# Keys whose strings are evaluated, or opened as a config file.
+_EXECUTED = ('_base_', 'warp_mode', 'teacher_config')
+_MOTION = re.compile(r'cv2\.MOTION_[A-Z]+')
+# Datasets whose own __init__ opens nothing that could be a pickle.
+_LAZY = (
+    'BaseDetDataset',
+    'CocoPanopticDataset',
+    'OpenImagesDataset',
+    'V3DetDataset',
+    'VOCDataset',
+    'XMLDataset',
+)
+_NAME = re.compile(r'(?:([A-Za-z]\w*)\.)?([A-Za-z]\w*(?:/\w+)?)')
+
+
+def check_names(values: dict[str, Any]) -> None:
+    """Check a config before anything is built from it.
+
+    Raises:
+        ValueError: for a name that is not registered but could be imported,
+            text that would be evaluated, or a test dataset that reads files
+            when it is made.
+    """
+    # Imported late: `import cbnet` needs no datasets.
+    from mmdet.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+    scopes, names = _registered()
+    for key, value in _strings(values):
+        if key in _EXECUTED and not _MOTION.fullmatch(value):
+            raise ValueError(f'{key}={value!r} would be executed')
+        if key in _SCOPES and value not in scopes:
+            raise ValueError(f'{key}={value!r} would import that package')
+        if key in _LOOKED_UP and not _is_harmless(value, scopes, names):
+            raise ValueError(f'{key}={value!r} would import that name')
+    loader = values.get('test_dataloader')
+    dataset = loader.get('dataset') if isinstance(loader, dict) else None
+    if isinstance(dataset, dict):
+        _check_dataset(dataset.get('type'))
+
+
+def _strings(values: Any, key: Any = None) -> Iterator[tuple[Any, str]]:
+    if isinstance(values, str):
+        yield key, values
+    elif isinstance(values, dict):
+        for name, value in values.items():
+            yield from _strings(value, name)
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            yield from _strings(value, key)
+
+
+def _registered() -> tuple[set[str], set[str]]:
+    """Collect the scopes of all registries, and the names in them."""
+    scopes, names = set(), set()
+    waiting = [
+        registry
+        for registry in vars(mmengine.registry).values()
+        if isinstance(registry, Registry)
+    ]
+    while waiting:
+        registry = waiting.pop()
+        scopes.add(registry.scope)
+        names.update(registry.module_dict)
+        waiting += registry.children.values()
+    return scopes, names
+
+
+def _is_harmless(value: str, scopes: set[str], names: set[str]) -> bool:
+    """Whether looking the name up finds what is registered, or nothing."""
+    match = _NAME.fullmatch(value)
+    if not match:
+        return False
+    scope, name = match.groups()
+    if scope in scopes:
+        return name in names
+    # A name of another registry than the one that is asked is imported.
+    try:
+        return find_spec(scope or name) is None
+    except ValueError:  # a module without a spec: it is there
+        return False
+
+
+def _check_dataset(kind: Any) -> None:
+    """Refuse datasets that open a file even if they are asked to be lazy.
+
+    Such are wrappers of further datasets, and those that open one while
+    they are made; a pickle among these files would be executed.
+    """
+    from mmdet import datasets
+    from mmengine.dataset import BaseDataset
+
+    lazy = {object, BaseDataset, *(getattr(datasets, n) for n in _LAZY)}
+    found = (
+        mmdet.registry.DATASETS.get(kind) if isinstance(kind, str) else None
+    )
+    if found is None or not all(
+        made in lazy for made in found.__mro__ if '__init__' in vars(made)
+    ):
+        raise ValueError(
+            f'test_dataloader.dataset.type={kind!r} may open files when it is '
+            f'made; allowed are single datasets such as CocoDataset'
+        )

@@ -1,0 +1,141 @@
+"""Read the config text inside a checkpoint as data; nothing is executed.
+
+mmengine writes the config of a run into its checkpoints, as assignments of
+literals, and where it needs that text again it executes it like a config
+file.  Here the text is parsed and its values are read.
+"""
+
+import ast
+import functools
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mmengine import Config
+from mmengine.logging import print_log
+
+from .checkpoint_errors import UnsafeCheckpointError
+from .config_names import check_names
+
+# config text -> where it came from, of the checkpoint read last
+_sources: dict[str, str] = {}
+
+
+def remember_texts(checkpoint: Any, source: str) -> None:
+    """Keep where a checkpoint's config texts came from, for errors."""
+    _sources.clear()
+    if not isinstance(checkpoint, Mapping):
+        return
+    meta = checkpoint.get('meta')
+    hub = checkpoint.get('message_hub')
+    info = hub.get('runtime_info') if isinstance(hub, Mapping) else None
+    for place in (meta, info):
+        if isinstance(place, Mapping):
+            for key in ('cfg', 'config'):
+                if isinstance(place.get(key), str):
+                    _sources[place[key]] = source
+
+
+def read_literals(text: str) -> dict[str, Any]:
+    """Read assignments of literals.
+
+    Args:
+        text: ``name = value`` lines; values are literals, where ``dict()``
+            may stand for ``{}``, as in the text that mmengine writes.
+
+    Raises:
+        ValueError: for anything else, with its line.
+    """
+    try:
+        values = {}
+        for line in ast.parse(text).body:
+            if not (
+                isinstance(line, ast.Assign)
+                and len(line.targets) == 1
+                and isinstance(line.targets[0], ast.Name)
+            ):
+                raise _not_a_literal(line)
+            values[line.targets[0].id] = _value(line.value)
+    except SyntaxError as error:
+        raise ValueError(f'line {error.lineno}: not Python') from None
+    except (RecursionError, MemoryError):
+        raise ValueError('it is nested too deeply') from None
+    return values
+
+
+def _value(node: ast.AST) -> Any:
+    if isinstance(node, ast.Call):
+        if (
+            not (isinstance(node.func, ast.Name) and node.func.id == 'dict')
+            or not all(isinstance(given, ast.Dict) for given in node.args)
+            or len(node.args) > 1
+            or any(word.arg is None for word in node.keywords)
+        ):
+            raise _not_a_literal(node)
+        # mmengine writes dict({...}) around keys that are no identifiers.
+        given = _value(node.args[0]) if node.args else {}
+        words = {word.arg: _value(word.value) for word in node.keywords}
+        return {**given, **words}
+    if isinstance(node, ast.Dict):
+        if None in node.keys:
+            raise _not_a_literal(node)
+        keys = [ast.literal_eval(key) for key in node.keys]
+        return dict(zip(keys, map(_value, node.values), strict=True))
+    if isinstance(node, ast.List):
+        return [_value(item) for item in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_value(item) for item in node.elts)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        raise _not_a_literal(node) from None
+
+
+def _not_a_literal(node: ast.AST) -> ValueError:
+    found = ast.unparse(node)
+    found = found if len(found) < 60 else f'{found[:56]} ...'
+    return ValueError(f'line {node.lineno}: {found}')
+
+
+def literal_fromstring(fromstring: Callable[..., Config]) -> Callable:
+    """Wrap ``Config.fromstring``: Python text is read, not executed.
+
+    Whatever the text is of, because mmengine calls it for the text inside
+    checkpoints alone.
+    """
+
+    @functools.wraps(fromstring)
+    def read(cfg_str: str, file_format: str) -> Config:
+        if file_format != '.py':
+            return fromstring(cfg_str, file_format)
+        try:
+            values = read_literals(cfg_str)
+            check_names(values)
+        except ValueError as error:
+            source = _sources.get(cfg_str)
+            raise UnsafeCheckpointError(
+                f'{source or "config text"}: the config inside'
+                f'{" the checkpoint" if source else ""} is read as data, '
+                f'never executed, and this is refused: {error}. Give a '
+                f'config file of your own instead, such as '
+                f"DetInferencer('config.py', 'checkpoint.pth')"
+            ) from None
+        _report_imports(values)
+        return Config(values)
+
+    return read
+
+
+def _report_imports(values: dict[str, Any]) -> None:
+    custom = values.get('custom_imports')
+    names = custom.get('imports', []) if isinstance(custom, dict) else []
+    names = [names] if isinstance(names, str) else list(names)
+    missing = [name for name in names if name not in sys.modules]
+    if missing:
+        print_log(
+            f'the config inside the checkpoint wants imports of {missing}; '
+            'import them yourself if it needs them and you trust them',
+            logger='current',
+            level=logging.WARNING,
+        )

@@ -1,0 +1,180 @@
+"""Keep torch's safe loading on wherever mmengine reads a checkpoint.
+
+Everything that mmengine, mmdet and cbnet load goes through one method,
+``CheckpointLoader.load_checkpoint``: resume, test, inference, pretrained
+files, all schemes.  It is wrapped here, and so is the downloader below
+mmengine's http schemes, whose default in torch is unsafe.
+"""
+
+import functools
+import inspect
+import logging
+import os
+import pickle
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine import Config
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader, checkpoint
+
+from .checkpoint_errors import BrokenCheckpointError, UnsafeCheckpointError
+from .literal_config import literal_fromstring, remember_texts
+
+_ON, _OFF = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_lock = threading.RLock()
+
+
+@contextmanager
+def forced_safe() -> Iterator[None]:
+    """Make every ``torch.load`` safe, whatever its caller asks for.
+
+    The variables are torch's own switch, and the only one that reaches a
+    loader of another package.  One thread at a time, because the
+    environment belongs to all of them.
+    """
+    with _lock:
+        before = {name: os.environ.pop(name, None) for name in (_ON, _OFF)}
+        os.environ[_ON] = '1'
+        if (before[_OFF] or '0').lower() in ('1', 'y', 'yes', 'true'):
+            print_log(
+                f'{_OFF} is set; cbnet loads checkpoints safely all the same '
+                '(docs/checkpoints.md)',
+                logger='current',
+                level=logging.WARNING,
+            )
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+@contextmanager
+def clear_errors(source: Any) -> Iterator[None]:
+    """Turn torch's errors into one that names the file and the reason.
+
+    Raises:
+        UnsafeCheckpointError: where the file asks for more than data.
+        BrokenCheckpointError: where it cannot be read to its end.
+    """
+    try:
+        yield
+    except UnsafeCheckpointError:
+        raise
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        # timm wraps the unpickler's error in a RuntimeError of its own.
+        found = error
+        if isinstance(error.__cause__, pickle.UnpicklingError):
+            found = error.__cause__
+        text = str(found)
+        if isinstance(found, EOFError) or re.search(
+            'Unsupported operand|PytorchStreamReader|unexpected EOF', text
+        ):
+            raise BrokenCheckpointError(
+                f'{source}: not a checkpoint that torch can read safely; it '
+                f'is cut short, or another kind of file '
+                f'({_first_line(text) or "it ends too early"}). Download or '
+                f'copy it again; cached downloads must be deleted first'
+            ) from None
+        if (
+            not isinstance(found, pickle.UnpicklingError)
+            and 'weights_only' not in text
+        ):
+            raise
+        raise UnsafeCheckpointError(
+            f'{source}: refused, because a checkpoint must hold data alone: '
+            f'{_reason(text)}. Nothing of the file was used. If you need '
+            f'its weights, turn it into a file of plain tensors with the '
+            f'tools that wrote it, where you trust them (docs/checkpoints.md)'
+        ) from None
+
+
+def _reason(text: str) -> str:
+    if found := re.search(r'GLOBAL (\S+)', text):
+        return f'it asks for {found[1]}'
+    # What the unpickler or a stand-in of ours said, without torch's advice
+    # to switch safe loading off.
+    *_, said = text.rpartition('WeightsUnpickler error:')
+    return _first_line(said).split('. ')[0]
+
+
+def _first_line(text: str) -> str:
+    return next((s.rstrip('.') for s in text.strip().splitlines()), '')
+
+
+def load_safely(
+    file: str | os.PathLike[str],
+    map_location: Any = 'cpu',
+    name: str | None = None,
+) -> Any:
+    """Read a file with ``torch.load``, safe whatever the environment says.
+
+    Args:
+        file: its path.
+        map_location: as for ``torch.load``.
+        name: how errors call the file, if not by its path.
+
+    Raises:
+        UnsafeCheckpointError: where the file asks for more than data.
+        BrokenCheckpointError: where it cannot be read to its end.
+    """
+    with clear_errors(name or file):
+        return torch.load(file, map_location=map_location, weights_only=True)
+
+
+def _safe_checkpoint(load: Callable[..., Any]) -> classmethod:
+    @functools.wraps(load)
+    def load_checkpoint(
+        cls: type,
+        filename: str,
+        map_location: Any = None,
+        logger: Any = 'current',
+    ) -> Any:
+        with clear_errors(filename), forced_safe():
+            loaded = load(cls, filename, map_location, logger)
+        remember_texts(loaded, filename)
+        return loaded
+
+    load_checkpoint.cbnet = True
+    return classmethod(load_checkpoint)
+
+
+def _check_shape() -> None:
+    expected = {
+        CheckpointLoader.load_checkpoint: ['filename', 'map_location'],
+        Config.fromstring: ['cfg_str', 'file_format'],
+        checkpoint.load_url: ['url', 'model_dir', 'map_location'],
+    }
+    for function, names in expected.items():
+        found = list(inspect.signature(function).parameters)
+        if found[: len(names)] != names:
+            raise ImportError(
+                f'mmengine changed: {function.__qualname__} takes {found}, '
+                f'expected {names} first, so cbnet cannot keep the loading '
+                f"of checkpoints safe; run: pip install 'mmengine==0.10.7'"
+            )
+
+
+def keep_loading_safe() -> None:
+    """Replace mmengine's two loaders and its reader of config text, once.
+
+    Raises:
+        ImportError: where mmengine is not as expected.
+    """
+    load = CheckpointLoader.load_checkpoint
+    if hasattr(load, 'cbnet'):
+        return
+    _check_shape()
+    CheckpointLoader.load_checkpoint = _safe_checkpoint(load.__func__)
+    # For whoever calls mmengine's http loaders by themselves.
+    checkpoint.load_url = functools.partial(
+        checkpoint.load_url, weights_only=True
+    )
+    Config.fromstring = staticmethod(literal_fromstring(Config.fromstring))
