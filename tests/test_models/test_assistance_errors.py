@@ -3,7 +3,8 @@
 1. a detector that asks for its features twice, or never;
 2. the lead's proposals where there are none; a backbone that is no
    composite; a base that is no detector;
-3. weights and options out of range.
+3. weights and options out of range; near matches are offered;
+4. an assistant whose maps the shared neck cannot take.
 """
 
 import pytest
@@ -64,12 +65,17 @@ def test_a_detector_with_fixed_proposals_needs_own():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(weights=[0.5, 0.5]), 'each of the 1 assistants'),
+        (
+            dict(weights=[0.5, 0.5]),
+            r'weights=\[0.5, 0.5\] does not fit backbone.num_members=2: '
+            'expected one weight for each of the 1 assistants',
+        ),
+        (dict(weights=['a']), 'finite numbers from 0'),
         (dict(weights=[-1]), 'finite numbers from 0'),
         (dict(weights=[float('nan')]), 'finite numbers from 0'),
-        (dict(weights='0.5'), 'one weight for each'),
+        (dict(weights='0.5'), "weights='0.5' does not fit"),
         (dict(proposals='mine'), "proposals='mine'"),
-        (dict(weight=0.5), "no option .'weight'."),
+        (dict(weight=0.5), "no option 'weight'; did you mean 'weights'"),
     ],
 )
 def test_arguments_that_do_not_fit(options, message):
@@ -90,5 +96,27 @@ def test_a_plain_backbone_is_refused():
 
 
 def test_an_unknown_base_is_named():
-    with pytest.raises(ValueError, match="base='MaskRCN' is not"):
+    with pytest.raises(ValueError, match="base='MaskRCN'.*mean 'MaskRCNN'"):
         AssistedDetector('MaskRCN')
+    with pytest.raises(ValueError, match="base='?'.* detector; Give the type"):
+        AssistedDetector('?')
+
+
+def unequal(**assistance):
+    cfg = tiny_detector(
+        'RetinaNet',
+        tiny_composite(['resnet_bottleneck', 'resnet'], shared_stages=None),
+    )
+    cfg.update(type='AssistedDetector', base='RetinaNet')
+    return build_model(dict(cfg, assistance=assistance))
+
+
+def test_an_assistant_whose_maps_do_not_fit_the_neck():
+    with pytest.raises(ValueError) as raised:
+        unequal(weights=[0.5])
+    assert str(raised.value) == (
+        'assistance.weights[0]=0.5: stage 0 gives 16 channels at stride 4 in '
+        'member 0, 8 at stride 4 in the lead, and one neck serves both; use '
+        'members of equal maps, or weight 0 for this one'
+    )
+    losses_of(unequal(weights=[0]))

@@ -257,18 +257,43 @@ def test_channels_last_and_bf16_run():
     ('options', 'message'),
     [
         (dict(num_members=0), 'num_members=0'),
-        (dict(style='dense'), 'slc, ahlc'),
-        (dict(shared_stages=5), 'shared_stages=5'),
+        (dict(style='dense'), 'not a composite style; There are slc, ahlc'),
+        (dict(style='dhcl'), "did you mean 'dhlc' or 'ahlc'. There are slc"),
+        (dict(style='FCC', num_members=1), "did you mean 'fcc'"),
+        (dict(style=3), 'style=3 is not'),
+        (
+            dict(shared_stages=5),
+            'shared_stages=5; these members have 4 stages',
+        ),
+        (
+            dict(shared_stages=1.5),
+            'shared_stages=1.5; .* 0 .the stem alone. to 4',
+        ),
+        (dict(shared_stages='1'), "shared_stages='1'"),
         (dict(shared_stages=-1), 'shared_stages=-1'),
-        (dict(connection=dict(stlye=1)), 'stlye'),
+        (dict(connection=dict(bais=1)), "'bais'; did you mean 'bias'. It has"),
         (dict(member=['resnet', 'resnet'], num_members=3), 'lists 2'),
-        (dict(member=['resnet', 'regnet']), 'cannot share'),
-        (dict(member=['resnet', 'resnet_bottleneck']), 'cannot share'),
+        (
+            dict(member=['resnet', 'regnet']),
+            'member 1 cannot share with member 0 .shared_stages=0.: the input '
+            'of stage 0 has 8 channels at stride 4 in member 0, 32 at stride '
+            '2 in member 1; use shared_stages=None',
+        ),
+        (
+            dict(member=['resnet', 'resnet_bottleneck'], shared_stages=1),
+            'cannot share with member 0 .shared_stages=1.',
+        ),
     ],
 )
 def test_arguments_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         build_model(tiny_composite(**options))
+
+
+@pytest.mark.parametrize('member', ['ResNet', 3])
+def test_a_member_that_is_no_config(member):
+    with pytest.raises(ValueError, match=f'member={member!r}; expected'):
+        build_model(dict(type='CompositeBackbone', member=member))
 
 
 def test_members_that_do_not_fit():

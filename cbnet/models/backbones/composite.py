@@ -80,13 +80,13 @@ class CompositeBackbone(BaseModule):
         self.adapters = [adapt(backbone) for backbone in self.members]
         self.out_indices = self.adapters[-1].out_indices
         _check_fit(self.adapters, shared_stages)
+        edges = style_edges(style, len(self.adapters[-1].specs))
 
         own = shared_stages or 0  # the first stage that later members own
         self.connections = nn.ModuleList()
         for source, target in zip(
             self.adapters, self.adapters[1:], strict=False
         ):
-            edges = style_edges(style, len(target.specs))
             options = ConnectionOptions(norm_cfg=target.norm_cfg)
             options = options.updated(**target.connection)
             self.connections.append(
@@ -237,6 +237,11 @@ def _member_configs(
         )
     if isinstance(member, dict):
         return [member] * num_members
+    if isinstance(member, str) or not isinstance(member, Sequence):
+        raise ValueError(
+            f'member={member!r}; expected the config of a backbone, '
+            f"dict(type='ResNet', ...), or a list of them, one per member"
+        )
     if len(member) != num_members:
         raise ValueError(
             f'member lists {len(member)} configs, num_members={num_members};'
@@ -250,10 +255,14 @@ def _check_fit(
 ) -> None:
     """Refuse members that cannot be joined or cannot share."""
     lead, num_stages = adapters[-1], len(adapters[0].specs)
-    if shared_stages is not None and not 0 <= shared_stages <= num_stages:
+    if shared_stages is not None and (
+        not isinstance(shared_stages, int)
+        or not 0 <= shared_stages <= num_stages
+    ):
         raise ValueError(
-            f'shared_stages={shared_stages}; members of {num_stages} stages '
-            f'share None (no stem) or 0 to {num_stages}'
+            f'shared_stages={shared_stages!r}; these members have '
+            f'{num_stages} stages, so give 0 (the stem alone) to '
+            f'{num_stages}, or None (every member has its own stem)'
         )
     for k, adapter in enumerate(adapters):
         if len(adapter.specs) != num_stages:
@@ -269,15 +278,15 @@ def _check_fit(
             )
         if shared_stages is None:
             continue
-        seam = min(shared_stages, num_stages - 1)
-        if [
-            (s.in_channels, s.in_stride) for s in adapter.specs[: seam + 1]
-        ] != [
-            (s.in_channels, s.in_stride) for s in adapters[0].specs[: seam + 1]
-        ]:
-            raise ValueError(
-                f'member {k} cannot share shared_stages={shared_stages} of '
-                f'member 0: their stage inputs differ '
-                f'({adapter.specs[: seam + 1]} against '
-                f'{adapters[0].specs[: seam + 1]}); use shared_stages=None'
-            )
+        for i in range(min(shared_stages + 1, num_stages)):
+            first, other = adapters[0].specs[i], adapter.specs[i]
+            inputs = [(s.in_channels, s.in_stride) for s in (first, other)]
+            if inputs[0] != inputs[1]:
+                raise ValueError(
+                    f'member {k} cannot share with member 0 '
+                    f'(shared_stages={shared_stages}): the input of stage '
+                    f'{i} has {inputs[0][0]} channels at stride '
+                    f'{inputs[0][1]} in member 0, {inputs[1][0]} at stride '
+                    f'{inputs[1][1]} in member {k}; use shared_stages=None, '
+                    f'or members of one kind'
+                )

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
+from ...near_matches import did_you_mean
 from ..members.base import StageSpec
 
 Edge = tuple[int, int]
@@ -64,9 +65,10 @@ def style_edges(style: str, num_stages: int) -> list[Edge]:
     Raises:
         ValueError: for a name that is no style.
     """
-    if style not in STYLES:
+    if not isinstance(style, str) or style not in STYLES:
         raise ValueError(
-            f'style={style!r} is not a composite style; choose one of '
+            f'style={style!r} is not a composite style'
+            f'{did_you_mean(style, STYLES) or ";"} There are '
             f'{", ".join(STYLES)}'
         )
     return STYLES[style](num_stages)
@@ -97,11 +99,13 @@ class ConnectionOptions:
         Raises:
             ValueError: for a key that is no option.
         """
-        unknown = set(options) - set(self.__dataclass_fields__)
+        fields = self.__dataclass_fields__
+        unknown = sorted(set(options) - set(fields))
         if unknown:
             raise ValueError(
-                f'connection has no option {sorted(unknown)}; it has '
-                f'{sorted(self.__dataclass_fields__)}'
+                f'connection has no option {unknown[0]!r}'
+                f'{did_you_mean(unknown[0], fields) or ";"} It has '
+                f'{", ".join(fields)}'
             )
         return replace(self, **options)
 

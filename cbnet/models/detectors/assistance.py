@@ -16,6 +16,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ...near_matches import did_you_mean
 from ..backbones import CompositeBackbone
 from ..statistics import frozen_statistics
 from .proposals import lead_proposals
@@ -52,12 +53,15 @@ class AssistantSupervision:
         if not isinstance(self.backbone, CompositeBackbone):
             raise TypeError(
                 f'model.backbone is {type(self.backbone).__name__}; '
-                f'assistance needs a CompositeBackbone'
+                f'assistance needs a CompositeBackbone: give it as '
+                f"backbone=dict(type='CompositeBackbone', member=...), or "
+                f'drop assistance by using the plain detector'
             )
         options = dict(assistance or {})
         self.assistant_weights = _weights(
             options.pop('weights', None), self.backbone.num_members - 1
         )
+        _check_pyramids(self.backbone, self.assistant_weights)
         two_stage = all(
             getattr(self, head, None) is not None
             for head in ('rpn_head', 'roi_head')
@@ -69,9 +73,12 @@ class AssistantSupervision:
         # of shared norms; what is used at inference is the lead's.
         self.lead_statistics = options.pop('lead_statistics', True)
         if options:
+            there = ('weights', 'proposals', 'lead_statistics')
+            unknown = sorted(options)[0]
             raise ValueError(
-                f'assistance has no option {sorted(options)}; it has '
-                f'weights, proposals, lead_statistics'
+                f'assistance has no option {unknown!r}'
+                f'{did_you_mean(unknown, there) or ";"} It has '
+                f'{", ".join(there)}'
             )
         if self.proposals not in ('lead', 'own'):
             raise ValueError(
@@ -176,6 +183,28 @@ def fresh(element: BaseDataElement) -> BaseDataElement:
     return copy
 
 
+def _check_pyramids(
+    backbone: CompositeBackbone, weights: Sequence[float]
+) -> None:
+    """Refuse assistants whose maps the shared neck cannot take."""
+    *assistants, lead = [
+        [(s.out_channels, s.out_stride) for s in adapter.specs]
+        for adapter in backbone.adapters
+    ]
+    for k, (assistant, weight) in enumerate(
+        zip(assistants, weights, strict=True)
+    ):
+        for i in backbone.out_indices if weight else ():
+            if assistant[i] != lead[i]:
+                raise ValueError(
+                    f'assistance.weights[{k}]={weight}: stage {i} gives '
+                    f'{assistant[i][0]} channels at stride {assistant[i][1]} '
+                    f'in member {k}, {lead[i][0]} at stride {lead[i][1]} in '
+                    f'the lead, and one neck serves both; use members of '
+                    f'equal maps, or weight 0 for this one'
+                )
+
+
 def _weights(weights: Any, assistants: int) -> tuple[float, ...]:
     if weights is None:
         weights = [0.5, *[1.0] * (assistants - 1)][:assistants]
@@ -183,10 +212,15 @@ def _weights(weights: Any, assistants: int) -> tuple[float, ...]:
         weights = [weights] * assistants
     if not isinstance(weights, Sequence) or len(weights) != assistants:
         raise ValueError(
-            f'assistance.weights={weights!r}; expected one weight for each '
-            f'of the {assistants} assistants, or one number for all'
+            f'assistance.weights={weights!r} does not fit '
+            f'backbone.num_members={assistants + 1}: expected one weight for '
+            f'each of the {assistants} assistants (every member but the '
+            f'last), or one number for all'
         )
-    if not all(0 <= weight < float('inf') for weight in weights):
+    if not all(
+        isinstance(weight, int | float) and 0 <= weight < float('inf')
+        for weight in weights
+    ):
         raise ValueError(
             f'assistance.weights={list(weights)}; expected finite numbers '
             f'from 0'
@@ -227,8 +261,9 @@ def _detector_class(name: str) -> type:
     base = MODELS.get(name)
     if base is None:
         raise ValueError(
-            f'base={name!r} is not a registered detector; give the type of '
-            f"the plain config, e.g. 'MaskRCNN'"
+            f'base={name!r} is not a registered detector'
+            f'{did_you_mean(name, MODELS.module_dict) or ";"} Give the type '
+            f"of the plain config, e.g. 'MaskRCNN'"
         )
     return base
 

@@ -1,0 +1,118 @@
+"""Refuse a checkpoint that is of another model than the one it is for."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from ..checkpoints.local_files import require_checkpoint
+from .checked_saving import bare_model
+
+
+@HOOKS.register_module()
+class CheckpointFitHook(Hook):
+    """Compare what ``load_from`` or a resumed file holds with the model.
+
+    mmengine loads what fits and warns of the rest, so that a file of another
+    architecture leaves a model of random weights.  For fine-tuning some of
+    it must fit (heads of other classes do not); for resuming and evaluating
+    every weight must be there, in its shape.
+
+    Args:
+        complete: whether every weight must be there even if nothing is
+            resumed, as for an evaluation.
+    """
+
+    def __init__(self, complete: bool = False) -> None:
+        self.complete = complete
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse a local file that is not there or cut short."""
+        if runner._load_from:
+            require_checkpoint(runner._load_from, 'load_from')
+
+    def after_load_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Refuse what does not fit, before anything is loaded.
+
+        Raises:
+            ValueError: names the file, what differs and what to do.
+        """
+        source = runner._load_from or 'the checkpoint'
+        if runner._resume and not {'meta', 'message_hub'} <= set(checkpoint):
+            raise ValueError(
+                f'{source} cannot be resumed: it holds '
+                f'{", ".join(list(map(str, checkpoint))[:3])}, but no state '
+                f'of a training; start from its weights with --cfg-options '
+                f'load_from={source}'
+            )
+        check_fit(
+            checkpoint.get('state_dict', checkpoint),
+            bare_model(runner).state_dict(),
+            {name for name, _ in bare_model(runner).named_parameters()},
+            str(source),
+            self.complete or runner._resume,
+        )
+
+
+def check_fit(
+    found: dict[str, Any],
+    own: dict[str, Tensor],
+    parameters: set[str],
+    source: str,
+    complete: bool,
+) -> None:
+    """Compare a file's weights with a model's.
+
+    Args:
+        found: name to tensor, as in the file.
+        own: the model's state dict.
+        parameters: those names of ``own`` that are trained.
+        source: how errors call the file.
+        complete: whether all of ``parameters`` must be there.
+
+    Raises:
+        ValueError: names the file, what differs and what to do.
+    """
+    shapes = {
+        re.sub(r'^module\.', '', str(name)): tuple(value.shape)
+        for name, value in found.items()
+        if isinstance(value, Tensor)
+    }
+    same = {n for n in own if shapes.get(n) == tuple(own[n].shape)}
+    if not same:
+        raise ValueError(
+            f'{source} does not fit the model: of its {_listed(shapes)} none '
+            f'has name and shape of one of the {_listed(own)} of the model; '
+            f'give a checkpoint of the same architecture; the file of a '
+            f'backbone alone belongs into init_cfg of the backbone or member'
+        )
+    if not complete:
+        return
+    differ = [
+        f'{name}: file {shapes[name]}, model {tuple(own[name].shape)}'
+        for name in sorted(parameters & set(shapes))
+        if name not in same
+    ]
+    missing = sorted(parameters - set(shapes))
+    wrong = []
+    if differ:
+        wrong.append(f'other shapes: {_listed(differ)}')
+    if missing:
+        wrong.append(f'missing: {_listed(missing)}')
+    if wrong:
+        raise ValueError(
+            f'{source} does not fit the model: {"; ".join(wrong)}; use it '
+            f'with the config that it was trained with'
+        )
+
+
+def _listed(names: Iterable[str], most: int = 3) -> str:
+    names = list(names)
+    more = ', ...' if len(names) > most else ''
+    return f'{len(names)} weights ({", ".join(names[:most])}{more})'

@@ -1,0 +1,11 @@
+"""Guards reach every pipeline of a process; not so those of other tests."""
+
+import pytest
+from mmdet.registry import TRANSFORMS
+
+
+@pytest.fixture(autouse=True)
+def own_transforms(monkeypatch):
+    monkeypatch.setattr(
+        TRANSFORMS, '_module_dict', dict(TRANSFORMS.module_dict)
+    )

@@ -1,0 +1,133 @@
+"""A training of milliseconds, to stop in every way and to go on again."""
+
+import itertools
+
+import torch
+from mmdet.registry import DATASETS, MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import Dataset
+
+from cbnet.datasets.checked_images import ImageFileError
+from cbnet.engine.guards import add_guards
+
+_numbers = itertools.count()
+#: the samples in the order in which a run (its first epoch) meets them
+ORDER = torch.randperm(8, generator=torch.manual_seed(3)).tolist()
+
+
+@MODELS.register_module(force=True)
+class SmallModel(BaseModel):
+    """Two losses, and a norm whose statistics every forward pass moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.layer = nn.Linear(3, 1)
+        # Checkpoints larger than logs, for tests that limit their size.
+        self.unused = nn.Parameter(torch.zeros(40_000))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        y = self.layer(self.norm(torch.stack(inputs)))
+        if mode == 'predict':
+            return data_samples
+        return {'loss_a': (y - 1).square().mean(), 'assist0.loss_b': y.abs()}
+
+
+@DATASETS.register_module(force=True)
+class SmallData(Dataset):
+    """Eight samples; those of ``broken`` cannot be read, ``bad`` are nan."""
+
+    metainfo = dict(classes=('one',))
+
+    def __init__(self, broken=(), bad=()):
+        self.broken, self.bad = broken, bad
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        if index in self.broken:
+            raise ImageFileError(f'image {index}.jpg is missing')
+        x = torch.tensor([index, index**2 % 5, -index]) / 4
+        sample = DetDataSample(metainfo=dict(img_path=f'{index}.jpg'))
+        return dict(
+            inputs=x * float('nan') if index in self.bad else x,
+            data_samples=sample,
+        )
+
+
+def small_run(
+    work_dir, epochs=0, steps=6, workers=0, resume=False, **settings
+):
+    """Build a runner of batches of two with the guards of the tools.
+
+    Args:
+        work_dir: its folder.
+        epochs: a loop of so many epochs of four steps; 0: one of steps.
+        steps: how many without epochs.
+        workers: of the dataloader.
+        resume: whether to go on from the newest checkpoint.
+        settings: ``checkpoint``: options of the hook; ``broken`` and ``bad``
+            samples; others: of the config.
+    """
+    by_epoch = bool(epochs)
+    data = {k: settings.pop(k, ()) for k in ('broken', 'bad')}
+    sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
+    loop = (
+        dict(by_epoch=True, max_epochs=epochs)
+        if by_epoch
+        else dict(by_epoch=False, max_iters=steps)
+    )
+    checkpoint = dict(
+        type='CheckpointHook', interval=2, by_epoch=by_epoch,
+        **settings.pop('checkpoint', {}),
+    )  # fmt: skip
+    torch.manual_seed(1)
+    cfg = Config(
+        dict(
+            model=dict(type='SmallModel'),
+            work_dir=str(work_dir),
+            train_dataloader=dict(
+                dataset=dict(type='SmallData', **data),
+                sampler=dict(type=sampler, shuffle=True),
+                batch_size=2,
+                num_workers=workers,
+            ),
+            train_cfg=dict(loop, **settings.pop('train_cfg', {})),
+            optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
+            param_scheduler=dict(type='LinearLR', by_epoch=False, end=6),
+            default_hooks=dict(checkpoint=checkpoint),
+            log_processor=dict(by_epoch=by_epoch),
+            default_scope='mmdet',
+            randomness=dict(seed=3),
+            experiment_name=f'small{next(_numbers)}',
+            env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
+            resume=resume,
+            **settings,
+        ),
+        format_python_code=False,  # it takes most of the time
+    )
+    add_guards(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def state(path):
+    """Give the weights, running statistics and optimizer of a file."""
+    file = torch.load(path, weights_only=True)
+    return file['state_dict'], file['optimizer']['state']
+
+
+def equal(one, other):
+    """Compare nested dicts of tensors bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict | tuple):
+        keys = one if isinstance(one, dict) else range(len(one))
+        return len(one) == len(other) and all(
+            equal(one[key], other[key]) for key in keys
+        )
+    return one == other

@@ -1,0 +1,98 @@
+"""A checkpoint of another model is refused before anything of it is used.
+
+- resuming: a file of weights alone, other shapes, missing weights; a file
+  of the same model passes (test_safe_stop.py resumes many);
+- load_from: one that shares nothing is refused, one that shares a part, as
+  for fine-tuning, passes; ``module.`` in front and files without
+  ``state_dict`` are understood;
+- an evaluation wants all weights, in every shape, but no buffers;
+- a missing file, and one that is cut short, are named before the run.
+"""
+
+import pytest
+import torch
+from small_run import SmallModel, small_run
+
+from cbnet.engine.checkpoint_fit import CheckpointFitHook, check_fit
+
+
+def fit(found, complete):
+    model = SmallModel()
+    parameters = {name for name, _ in model.named_parameters()}
+    check_fit(found, model.state_dict(), parameters, 'a.pth', complete)
+
+
+@pytest.fixture
+def weights():
+    return SmallModel().state_dict()
+
+
+@pytest.mark.parametrize('complete', [False, True])
+def test_of_the_same_model(weights, complete):
+    fit(weights, complete)
+    fit({f'module.{n}': v for n, v in weights.items()}, complete)
+    fit(dict(weights, more=torch.ones(1)), complete)
+    del weights['norm.num_batches_tracked']
+    fit(weights, complete)
+
+
+@pytest.mark.parametrize('complete', [False, True])
+def test_nothing_in_common(complete):
+    other = {'stem.weight': torch.ones(1), 'layer.weight': torch.ones(7, 7)}
+    with pytest.raises(ValueError) as raised:
+        fit(other, complete)
+    message = str(raised.value)
+    assert message.startswith('a.pth does not fit the model: of its 2 weights')
+    assert '(stem.weight, layer.weight) none' in message
+    assert 'give a checkpoint of the same architecture' in message
+
+
+def test_a_part_in_common(weights):
+    weights['layer.weight'] = torch.ones(5, 3)
+    del weights['norm.bias']
+    fit(weights, complete=False)
+    with pytest.raises(ValueError) as raised:
+        fit(weights, complete=True)
+    message = str(raised.value)
+    assert 'layer.weight: file (5, 3), model (1, 3)' in message
+    assert 'missing: 1 weights (norm.bias)' in message
+
+
+def test_load_from(tmp_path, weights):
+    torch.save(dict(a=torch.ones(2)), tmp_path / 'other.pth')
+    run = small_run(tmp_path / 'run', load_from=str(tmp_path / 'other.pth'))
+    with pytest.raises(ValueError, match='other.pth does not fit'):
+        run.train()
+    weights['layer.weight'] = torch.ones(5, 3)
+    torch.save(weights, tmp_path / 'part.pth')
+    small_run(
+        tmp_path / 'run', load_from=str(tmp_path / 'part.pth'), steps=1
+    ).train()
+
+
+def test_resuming(tmp_path, weights):
+    path = tmp_path / 'a.pth'
+
+    def resumed():
+        return small_run(tmp_path / 'run', resume=True, load_from=str(path))
+
+    torch.save(weights, path)
+    with pytest.raises(ValueError, match='cannot be resumed: it holds unused'):
+        resumed().train()
+    small_run(tmp_path / 'run', steps=1).train()
+    file = torch.load(tmp_path / 'run' / 'iter_1.pth', weights_only=True)
+    del file['state_dict']['layer.bias']
+    torch.save(file, path)
+    with pytest.raises(ValueError, match=r'missing: 1 weights \(layer.bias\)'):
+        resumed().train()
+
+
+@pytest.mark.parametrize(
+    ('content', 'error'), [(None, FileNotFoundError), (b'PK12', ValueError)]
+)
+def test_a_file_that_is_not_there_or_cut(tmp_path, content, error):
+    if content:
+        (tmp_path / 'a.pth').write_bytes(content)
+    runner = small_run(tmp_path, load_from=str(tmp_path / 'a.pth'))
+    with pytest.raises(error, match="load_from='/.*a.pth'"):
+        CheckpointFitHook().before_run(runner)
