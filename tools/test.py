@@ -11,12 +11,15 @@ from mmengine.config import Config
 from cbnet.engine.command_line import (
     build_runner,
     load_config,
-    make_parser,
+    make_run_parser,
     parse,
     require_file,
     require_section,
 )
-from cbnet.engine.launch import finish_launch
+from cbnet.engine.data_check import check_data
+from cbnet.engine.guards import add_guards
+from cbnet.engine.launch import finish_launch, is_first
+from cbnet.engine.user_errors import plain_errors
 
 EXAMPLES = """examples:
   python tools/test.py configs/cbnet/quickstart.py \\
@@ -28,7 +31,7 @@ EXAMPLES = """examples:
 
 def main() -> None:
     """Read the command line and evaluate."""
-    parser = make_parser(__doc__, 'CONFIG CHECKPOINT', EXAMPLES)
+    parser = make_run_parser(__doc__, 'CONFIG CHECKPOINT', EXAMPLES)
     parser.add_argument('checkpoint', help='file or address of the weights')
     parser.add_argument(
         '--out',
@@ -59,7 +62,14 @@ def main() -> None:
         # mmdet puts a relative folder below work_dir.
         folder = str(Path(args.show_dir).absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
-    evaluate(cfg, args.out)
+    try:
+        if is_first(cfg.launcher):
+            check_data(cfg, 'test')
+    except ValueError as error:
+        parser.error(str(error))
+    add_guards(cfg, training=False)
+    with plain_errors():
+        evaluate(cfg, args.out)
     finish_launch()
 
 

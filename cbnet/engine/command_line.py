@@ -19,7 +19,7 @@ from .launch import LAUNCHERS, prepare_launch
 def make_parser(
     description: str, arguments: str, examples: str
 ) -> ArgumentParser:
-    """Make a parser that has the arguments of every tool.
+    """Make a parser that takes a config and overrides of it.
 
     Args:
         description: what the tool does.
@@ -38,12 +38,6 @@ def make_parser(
         'cbnet::cbnet/quickstart.py',
     )
     parser.add_argument(
-        '--work-dir',
-        metavar='DIR',
-        help='where logs, results and checkpoints go '
-        '(default: the work_dir of the config, or ./work_dirs/<its name>)',
-    )
-    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -51,6 +45,20 @@ def make_parser(
         help='override settings of the config, such as '
         'train_dataloader.batch_size=2 model.assistance.weights="[0.25]" '
         '(quote brackets, no spaces inside)',
+    )
+    return parser
+
+
+def make_run_parser(
+    description: str, arguments: str, examples: str
+) -> ArgumentParser:
+    """Make a parser of a tool that runs mmengine's runner; see above."""
+    parser = make_parser(description, arguments, examples)
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='where logs, results and checkpoints go '
+        '(default: the work_dir of the config, or ./work_dirs/<its name>)',
     )
     parser.add_argument(
         '--launcher',
@@ -78,8 +86,9 @@ def parse(parser: ArgumentParser) -> Namespace:
             '--cfg-options takes KEY=VALUE pairs; brackets and parentheses '
             'in a value must be closed'
         )
-    if args.local_rank is not None:
-        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    rank = getattr(args, 'local_rank', None)
+    if rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(rank))
     return args
 
 
@@ -115,12 +124,12 @@ def load_config(parser: ArgumentParser, args: Namespace) -> Config:
     except (KeyError, TypeError) as error:
         parser.error(f'--cfg-options: {error}')
     cfg.work_dir = (
-        args.work_dir
+        getattr(args, 'work_dir', None)
         or cfg.get('work_dir')
         or str(Path('work_dirs', path.stem))
     )
     try:
-        prepare_launch(cfg, args.launcher)
+        prepare_launch(cfg, getattr(args, 'launcher', 'none'))
     except ValueError as error:
         parser.error(str(error))
     return cfg

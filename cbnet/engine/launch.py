@@ -58,6 +58,18 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
         _join_cpu_group(cfg, names)
 
 
+def world_size(launcher: str) -> int:
+    """Give the number of processes that a launcher started."""
+    if launcher == 'none':
+        return 1
+    return int(os.environ[LAUNCHERS[launcher]['WORLD_SIZE']])
+
+
+def is_first(launcher: str) -> bool:
+    """Tell whether this is the process that speaks for all of them."""
+    return launcher == 'none' or os.environ[LAUNCHERS[launcher]['RANK']] == '0'
+
+
 def finish_launch() -> None:
     """Leave the process group; call it when nothing refers to the runner.
 

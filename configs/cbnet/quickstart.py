@@ -27,7 +27,7 @@ model = dict(
 # Iterations instead of epochs, so that a run resumes where it was.
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'))
 default_hooks = dict(
-    logger=dict(interval=10),
+    logger=dict(interval=10, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=40, max_keep_ckpts=2),
 )
 log_processor = dict(by_epoch=False, window_size=10)

@@ -74,7 +74,7 @@ MISTAKES = [
     (
         'train.py',
         ['CONFIG', '--auto-scale-lr', '--cfg-options', 'auto_scale_lr=None'],
-        '--auto-scale-lr needs auto_scale_lr in the config',
+        '--auto-scale-lr needs auto_scale_lr.base_batch_size in the config',
     ),
     (
         'train.py',
