@@ -1,0 +1,62 @@
+"""Build a model from its config without memory or weights: does it fit?"""
+
+from textwrap import shorten
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
+
+
+def build_without_weights(cfg: Config) -> nn.Module:
+    """Build ``cfg.model`` on the meta device; no pretrained file is read.
+
+    A constructor that looks at numbers (drop-path rates, say) cannot run
+    there; such a model is built in memory.
+
+    Args:
+        cfg: a whole config, for its scope.
+
+    Raises:
+        ValueError: where the model does not build, with the reason.
+    """
+    scope = cfg.get('default_scope') or 'mmdet'
+    with DefaultScope.overwrite_default_scope(scope):
+        try:
+            return _build_on_meta(cfg)
+        # Third parties' constructors raise what they like.
+        except Exception as error:
+            raise ValueError(one_line(error)) from error
+
+
+def one_line(error: Exception, most: int = 2000) -> str:
+    """Give an error's text in one line, of at most so many characters."""
+    # A KeyError puts its text into quotes.
+    text = error.args[0] if isinstance(error, KeyError) else error
+    return shorten(str(text), most) or type(error).__name__
+
+
+def _build_on_meta(cfg: Config) -> nn.Module:
+    # Constructors may change the config they are given: each gets a copy.
+    try:
+        with torch.device('meta'):
+            return MODELS.build(_without_groups(cfg.copy().model))
+    except (NotImplementedError, RuntimeError, TypeError) as error:
+        if 'meta' not in str(error):
+            raise
+    return MODELS.build(_without_groups(cfg.copy().model))
+
+
+def _without_groups(value: Any) -> Any:
+    """Put BN where mmcv's own SyncBN wants a process group to be built."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            _without_groups(part)
+    elif isinstance(value, dict):
+        if value.get('type') == 'MMSyncBN':
+            value['type'] = 'BN'
+        for part in value.values():
+            _without_groups(part)
+    return value
