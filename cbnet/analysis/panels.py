@@ -44,6 +44,8 @@ def draw_panel(
     instances: list[Instance],
     categories: dict[int, str],
     colours: dict[int, Colour],
+    fade: float = _FADE,
+    mask_alpha: float = _MASK_ALPHA,
 ) -> None:
     """Show one picture with its masks, boxes and labels.
 
@@ -53,19 +55,21 @@ def draw_panel(
         instances: What to mark, the most important first.
         categories: Names of the categories by id.
         colours: Colours of the categories by id.
+        fade: The part of the picture's own colour that is taken away.
+        mask_alpha: How much the masks cover.
     """
     height, width = pixels.shape[:2]
     # COCO counts from a pixel's corner, pictures here as well therefore.
     extent = (0, width, height, 0)
     grey = pixels.mean(axis=2, keepdims=True)
-    faded = np.rint(pixels + _FADE * (grey - pixels)).astype(np.uint8)
+    faded = np.rint(pixels + fade * (grey - pixels)).astype(np.uint8)
     axes.imshow(faded, extent=extent, interpolation='bicubic')
     overlay = np.zeros((height, width, 4))
     # The best come first and are drawn last.
     for instance in reversed(instances):
         if instance.mask is not None:
             colour = colours[instance.category_id]
-            overlay[instance.mask] = (*colour, _MASK_ALPHA)
+            overlay[instance.mask] = (*colour, mask_alpha)
     axes.imshow(overlay, extent=extent, interpolation='nearest')
     for instance in reversed(instances):
         colour = colours[instance.category_id]

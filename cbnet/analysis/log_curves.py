@@ -1,0 +1,204 @@
+"""Read what mmengine logged of training runs, resumed ones as one run.
+
+mmengine writes ``WORK_DIR/TIMESTAMP/vis_data/scalars.json``, a JSON object a
+line: one every few training steps (with ``iter``), and one for each evaluation
+(without).  A run that was killed and resumed leaves a folder for each process.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+_SCALARS = Path('vis_data', 'scalars.json')
+_RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
+# Where the line is from, rather than what was measured; an evaluation's own
+# seconds would run into those of the training steps.
+_PLACES = ('iter', 'step', 'epoch')
+_NOT_OF_EVALUATION = (*_PLACES, 'time', 'data_time', 'memory')
+
+
+@dataclass
+class RunLog:
+    """What one run logged.
+
+    Attributes:
+        path: What was asked for.
+        train: Values by iteration, one dict for each logged step.
+        evaluations: Figures by iteration, in the order of training.
+        resumed: Iterations that a later process went on from.
+    """
+
+    path: Path
+    train: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    evaluations: list[tuple[int, dict[str, float]]] = field(
+        default_factory=list
+    )
+    resumed: list[int] = field(default_factory=list)
+
+    def keys(self) -> list[str]:
+        """What there are curves of: of training, then of evaluation."""
+        lines = [values for _, values in (*self.train, *self.evaluations)]
+        return list(dict.fromkeys(key for values in lines for key in values))
+
+    def is_evaluated(self, key: str) -> bool:
+        """Whether a key is a figure of the evaluations."""
+        return any(key in values for _, values in self.evaluations)
+
+    def curve(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give iterations and values, both of shape (N,); N may be 0."""
+        lines = self.evaluations if self.is_evaluated(key) else self.train
+        points = [(at, line[key]) for at, line in lines if key in line]
+        return tuple(np.array(points, float).reshape(-1, 2).T)
+
+
+def read_run(path: str | os.PathLike) -> RunLog:
+    """Read a run's log.
+
+    Args:
+        path: A work dir, whose processes are joined: where a later one took
+            over, it replaces what earlier ones logged beyond; one that
+            started anew replaces them all.  Or the folder of one process, or
+            its ``scalars.json``.
+
+    Raises:
+        ValueError: There is no log, it is not one of mmengine's, or no
+            training step was logged.
+    """
+    run = RunLog(Path(path))
+    files = _find_logs(run.path)
+    for file in files:
+        train, evaluations = _read_lines(file)
+        # A test or an evaluation in the same work dir is no training.
+        if train:
+            _take_over(run, _start(file, train), train, evaluations)
+    if not run.train:
+        raise ValueError(
+            f'{", ".join(map(str, files))}: no training step was logged; '
+            'name a run that trained for at least default_hooks.logger.'
+            'interval steps'
+        )
+    return run
+
+
+def labels_of(runs: Iterable[RunLog]) -> list[str]:
+    """Name runs by the ends of their paths, as long as it takes to differ."""
+    paths = []
+    for run in runs:
+        path = run.path.resolve()
+        if path.name == _SCALARS.name and path.parent.name == 'vis_data':
+            path = path.parents[1]
+        paths.append(path)
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ['/'.join(path.parts[-length:]) for path in paths]
+        # A time alone tells nobody which run it was.
+        bare = any(re.fullmatch(r'\d{8}_\d{6}', name) for name in names)
+        if len(set(names)) == len(names) and not bare:
+            return names
+    return [f'{name} ({place})' for place, name in enumerate(names, start=1)]
+
+
+def smoothed(values: np.ndarray, number: int) -> np.ndarray:
+    """Average each value with those before it, ``number`` in all.
+
+    Values that are not finite are left out, and stay themselves.
+    """
+    finite = np.isfinite(values)
+    window = np.ones(number)
+    sums, counts = (
+        np.convolve(part, window)[: len(values)]
+        for part in (np.where(finite, values, 0), finite.astype(float))
+    )
+    return np.where(finite, sums / np.maximum(counts, 1), values)
+
+
+def _find_logs(path: Path) -> list[Path]:
+    """Give the logs of a run, the earliest process first."""
+    if path.is_file():
+        return [path]
+    for inside in (_SCALARS, _SCALARS.name):
+        if (path / inside).is_file():
+            return [path / inside]
+    if not path.is_dir():
+        raise ValueError(f'{path}: no such file or folder')
+    # Timestamps sort as they follow each other.
+    files = sorted(path.glob(f'*/{_SCALARS}'))
+    if not files:
+        below = sorted({f.parents[2] for f in path.glob(f'*/*/{_SCALARS}')})
+        hint = (
+            f'; below it have one: {", ".join(map(str, below[:8]))}'
+            if below
+            else ''
+        )
+        raise ValueError(
+            f'{path}: no log there, expected <time>/{_SCALARS} as mmengine '
+            f'writes into a work dir{hint}'
+        )
+    return files
+
+
+def _read_lines(path: Path) -> tuple[list, list]:
+    """Give the lines of training and those of evaluations."""
+    train, evaluations = [], []
+    lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = json.loads(text)
+        except ValueError:
+            # A process that is killed may leave half a line.
+            if number == len(lines):
+                break
+            line = None
+        if not isinstance(line, dict) or 'step' not in line:
+            raise ValueError(
+                f'{path}: line {number} is {text[:60]!r}, expected a JSON '
+                "object with step, as in mmengine's scalars.json"
+            )
+        if 'iter' in line:
+            values = _numbers(line, _PLACES)
+            train.append((line['iter'], values))
+            continue
+        # mmengine counts evaluations in epochs, 0 always where training is
+        # counted in iterations, unless log_metric_by_epoch=False.
+        at = max(line['step'], train[-1][0] if train else 0)
+        evaluations.append((at, _numbers(line, _NOT_OF_EVALUATION, -1)))
+    return train, evaluations
+
+
+def _numbers(line: dict, without: tuple, nothing: float | None = None) -> dict:
+    """Take the numbers of a line; -1 is COCO's way to say "nothing there"."""
+    values = {}
+    for key, value in line.items():
+        # log_with_hierarchy=True of mmengine's LogProcessor
+        key = key.removeprefix('train/').removeprefix('val/')
+        if key not in without and isinstance(value, int | float):
+            values[key] = float('nan') if value == nothing else float(value)
+    return values
+
+
+def _start(file: Path, train: list) -> int:
+    """Give the iteration a process went on from, 0 where it started anew."""
+    folder = file.parents[1]
+    text = folder / f'{folder.name}.log'
+    if not text.is_file():
+        return train[0][0] - 1
+    with text.open(encoding='utf-8', errors='replace') as lines:
+        for line in lines:
+            if found := _RESUMED.search(line):
+                return int(found[1])
+    return 0
+
+
+def _take_over(run: RunLog, start: int, train: list, evaluations: list):
+    """Let a later process replace what comes after its start."""
+    run.train = [(at, line) for at, line in run.train if at <= start]
+    run.evaluations = [e for e in run.evaluations if e[0] <= start]
+    run.resumed = [at for at in run.resumed if at < start]
+    if run.train:
+        run.resumed.append(start)
+    run.train += train
+    run.evaluations += evaluations

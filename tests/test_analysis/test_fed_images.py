@@ -1,0 +1,375 @@
+"""What a config feeds its model.
+
+Scenarios: pixels, boxes and masks are those of the files where nothing is
+augmented, whatever the order of channels; flips, padding and scale are seen
+and said; crowds are marked; batches pad to their largest image; mixed and
+repeated data sets, several branches; images that are filtered out or refused
+by the pipeline are counted with the reason; seeds; validation; missing,
+broken and misfit data are named.
+"""
+
+import copy
+import json
+import shutil
+from itertools import islice
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from cbnet.analysis.coco_files import CocoAnnotations
+from cbnet.analysis.contact_sheet import contact_sheet, single_pictures
+from cbnet.analysis.fed_images import FedImages
+
+LOAD = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+]
+PACK = dict(type='PackDetInputs')
+
+
+@pytest.fixture
+def config(tiny_coco):
+    """Make a config of the tiny data set with a pipeline of one's own."""
+
+    def make(*transforms, load=LOAD, wrap=None, preprocessor=None, **changes):
+        dataset = dict(
+            type='CocoDataset',
+            data_root=str(tiny_coco.root),
+            ann_file='train.json',
+            data_prefix=dict(img='train/'),
+            metainfo=dict(classes=tiny_coco.classes),
+            pipeline=[*load, *transforms, PACK],
+        )
+        dataset.update(changes)
+        loader = dict(
+            batch_size=2,
+            num_workers=2,
+            persistent_workers=True,
+            prefetch_factor=2,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=wrap(dataset) if wrap else dataset,
+        )
+        plain = dict(
+            type='DetDataPreprocessor',
+            mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375],
+            bgr_to_rgb=True,
+            pad_mask=True,
+            pad_size_divisor=32,
+        )
+        model = dict(data_preprocessor={**plain, **(preprocessor or {})})
+        return Config(dict(train_dataloader=loader, model=model))
+
+    return make
+
+
+@pytest.fixture
+def pixels(tiny_coco):
+    def read(name):
+        with Image.open(tiny_coco.root / 'train' / name) as image:
+            return np.asarray(image.convert('RGB'))
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ('changes', 'note'),
+    [
+        ({}, 'fed as RGB, mean 123.675 116.28 103.53, std 58'),
+        (dict(bgr_to_rgb=False), 'fed as BGR, mean'),
+        (dict(mean=None, std=None, pad_size_divisor=1), 'fed as RGB'),
+    ],
+)
+def test_nothing_augmented_is_the_file(
+    config, tiny_coco, pixels, changes, note
+):
+    fed = FedImages(config(preprocessor=changes))
+    images = list(fed)
+    truth = CocoAnnotations(tiny_coco.root / 'train.json')
+    assert [image.name for image in images] == [
+        '001.png', '002.png', '003.png', '004.png'
+    ]  # fmt: skip
+    for number, image in enumerate(images, start=1):
+        assert np.array_equal(image.pixels, pixels(image.name))
+        expected = truth.instances(number)
+        assert len(image.instances) == len(expected)
+        for one, other in zip(image.instances, expected, strict=True):
+            assert np.allclose(one.box, other.box)
+            assert np.array_equal(one.mask, other.mask)
+    assert [i.category_id for i in images[0].instances] == [0, 1]
+    # the crowd, a triangle, is ignored
+    assert [i.category_id for i in images[3].instances] == [0, -2]
+    assert images[0].details == '96x64 of 96x64'
+    assert fed.classes == ['square', 'triangle']
+    assert fed.notes[-1].startswith(note)
+
+
+def test_polygons_stay_masks(config):
+    plain, _ = list(islice(FedImages(config()), 2))[0].instances
+    load = [LOAD[0], dict(type='LoadAnnotations', with_bbox=True)]
+    load[1].update(with_mask=True, poly2mask=False)
+    first = next(iter(FedImages(config(load=load))))
+    assert (first.instances[0].mask ^ plain.mask).mean() < 0.02
+
+
+def test_flip_scale_and_padding_are_seen(config, pixels):
+    cfg = config(
+        dict(type='Resize', scale=(48, 32), keep_ratio=True),
+        dict(type='RandomFlip', prob=1.0),
+        preprocessor=dict(pad_size_divisor=64),
+    )
+    image = next(iter(FedImages(cfg)))
+    assert image.details == (
+        '48x32 in 64x64 of 96x64, scale 0.5x0.5, flip horizontal'
+    )
+    assert image.content == (32, 48) and image.pixels.shape == (64, 64, 3)
+    # the square at 8..32 of 96, mirrored and halved
+    square = image.instances[0]
+    assert np.allclose(square.box, (32, 4, 12, 12))
+    assert square.mask.shape == (64, 64)
+    assert square.mask[5:15, 33:43].all() and square.mask.sum() < 170
+    # padding is the mean, which is zero to the model
+    assert np.abs(image.pixels[40, 60] - np.array([124, 116, 104])).max() == 0
+    half = pixels('001.png')[:, ::-1].reshape(32, 2, 48, 2, 3).mean((1, 3))
+    assert np.abs(image.pixels[:32, :48] - half).mean() < 2
+
+
+def test_a_batch_is_padded_to_its_largest(config):
+    cfg = config(
+        dict(
+            type='RandomChoiceResize',
+            scales=[(96, 64), (48, 32)],
+            keep_ratio=True,
+        ),
+        preprocessor=dict(pad_size_divisor=1),
+    )
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
+    images = list(islice(FedImages(cfg, seed=1), 12))
+    contents = {image.content for image in images}
+    assert contents == {(64, 96), (32, 48)}
+    mixed = [i for i in images if i.content != i.pixels.shape[:2]]
+    assert mixed and all(i.pixels.shape == (64, 96, 3) for i in mixed)
+
+
+def test_seeds(config):
+    def flips(seed):
+        cfg = config(dict(type='RandomFlip', prob=0.5))
+        cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
+        before = copy.deepcopy(cfg.to_dict())
+        images = list(islice(FedImages(cfg, seed=seed), 10))
+        assert cfg.to_dict() == before
+        return [image.name + image.details for image in images]
+
+    assert flips(0) == flips(0) != flips(1)
+
+
+def test_mixed_images(config):
+    def wrap(dataset):
+        dataset['pipeline'] = LOAD[:1] + [
+            dict(type='LoadAnnotations', with_bbox=True)
+        ]
+        mosaic = dict(type='Mosaic', img_scale=(96, 64), prob=1.0)
+        return dict(
+            type='MultiImageMixDataset',
+            dataset=dict(type='RepeatDataset', times=3, dataset=dataset),
+            pipeline=[mosaic, PACK],
+        )
+
+    cfg = config(
+        wrap=wrap,
+        preprocessor=dict(
+            pad_size_divisor=1,
+            batch_augments=[
+                dict(
+                    type='BatchSyncRandomResize',
+                    random_size_range=(64, 96),
+                    interval=2,
+                )
+            ],
+        ),
+    )
+    fed = FedImages(cfg)
+    images = list(fed)
+    assert len(images) == 12
+    assert images[0].pixels.shape == (128, 192, 3)
+    assert len(images[0].instances) > 2 and images[0].instances[0].mask is None
+    sizes = {image.pixels.shape for image in images}
+    assert len(sizes) > 1  # the batch augmentation
+    assert fed.notes[0] == 'train.json: 4 images, none filtered out'
+
+
+def test_branches(config):
+    branches = dict(type='MultiBranch', branch_field=['sup', 'plain'])
+    cfg = config()
+    cfg.train_dataloader.dataset.pipeline[-1:] = [
+        dict(**branches, sup=PACK, plain=dict(type='PackDetInputs'))
+    ]
+    cfg.model.data_preprocessor = dict(
+        type='MultiBranchDataPreprocessor',
+        data_preprocessor=cfg.model.data_preprocessor,
+    )
+    fed = FedImages(cfg)
+    images = list(islice(fed, 4))
+    assert [image.details.split(',')[0] for image in images] == [
+        'sup', 'sup', 'plain', 'plain'
+    ]  # fmt: skip
+    assert fed.notes[-1].startswith('fed as RGB, mean')
+
+
+@pytest.mark.parametrize(
+    ('filter_cfg', 'changes', 'note'),
+    [
+        (None, {}, '4 images, none filtered out'),
+        (dict(filter_empty_gt=True), {}, '1 without annotation'),
+        (
+            dict(filter_empty_gt=True, min_size=10),
+            dict(metainfo=dict(classes=('square',))),
+            '4 images, 2 kept (filtered out: 2 without annotation of the',
+        ),
+        (
+            dict(filter_empty_gt=True),
+            dict(indices=2),
+            'classes), 2 of them taken by indices',
+        ),
+        (
+            dict(filter_empty_gt=True, min_size=70),
+            dict(ann_file='wide.json'),
+            '(filtered out: 2 below 70 pixels, 1 without annotation of the',
+        ),
+        (dict(min_size=70), dict(test_mode=True), 'none filtered out'),
+    ],
+)
+def test_filtered_images_are_counted(
+    config, tiny_coco, tmp_path, filter_cfg, changes, note
+):
+    if 'ann_file' in changes:
+        content = json.loads((tiny_coco.root / 'train.json').read_text())
+        content['images'][0].update(width=100, height=80)
+        path = tmp_path / changes['ann_file']
+        path.write_text(json.dumps(content))
+        changes = dict(ann_file=str(path))
+    fed = FedImages(config(filter_cfg=filter_cfg, **changes))
+    assert note in fed.notes[0]
+
+
+def test_each_data_set_of_several_has_its_note(config):
+    def wrap(dataset):
+        other = dict(dataset, ann_file='val.json')
+        return dict(type='ConcatDataset', datasets=[dataset, other])
+
+    notes = FedImages(config(wrap=wrap)).notes
+    assert notes[0].startswith('train.json: 4') and len(notes) == 3
+    assert notes[1].startswith('val.json: 2')
+
+
+def test_refused_images_are_said(config):
+    """Only the images 2 and 4 have an object above 35 pixels."""
+    # keep_empty of mmdet means that nothing is kept
+    refuse = dict(type='FilterAnnotations', keep_empty=True)
+    refuse.update(min_gt_bbox_wh=(35, 35))
+    cfg = config(refuse, filter_cfg=dict(filter_empty_gt=True))
+    images = list(FedImages(cfg))
+    assert [image.instead_of for image in images] == ['001.png', '', '']
+    assert images[0].name in ('002.png', '004.png')
+
+
+def test_validation_is_shown_as_it_is(config, tiny_coco):
+    cfg = config(test_mode=True, ann_file='val.json')
+    cfg.val_dataloader = cfg.pop('train_dataloader')
+    cfg.val_dataloader.dataset.data_prefix.img = 'val/'
+    cfg.model.data_preprocessor.pad_size_divisor = 80
+    first, second = FedImages(cfg, 'val')
+    assert first.pixels.shape == (80, 160, 3)
+    # masks are not padded by the model then
+    assert first.instances[0].mask.shape == (80, 160)
+    with pytest.raises(ValueError, match='config has no train_dataloader'):
+        FedImages(cfg)
+
+
+def test_no_ground_truth_in_the_pipeline(config):
+    image = next(iter(FedImages(config(load=LOAD[:1]))))
+    assert image.instances == []
+    assert image.details.endswith('no ground truth in the pipeline')
+
+
+def test_missing_and_misfit_data_are_named(config, tiny_coco, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(tiny_coco.root, root)
+    (root / 'broken.json').write_text('{"images"')
+    keep = dict(filter_empty_gt=True)
+    for changes, message in (
+        (dict(ann_file='gone.json'), 'train_dataloader .*copy/gone.json.: Fi'),
+        (dict(ann_file='broken.json'), 'copy/broken.json.: JSONDecodeError'),
+        (
+            dict(metainfo=dict(classes=('cat',)), filter_cfg=keep),
+            'train.json.: no image is left.*metainfo.classes.*min_size',
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            FedImages(config(data_root=str(root), **changes))
+    cfg = config(data_root=str(root))
+    path = root / 'train' / '002.png'
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ValueError, match='train/002.png did not pass'):
+        list(FedImages(cfg))
+    path.unlink()
+    with pytest.raises(ValueError, match='002.png.*FileNotFoundError'):
+        list(FedImages(cfg))
+
+
+def ink(figure):
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+def test_sheet_has_every_image(config, pixels):
+    fed = FedImages(config())
+    images = list(fed)
+    figure = contact_sheet(images, fed.classes, fed.notes, 3, 300)
+    assert len(figure.axes) == 4
+    drawn = ink(figure)
+    assert drawn.shape[1] == 2 * 16 + 3 * 300 + 2 * 12
+    said = [text.get_text() for text in figure.texts]
+    assert said[:2] == fed.notes
+    assert said[2:4] == ['001.png', '96x64 of 96x64']
+    labels = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert labels == [
+        ['square', 'triangle'], ['triangle'], [], ['square',
+        'triangle, ignored'],
+    ]  # fmt: skip
+    # the one without an object is shown in its own colours
+    box = figure.axes[2].get_window_extent()
+    height = drawn.shape[0]
+    part = drawn[
+        round(height - box.y1) : round(height - box.y0),
+        round(box.x0) : round(box.x1),
+    ]
+    original = pixels('003.png').astype(int)
+    assert np.abs(part.mean((0, 1)) - original.mean((0, 1))).max() < 1.5
+    spread, expected = (np.ptp(p, axis=2).mean() for p in (part, original))
+    assert spread > 0.4 * expected  # drawing smooths the noise
+
+
+def test_sheet_marks_what_is_padded(config):
+    cfg = config(preprocessor=dict(pad_size_divisor=128))
+    (padded, *_), fed = list(FedImages(cfg)), FedImages(cfg)
+    (plain, *_) = FedImages(config())
+    lines = [
+        len(contact_sheet([image], fed.classes, []).axes[0].lines)
+        for image in (padded, plain)
+    ]
+    assert lines == [1, 0]
+
+
+def test_large_images_are_shrunk_with_their_objects(config):
+    cfg = config(dict(type='Resize', scale=(960, 640), keep_ratio=True))
+    fed = FedImages(cfg)
+    image = next(iter(fed))
+    axes = contact_sheet([image], fed.classes, [], width=240).axes[0]
+    assert axes.get_xlim() == (0, 240) and axes.get_ylim() == (160, 0)
+    # square and triangle, drawn twice each, the first last
+    assert np.allclose(axes.patches[-1].get_bbox().bounds, (20, 20, 60, 60))
+    (figure,) = single_pictures([image], fed.classes, [])
+    assert figure.axes[0].get_xlim() == (0, 960)

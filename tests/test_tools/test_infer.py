@@ -1,0 +1,436 @@
+"""tools/infer.py: pictures, folders, videos, results, mistakes.
+
+Its detections equal those of ``init_detector`` with ``inference_detector``,
+of ``DetInferencer`` and of ``tools/test.py``; names of classes come from the
+checkpoint; ids are numbered or those of an annotation file; a folder is read
+with its subfolders, in order; what cannot be read is named and the others go
+on; a video has results for every frame and is drawn; code in a checkpoint's
+config text is not run; every mistake is one line.
+"""
+
+import importlib.util
+import json
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import DetInferencer, inference_detector, init_detector
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from tiny_weights import NAMES, save_weights
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
+
+
+@pytest.fixture
+def weights(tiny_config, tmp_path):
+    return save_weights(tiny_config, tmp_path / 'tiny.pth')
+
+
+@pytest.fixture
+def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
+    """Run the tool in this process; give its exit status and output."""
+    spec = importlib.util.spec_from_file_location('infer', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    folder = tmp_path / 'here'
+    folder.mkdir()
+
+    def run(*arguments, config=tiny_config, checkpoint=weights):
+        command = ['infer.py', config, checkpoint, *arguments]
+        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
+        monkeypatch.chdir(folder)
+        try:
+            tool.main()
+            status, said = 0, ''
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+            said = end.code if isinstance(end.code, str) else ''
+        output = capsys.readouterr()
+        return status, output.out + output.err + said
+
+    run.folder = folder
+    return run
+
+
+@pytest.fixture
+def photos(tiny_coco, tmp_path):
+    """A folder with the val images, one of them in a subfolder."""
+    folder = tmp_path / 'photos'
+    (folder / 'more').mkdir(parents=True)
+    shutil.copy(tiny_coco.root / 'val/001.png', folder / 'b.png')
+    shutil.copy(tiny_coco.root / 'val/002.png', folder / 'more' / 'a.png')
+    return folder
+
+
+def read(path):
+    return json.loads(Path(path).read_text())
+
+
+def rows(labels, scores, boxes, rles):
+    """What was found, best first: label, score, xyxy, mask."""
+    found = zip(labels, scores, boxes, rles, strict=True)
+    return sorted(
+        (
+            (int(label), float(score), [*map(float, box)], rle['counts'])
+            for label, score, box, rle in found
+        ),
+        key=lambda row: -row[1],
+    )
+
+
+def entry_rows(entries, image_id):
+    entries = [e for e in entries if e['image_id'] == image_id]
+    assert entries == sorted(entries, key=lambda e: -e['score'])
+    boxes = [coco_box(entry['bbox']) for entry in entries]
+    return rows(
+        [entry['category_id'] - 1 for entry in entries],
+        [entry['score'] for entry in entries],
+        boxes,
+        [entry['segmentation'] for entry in entries],
+    )
+
+
+def coco_box(box):
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
+def encode(masks):
+    rles = [coco_mask.encode(np.asfortranarray(m, np.uint8)) for m in masks]
+    return [{**rle, 'counts': rle['counts'].decode()} for rle in rles]
+
+
+def assert_same(found, expected, tolerance=1e-6):
+    assert len(found) == len(expected) > 3
+    assert {row[0] for row in expected} == {0, 1}
+    for row, other in zip(found, expected, strict=True):
+        assert row[0] == other[0]
+        assert row[3] == other[3]
+        assert row[1] == pytest.approx(other[1], abs=tolerance)
+        assert row[2] == pytest.approx(other[2], abs=100 * tolerance)
+
+
+def test_same_as_mmdet_and_as_testing(
+    tiny_config, weights, tiny_coco, run_tool
+):
+    """One real command each; the folder is that of the test data set."""
+    folder = tiny_coco.root / 'val'
+    ran = run_tool('infer.py', tiny_config, weights, folder, '--device', 'cpu')
+    assert ran.returncode == 0, ran.stdout
+    entries = read(run_tool.folder / 'work_dirs/tiny/infer/results.json')
+
+    tested = run_tool('test.py', tiny_config, weights, '--out', 'tested.pkl')
+    assert tested.returncode == 0, tested.stdout
+    with open(run_tool.folder / 'tested.pkl', 'rb') as file:
+        images = pickle.load(file)  # noqa: S301 (written by the line above)
+
+    model = init_detector(str(tiny_config), str(weights), device='cpu')
+    inferencer = DetInferencer(
+        str(tiny_config), str(weights), device='cpu', show_progress=False
+    )
+    for image_id, name in ((1, '001.png'), (2, '002.png')):
+        found = entry_rows(entries, image_id)
+        one = inference_detector(model, str(folder / name)).pred_instances
+        masks = encode(one.masks.numpy())
+        assert_same(found, rows(one.labels, one.scores, one.bboxes, masks))
+        (one,) = inferencer(str(folder / name))['predictions']
+        keys = ('labels', 'scores', 'bboxes', 'masks')
+        assert_same(found, rows(*(one[key] for key in keys)))
+        one = images[image_id - 1]['pred_instances']
+        masks = [{**m, 'counts': m['counts'].decode()} for m in one['masks']]
+        values = (one[key] for key in keys[:3])
+        assert_same(found, rows(*values, masks))
+
+
+def test_folder_and_what_is_written(infer, photos):
+    status, output = infer(photos, '--score-thr', '0.9')
+    assert status == 0, output
+    out = infer.folder / 'work_dirs' / 'tiny' / 'infer'
+    meaning = read(out / 'results.images.json')
+    assert meaning['images'] == [
+        dict(id=1, file_name='b.png', height=64, width=96),
+        dict(id=2, file_name='more/a.png', height=64, width=96),
+    ]
+    names = [category['name'] for category in meaning['categories']]
+    assert tuple(names) == NAMES
+    entries = read(out / 'results.json')
+    low = [entry['score'] for entry in entries if entry['score'] < 0.9]
+    assert low  # the results hold what the pictures do not show
+    drawn = len(entries) - len(low)
+    assert f'2 pictures, {len(entries)} detections' in output
+    assert f'drawn     {drawn} with a score from 0.9' in output
+    for name in ('b.png', 'more/a.png'):
+        picture = np.asarray(Image.open(out / 'pictures' / name))
+        assert picture.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
+    coco = COCO(out / 'results.images.json')  # as COCO's own tools read it
+    assert len(coco.loadRes(str(out / 'results.json')).anns) == len(entries)
+
+    again, output = infer(photos, '--score-thr', '0.9')
+    assert again == 0 and read(out / 'results.json') == entries
+
+
+def test_a_rotated_photo_is_taken_as_it_is_shown(infer, photos):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    photo = photos / 'rotated.jpg'
+    Image.open(photos / 'b.png').save(photo, exif=exif, quality=95)
+    status, output = infer(photo, '--out-dir', 'out')
+    assert status == 0, output
+    (image,) = read(infer.folder / 'out/results.images.json')['images']
+    assert (image['height'], image['width']) == (96, 64)
+    picture = Image.open(infer.folder / 'out/pictures/rotated.jpg')
+    assert picture.size == (427, 640)
+
+
+def test_threshold_is_for_pictures_alone(infer, photos):
+    results, pictures = [], []
+    for threshold in ('0', '1'):
+        status, output = infer(
+            photos / 'b.png', '--score-thr', threshold, '--out-dir', threshold
+        )
+        assert status == 0, output
+        out = infer.folder / threshold
+        results.append(read(out / 'results.json'))
+        pictures.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
+    assert results[0] == results[1]
+    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 5
+
+
+def test_batches_change_nothing_for_equal_sizes(infer, photos):
+    results = []
+    for size in ('1', '2'):
+        status, output = infer(
+            photos, '--batch-size', size, '--no-pictures', '--results',
+            f'{size}.json',
+        )  # fmt: skip
+        assert status == 0, output
+        results.append(read(infer.folder / f'{size}.json'))
+    assert sorted(path.name for path in infer.folder.iterdir()) == [
+        '1.images.json', '1.json', '2.images.json', '2.json',
+    ]  # fmt: skip
+    for image_id in (1, 2):
+        pair = (entry_rows(found, image_id) for found in results)
+        assert_same(*pair, tolerance=1e-4)
+
+
+def test_unreadable_pictures_are_named_and_the_others_go_on(infer, photos):
+    whole = (photos / 'b.png').read_bytes()
+    (photos / 'a_cut.png').write_bytes(whole[: len(whole) // 2])
+    (photos / 'text.jpg').write_text('no picture')
+    (photos / 'empty.jpg').touch()
+    (photos / 'notes.txt').write_text('not looked at')
+    status, output = infer(photos, '--no-pictures', '--batch-size', '2')
+    assert status == 1
+    assert '2 pictures' in output and '3 not detected in' in output
+    for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
+        assert f'{photos / name}: ' in output
+    assert 'truncated' in output and 'Traceback' not in output
+    assert 'notes.txt' not in output
+    out = infer.folder / 'work_dirs/tiny/infer'
+    images = read(out / 'results.images.json')['images']
+    # the numbers stay those of the folder's order
+    assert [image['id'] for image in images] == [2, 4]
+    ids = {entry['image_id'] for entry in read(out / 'results.json')}
+    assert ids == {2, 4}
+
+
+def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
+    content = read(tiny_coco.root / 'val.json')
+    for image in content['images']:
+        image['id'] += 40
+    content['annotations'] = []
+    content['categories'] = [
+        dict(id=3, name='blue'),
+        dict(id=7, name='red'),
+    ]
+    ann = tmp_path / 'ann.json'
+    ann.write_text(json.dumps(content))
+    folder = tiny_coco.root / 'val'
+    status, output = infer(folder, '--ann', tiny_coco.root / 'val.json')
+    assert status == 2
+    assert 'lacks 2 of the 2 classes (red, blue); it has square' in output
+    arguments = (folder, '--no-pictures', '--results', 'plain.json')
+    assert infer(*arguments)[0] == 0
+    arguments = (folder, '--no-pictures', '--results', 'ids.json')
+    status, output = infer(*arguments, '--ann', ann)
+    assert status == 0, output
+    plain, ids = (read(infer.folder / f'{n}.json') for n in ('plain', 'ids'))
+    for entry in plain:
+        entry['image_id'] += 40
+        entry['category_id'] = {1: 7, 2: 3}[entry['category_id']]
+    assert plain == ids
+
+    content['images'][0]['width'] = 64
+    ann.write_text(json.dumps(content))
+    status, output = infer(*arguments, '--ann', ann)
+    assert status == 1
+    assert '001.png: 96x64 pixels as it is read' in output
+    assert 'of 64x64' in output and '1 pictures' in output
+    del content['images'][0]
+    ann.write_text(json.dumps(content))
+    status, output = infer(*arguments, '--ann', ann)
+    assert status == 2
+    assert 'lacks 1 of the 2 pictures (001.png); it has 002.png' in output
+
+
+@pytest.fixture
+def make_video(tiny_coco, tmp_path):
+    frame = cv2.imread(str(tiny_coco.root / 'val' / '001.png'))
+
+    def make(name, code, count=3, size=(96, 64)):
+        path = tmp_path / name
+        code = cv2.VideoWriter.fourcc(*code)
+        writer = cv2.VideoWriter(str(path), code, 5, size)
+        for shift in range(count):
+            moved = np.roll(cv2.resize(frame, size), 8 * shift, axis=1)
+            writer.write(moved)
+        writer.release()
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ('name', 'code'), [('clip.mp4', 'mp4v'), ('clip.avi', 'MJPG')]
+)
+def test_video(infer, make_video, name, code):
+    status, output = infer(
+        make_video(name, code), '--out-dir', 'out', '--batch-size', '2'
+    )
+    assert status == 0, output
+    assert '3 frames' in output
+    out = infer.folder / 'out'
+    images = read(out / 'results.images.json')['images']
+    assert [image['frame'] for image in images] == [0, 1, 2]
+    assert {image['file_name'] for image in images} == {name}
+    entries = read(out / 'results.json')
+    assert {entry['image_id'] for entry in entries} == {1, 2, 3}
+    drawn = cv2.VideoCapture(str(out / 'clip.mp4'))
+    assert drawn.get(cv2.CAP_PROP_FPS) == 5
+    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert drawn.read()[1].shape[1] == 640
+
+
+def test_red_stays_red(infer, tmp_path):
+    """OpenCV's blue comes first, in files and in frames."""
+    red = np.full((64, 96, 3), (30, 30, 200), np.uint8)
+    cv2.imwrite(str(tmp_path / 'red.png'), red)
+    code = cv2.VideoWriter.fourcc(*'mp4v')
+    writer = cv2.VideoWriter(str(tmp_path / 'red.mp4'), code, 5, (96, 64))
+    writer.write(red)
+    writer.release()
+    for name in ('red.png', 'red.mp4'):
+        status, output = infer(
+            tmp_path / name, '--score-thr', '1', '--out-dir', 'out'
+        )
+        assert status == 0, output
+    picture = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
+    _, frame = cv2.VideoCapture(str(infer.folder / 'out/red.mp4')).read()
+    for pixels in (picture, frame):
+        blue, _, most = pixels.mean(axis=(0, 1))
+        assert most > blue + 20
+
+
+def test_video_that_ends_early_is_named(infer, make_video):
+    path = make_video('long.avi', 'MJPG', count=30)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    status, output = infer(path, '--no-pictures')
+    assert status == 1
+    assert f'1 not detected in:\n  {path}: ends after ' in output
+
+
+def test_config_text_in_a_checkpoint_is_not_run(infer, tiny_config, photos):
+    mark = infer.folder / 'executed'
+    text = f'open({str(mark)!r}, "w").close()\nmodel = dict(type="Nothing")\n'
+    checkpoint = infer.folder / 'text.pth'
+    save_weights(tiny_config, checkpoint, cfg=text)
+    content = torch.load(checkpoint, weights_only=True)
+    content['message_hub'] = dict(runtime_info=dict(cfg=text))
+    torch.save(content, checkpoint)
+    status, output = infer(photos, checkpoint=checkpoint)
+    assert status == 0, output
+    assert not mark.exists()
+
+
+def test_names_come_from_the_config_where_a_file_has_none(
+    infer, tiny_config, photos
+):
+    checkpoint = infer.folder / 'nameless.pth'
+    save_weights(tiny_config, checkpoint, classes=None)
+    status, output = infer(
+        photos, '--results', 'r.json', checkpoint=checkpoint
+    )
+    assert status == 0, output
+    categories = read(infer.folder / 'r.images.json')['categories']
+    assert [c['name'] for c in categories] == ['square', 'triangle']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ('model.backbone.num_members=3', 'backbone.connections.1.0_to_0.'),
+        ('model.backbone.num_members=1', 'its backbone has '),
+        ('model.backbone.style=slc', 'backbone.connections.0.0_to_1.'),
+        ('model.backbone.style=ahlc', 'its backbone has '),
+        ('model.roi_head.bbox_head.num_classes=5', 'bbox_head.fc_cls.'),
+    ],
+)
+def test_weights_that_do_not_fit(infer, photos, changes, message):
+    options = [changes]
+    if 'num_members' in changes:
+        options.append('model.assistance.weights=None')
+    status, output = infer(photos, '--cfg-options', *options)
+    assert status == 2
+    error = output[output.index('error:') :]
+    assert 'tiny.pth does not fit the model' in error
+    assert message in error and error.count('\n') == 1
+
+
+def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
+    def error(*arguments, **files):
+        status, output = infer(*arguments, **files)
+        assert status == 2, output
+        line = output[output.index('error: ') :]
+        assert line.count('\n') == 1
+        return line
+
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    assert f'no pictures in the folder {empty}' in error(empty)
+    assert 'no file or folder absent.jpg' in error('absent.jpg')
+    assert 'no file or folder absent.mp4' in error('absent.mp4')
+    assert 'neither a picture nor a video' in error(weights)
+    video = tmp_path / 'text.mp4'
+    video.write_text('no video')
+    assert f'{video} cannot be read as a video' in error(video)
+    clip = make_video('clip.mp4', 'mp4v')
+    assert 'would be overwritten' in error(clip, '--out-dir', tmp_path)
+    assert '--ann is of pictures' in error(clip, '--ann', 'a.json')
+    assert 'a.json' in error(photos, '--ann', 'a.json')
+    assert '--score-thr: 2.0' in error(photos, '--score-thr', '2')
+    assert '--batch-size: 0' in error(photos, '--batch-size', '0')
+    assert '--results: r.txt' in error(photos, '--results', 'r.txt')
+    assert "device 'moon'" in error(photos, '--device', 'moon')
+    assert 'no file gone.pth' in error(photos, checkpoint='gone.pth')
+    assert 'gone.py' in error(photos, config='gone.py')
+    cut = tmp_path / 'cut.pth'
+    cut.write_bytes(weights.read_bytes()[:2000])
+    assert f'{cut}' in error(photos, checkpoint=cut)
+    torch.save(dict(state_dict={}), cut)
+    assert f'{cut} holds no weights' in error(photos, checkpoint=cut)
+
+
+def test_own_pictures_are_left_out(infer, photos):
+    """A second run does not detect in what the first one has drawn."""
+    for _ in range(2):
+        status, output = infer(photos, '--out-dir', photos)
+        assert status == 0, output
+        assert '2 pictures' in output
