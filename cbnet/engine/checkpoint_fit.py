@@ -100,11 +100,18 @@ def check_fit(
         if name not in same
     ]
     missing = sorted(parameters - set(shapes))
+    # What a file holds besides is no mistake, but in the backbone it is:
+    # more members, or another style.
+    foreign = sorted(
+        name for name in set(shapes) - set(own) if name.startswith('backbone.')
+    )
     wrong = []
     if differ:
         wrong.append(f'other shapes: {_listed(differ)}')
     if missing:
         wrong.append(f'missing: {_listed(missing)}')
+    if foreign:
+        wrong.append(f'its backbone has more: {_listed(foreign)}')
     if wrong:
         raise ValueError(
             f'{source} does not fit the model: {"; ".join(wrong)}; use it '

@@ -139,22 +139,11 @@ def _read(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _load(model: nn.Module, weights: dict[str, Any], checkpoint: str) -> None:
-    """Load weights that fit.
-
-    What a file holds besides the weights of the model is no mistake, but in
-    the backbone it is: more members, or another style.
-    """
+    """Load weights that fit; a file may hold more, but for the backbone."""
     names = {name for name, _ in model.named_parameters()}
     check_fit(weights, model.state_dict(), names, checkpoint, complete=True)
     weights = {n.removeprefix('module.'): w for n, w in weights.items()}
-    _, unexpected = model.load_state_dict(weights, strict=False)
-    foreign = [name for name in unexpected if name.startswith('backbone.')]
-    if foreign:
-        raise ValueError(
-            f'{checkpoint} does not fit the model: its backbone has '
-            f'{len(foreign)} weights more ({foreign[0]}, ...); use it with '
-            f'the config that it was trained with'
-        )
+    model.load_state_dict(weights, strict=False)
 
 
 def _classes(meta: dict[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,8 @@
 - load_from: one that shares nothing is refused, one that shares a part, as
   for fine-tuning, passes; ``module.`` in front and files without
   ``state_dict`` are understood;
-- an evaluation wants all weights, in every shape, but no buffers;
+- an evaluation wants all weights, in every shape, but no buffers, and no
+  member more;
 - a missing file, and one that is cut short, are named before the run.
 """
 
@@ -56,6 +57,15 @@ def test_a_part_in_common(weights):
     message = str(raised.value)
     assert 'layer.weight: file (5, 3), model (1, 3)' in message
     assert 'missing: 1 weights (norm.bias)' in message
+
+
+def test_a_file_with_more_members(weights):
+    """A dual composite's file is not one of its single twin."""
+    weights['backbone.members.1.conv.weight'] = torch.ones(1)
+    fit(weights, complete=False)
+    message = r'its backbone has more: 1 weights \(backbone.members.1'
+    with pytest.raises(ValueError, match=message):
+        fit(weights, complete=True)
 
 
 def test_load_from(tmp_path, weights):
