@@ -1,6 +1,19 @@
 """What runs around the model: hooks, optimizer wrappers, command lines."""
 
+from .checked_saving import SafeCheckpointHook
+from .checkpoint_fit import CheckpointFitHook
 from .cpu_amp import CpuAmpOptimWrapper
+from .guards import add_guards
+from .loss_guard import LossGuardHook
 from .memory_format import ChannelsLastHook
+from .safe_stop import SafeStopHook
 
-__all__ = ['CpuAmpOptimWrapper', 'ChannelsLastHook']
+__all__ = [
+    'ChannelsLastHook',
+    'CheckpointFitHook',
+    'CpuAmpOptimWrapper',
+    'LossGuardHook',
+    'SafeCheckpointHook',
+    'SafeStopHook',
+    'add_guards',
+]
