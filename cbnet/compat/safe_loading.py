@@ -68,13 +68,18 @@ def clear_errors(source: Any) -> Iterator[None]:
         yield
     except UnsafeCheckpointError:
         raise
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        IndexError,  # of torch's unpickler, where its stack is empty
+    ) as error:
         # timm wraps the unpickler's error in a RuntimeError of its own.
         found = error
         if isinstance(error.__cause__, pickle.UnpicklingError):
             found = error.__cause__
         text = str(found)
-        if isinstance(found, EOFError) or re.search(
+        if isinstance(found, EOFError | IndexError) or re.search(
             'Unsupported operand|PytorchStreamReader|unexpected EOF', text
         ):
             raise BrokenCheckpointError(

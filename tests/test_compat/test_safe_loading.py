@@ -309,7 +309,8 @@ def test_a_broken_file_is_one_clear_error(tmp_path, zipped):
     file = tmp_path / 'net.pth'
     torch.save(tiny_weights(), file, _use_new_zipfile_serialization=zipped)
     data = file.read_bytes()
-    for content in (b'', b'<html>', data[:100], data[: len(data) // 2]):
+    half = data[: len(data) // 2]
+    for content in (b'', b'text', b'<html>', data[:3], data[:100], half):
         file.write_bytes(content)
         with pytest.raises(BrokenCheckpointError) as caught:
             CheckpointLoader.load_checkpoint(str(file))

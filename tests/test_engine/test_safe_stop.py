@@ -76,12 +76,18 @@ def test_an_image_that_a_worker_process_cannot_read(tmp_path):
     assert newest(tmp_path).endswith('stopped_iter_3.pth')
 
 
-def test_a_loss_that_becomes_nan(tmp_path, loop, whole):
+def test_a_loss_that_becomes_nan(tmp_path, loop, whole, monkeypatch):
+    saved = []
+    monkeypatch.setattr(
+        safe_stop, 'barrier', lambda: saved.append(newest(tmp_path))
+    )
     message = stop(tmp_path, NonFiniteLossError, loop, bad=[FOURTH])
     assert message.startswith('iteration 4: loss_a is nan, assist0.loss_b is')
     assert f'{FOURTH}.jpg' in message
     # The forward pass has put nan into the running statistics.
     weights, _ = state(newest(tmp_path))
+    # Other processes are kept from ending it until it has saved.
+    assert saved == [newest(tmp_path)]
     assert all(value.isfinite().all() for value in weights.values())
     go_on(tmp_path, loop, whole)
 
@@ -114,7 +120,8 @@ def test_nothing_was_trained(tmp_path):
 
 
 def logged(tmp_path):
-    return next((tmp_path / 'run').rglob('*.log')).read_text()
+    logs = (tmp_path / 'run').rglob('*.log')  # one for each start
+    return ''.join(log.read_text() for log in logs)
 
 
 def test_inside_a_step(tmp_path, monkeypatch):
