@@ -13,10 +13,20 @@ from pycocotools import mask as coco_mask
 
 import cbnet  # noqa: F401 (before a test file imports mmdet)
 
+# ruff: noqa: I001
+from mmdet.registry import TRANSFORMS
+
 WIDTH, HEIGHT = 96, 64
 CLASSES = ('square', 'triangle')
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def mmcv_loads_images():
+    """Take back what add_guards() replaces for the whole process."""
+    yield
+    TRANSFORMS.module_dict.pop('LoadImageFromFile', None)
 
 
 @pytest.fixture(autouse=True)
