@@ -1,16 +1,22 @@
 """A tiny training config on the tiny data set, and how to run a tool."""
 
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from tiny_weights import save_weights
 
 from cbnet.testing import tiny_composite, tiny_detector
 
 ROOT = Path(__file__).parents[2]
+INFER = ROOT / 'tools' / 'infer.py'
 
 CONFIG = """\
 _base_ = 'mmdet::_base_/default_runtime.py'
@@ -141,3 +147,61 @@ def iterations():
         return [int(n) for n in re.findall(r'Iter\(train\) \[(\d+)/', output)]
 
     return read
+
+
+@pytest.fixture
+def weights(tiny_config, tmp_path):
+    return save_weights(tiny_config, tmp_path / 'tiny.pth')
+
+
+@pytest.fixture
+def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
+    """Run the tool in this process; give its exit status and output."""
+    spec = importlib.util.spec_from_file_location('infer', INFER)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    folder = tmp_path / 'here'
+    folder.mkdir()
+
+    def run(*arguments, config=tiny_config, checkpoint=weights):
+        command = ['infer.py', config, checkpoint, *arguments]
+        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
+        monkeypatch.chdir(folder)
+        try:
+            tool.main()
+            status, said = 0, ''
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+            said = end.code if isinstance(end.code, str) else ''
+        output = capsys.readouterr()
+        return status, output.out + output.err + said
+
+    run.folder = folder
+    return run
+
+
+@pytest.fixture
+def photos(tiny_coco, tmp_path):
+    """A folder with the val images, one of them in a subfolder."""
+    folder = tmp_path / 'photos'
+    (folder / 'more').mkdir(parents=True)
+    shutil.copy(tiny_coco.root / 'val/001.png', folder / 'b.png')
+    shutil.copy(tiny_coco.root / 'val/002.png', folder / 'more' / 'a.png')
+    return folder
+
+
+@pytest.fixture
+def make_video(tiny_coco, tmp_path):
+    frame = cv2.imread(str(tiny_coco.root / 'val' / '001.png'))
+
+    def make(name, code, count=3, size=(96, 64)):
+        path = tmp_path / name
+        code = cv2.VideoWriter.fourcc(*code)
+        writer = cv2.VideoWriter(str(path), code, 5, size)
+        for shift in range(count):
+            moved = np.roll(cv2.resize(frame, size), 8 * shift, axis=1)
+            writer.write(moved)
+        writer.release()
+        return path
+
+    return make

@@ -1,72 +1,24 @@
-"""tools/infer.py: pictures, folders, videos, results, mistakes.
+"""tools/infer.py: pictures, folders, videos, results.
 
 Its detections equal those of ``init_detector`` with ``inference_detector``,
-of ``DetInferencer`` and of ``tools/test.py``; names of classes come from the
-checkpoint; ids are numbered or those of an annotation file; a folder is read
-with its subfolders, in order; what cannot be read is named and the others go
-on; a video has results for every frame and is drawn; code in a checkpoint's
-config text is not run; every mistake is one line.
+of ``DetInferencer`` and of ``tools/test.py``; ids are numbered or those of an
+annotation file; a folder is read with its subfolders, in order; what cannot
+be read is named and the others go on; a video has results for every frame
+and is drawn.
 """
 
-import importlib.util
 import json
 import pickle
-import shutil
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
-from tiny_weights import NAMES, save_weights
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
-
-
-@pytest.fixture
-def weights(tiny_config, tmp_path):
-    return save_weights(tiny_config, tmp_path / 'tiny.pth')
-
-
-@pytest.fixture
-def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
-    """Run the tool in this process; give its exit status and output."""
-    spec = importlib.util.spec_from_file_location('infer', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    folder = tmp_path / 'here'
-    folder.mkdir()
-
-    def run(*arguments, config=tiny_config, checkpoint=weights):
-        command = ['infer.py', config, checkpoint, *arguments]
-        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
-        monkeypatch.chdir(folder)
-        try:
-            tool.main()
-            status, said = 0, ''
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-            said = end.code if isinstance(end.code, str) else ''
-        output = capsys.readouterr()
-        return status, output.out + output.err + said
-
-    run.folder = folder
-    return run
-
-
-@pytest.fixture
-def photos(tiny_coco, tmp_path):
-    """A folder with the val images, one of them in a subfolder."""
-    folder = tmp_path / 'photos'
-    (folder / 'more').mkdir(parents=True)
-    shutil.copy(tiny_coco.root / 'val/001.png', folder / 'b.png')
-    shutil.copy(tiny_coco.root / 'val/002.png', folder / 'more' / 'a.png')
-    return folder
+from tiny_weights import NAMES
 
 
 def read(path):
@@ -280,23 +232,6 @@ def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
     assert 'lacks 1 of the 2 pictures (001.png); it has 002.png' in output
 
 
-@pytest.fixture
-def make_video(tiny_coco, tmp_path):
-    frame = cv2.imread(str(tiny_coco.root / 'val' / '001.png'))
-
-    def make(name, code, count=3, size=(96, 64)):
-        path = tmp_path / name
-        code = cv2.VideoWriter.fourcc(*code)
-        writer = cv2.VideoWriter(str(path), code, 5, size)
-        for shift in range(count):
-            moved = np.roll(cv2.resize(frame, size), 8 * shift, axis=1)
-            writer.write(moved)
-        writer.release()
-        return path
-
-    return make
-
-
 @pytest.mark.parametrize(
     ('name', 'code'), [('clip.mp4', 'mp4v'), ('clip.avi', 'MJPG')]
 )
@@ -345,92 +280,3 @@ def test_video_that_ends_early_is_named(infer, make_video):
     status, output = infer(path, '--no-pictures')
     assert status == 1
     assert f'1 not detected in:\n  {path}: ends after ' in output
-
-
-def test_config_text_in_a_checkpoint_is_not_run(infer, tiny_config, photos):
-    mark = infer.folder / 'executed'
-    text = f'open({str(mark)!r}, "w").close()\nmodel = dict(type="Nothing")\n'
-    checkpoint = infer.folder / 'text.pth'
-    save_weights(tiny_config, checkpoint, cfg=text)
-    content = torch.load(checkpoint, weights_only=True)
-    content['message_hub'] = dict(runtime_info=dict(cfg=text))
-    torch.save(content, checkpoint)
-    status, output = infer(photos, checkpoint=checkpoint)
-    assert status == 0, output
-    assert not mark.exists()
-
-
-def test_names_come_from_the_config_where_a_file_has_none(
-    infer, tiny_config, photos
-):
-    checkpoint = infer.folder / 'nameless.pth'
-    save_weights(tiny_config, checkpoint, classes=None)
-    status, output = infer(
-        photos, '--results', 'r.json', checkpoint=checkpoint
-    )
-    assert status == 0, output
-    categories = read(infer.folder / 'r.images.json')['categories']
-    assert [c['name'] for c in categories] == ['square', 'triangle']
-
-
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ('model.backbone.num_members=3', 'backbone.connections.1.0_to_0.'),
-        ('model.backbone.num_members=1', 'its backbone has '),
-        ('model.backbone.style=slc', 'backbone.connections.0.0_to_1.'),
-        ('model.backbone.style=ahlc', 'its backbone has '),
-        ('model.roi_head.bbox_head.num_classes=5', 'bbox_head.fc_cls.'),
-    ],
-)
-def test_weights_that_do_not_fit(infer, photos, changes, message):
-    options = [changes]
-    if 'num_members' in changes:
-        options.append('model.assistance.weights=None')
-    status, output = infer(photos, '--cfg-options', *options)
-    assert status == 2
-    error = output[output.index('error:') :]
-    assert 'tiny.pth does not fit the model' in error
-    assert message in error and error.count('\n') == 1
-
-
-def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
-    def error(*arguments, **files):
-        status, output = infer(*arguments, **files)
-        assert status == 2, output
-        line = output[output.index('error: ') :]
-        assert line.count('\n') == 1
-        return line
-
-    empty = tmp_path / 'empty'
-    empty.mkdir()
-    assert f'no pictures in the folder {empty}' in error(empty)
-    assert 'no file or folder absent.jpg' in error('absent.jpg')
-    assert 'no file or folder absent.mp4' in error('absent.mp4')
-    assert 'neither a picture nor a video' in error(weights)
-    video = tmp_path / 'text.mp4'
-    video.write_text('no video')
-    assert f'{video} cannot be read as a video' in error(video)
-    clip = make_video('clip.mp4', 'mp4v')
-    assert 'would be overwritten' in error(clip, '--out-dir', tmp_path)
-    assert '--ann is of pictures' in error(clip, '--ann', 'a.json')
-    assert 'a.json' in error(photos, '--ann', 'a.json')
-    assert '--score-thr: 2.0' in error(photos, '--score-thr', '2')
-    assert '--batch-size: 0' in error(photos, '--batch-size', '0')
-    assert '--results: r.txt' in error(photos, '--results', 'r.txt')
-    assert "device 'moon'" in error(photos, '--device', 'moon')
-    assert 'no file gone.pth' in error(photos, checkpoint='gone.pth')
-    assert 'gone.py' in error(photos, config='gone.py')
-    cut = tmp_path / 'cut.pth'
-    cut.write_bytes(weights.read_bytes()[:2000])
-    assert f'{cut}' in error(photos, checkpoint=cut)
-    torch.save(dict(state_dict={}), cut)
-    assert f'{cut} holds no weights' in error(photos, checkpoint=cut)
-
-
-def test_own_pictures_are_left_out(infer, photos):
-    """A second run does not detect in what the first one has drawn."""
-    for _ in range(2):
-        status, output = infer(photos, '--out-dir', photos)
-        assert status == 0, output
-        assert '2 pictures' in output
