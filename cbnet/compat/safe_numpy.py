@@ -14,7 +14,6 @@ import numpy as np
 
 # Numbers and strings; never 'O' (addresses) or 'V' (records, with fields).
 _NAME = re.compile(r'[?bhilqBHILQefdgFDG]|[biufcSU]\d{1,9}')
-_KINDS = 'biufcSU'
 
 
 class CheckpointDtype:

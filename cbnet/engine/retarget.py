@@ -14,7 +14,7 @@ from ..datasets.own_data import OwnData, Split, annotations_for_evaluation
 _OTHER_CLASSES = ('rpn_head', 'semantic_head')
 # What a data set keeps of the config when its data are exchanged.
 _KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
-_TASK_KEYS = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
+_KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
 
 
 def retarget(cfg: Config, data: OwnData) -> list[str]:
@@ -174,7 +174,7 @@ def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     old = old if isinstance(old, list | tuple) else [old or {}]
     kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
-    options = {key: kept[key] for key in _TASK_KEYS if key in kept}
+    options = {key: kept[key] for key in _KEPT_OF_METRIC if key in kept}
     return ConfigDict(
         type='CocoMetric',
         ann_file=str(split.annotations),

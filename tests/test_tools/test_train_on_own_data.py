@@ -2,6 +2,7 @@
 
 - a config of other data trains, logs, accumulates and is evaluated; what it
   dumps evaluates again by itself;
+- training without validation is asked for in two ways;
 - mistakes in options and files end in one line, before anything is built.
 """
 
@@ -9,8 +10,11 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+import cbnet.engine.command_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +88,26 @@ def test_no_validation_file(refuse, own_data):
     (own_data / 'val.json').unlink()
     line = refuse('--data-root', own_data)
     assert 'give --val-ann FILE or --no-val' in line
+
+
+@pytest.mark.parametrize('choice', [['--no-val'], ['--val-ann', 'none']])
+def test_training_without_validation(
+    choice, tiny_config, own_data, monkeypatch, capsys
+):
+    (own_data / 'val.json').unlink()
+    built = []
+
+    def build(cfg):
+        built.append(cfg)
+        return SimpleNamespace(train=lambda: None)
+
+    monkeypatch.setattr(cbnet.engine.command_line, 'build_runner', build)
+    command = ['train.py', tiny_config, '--data-root', own_data, *choice]
+    monkeypatch.setattr(sys, 'argv', list(map(str, command)))
+    runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+    (cfg,) = built
+    assert cfg.val_dataloader is cfg.val_evaluator is cfg.val_cfg is None
+    assert 'no validation, as asked for' in capsys.readouterr().out
 
 
 def test_a_box_outside_its_image(refuse, own_data):
