@@ -1,23 +1,29 @@
 """Build a model from its config without memory or weights: does it fit?"""
 
+from copy import deepcopy
 from textwrap import shorten
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ..models.meta import on_meta
 
-def build_without_weights(cfg: Config) -> nn.Module:
-    """Build ``cfg.model`` on the meta device; no pretrained file is read.
 
-    A constructor that looks at numbers (drop-path rates, say) cannot run
-    there; such a model is built in memory.
+def build_without_weights(
+    cfg: Config, part: ConfigDict | None = None
+) -> nn.Module:
+    """Build ``cfg.model``, or a part of it, on the meta device.
+
+    No pretrained file is read.
+    A constructor that looks at numbers cannot run there; such a model is
+    built in memory.
 
     Args:
         cfg: a whole config, for its scope.
+        part: of its model; None: the whole model.
 
     Raises:
         ValueError: where the model does not build, with the reason.
@@ -25,7 +31,7 @@ def build_without_weights(cfg: Config) -> nn.Module:
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope):
         try:
-            return _build_on_meta(cfg)
+            return _build_on_meta(part or cfg.model)
         # Third parties' constructors raise what they like.
         except Exception as error:
             raise ValueError(one_line(error)) from error
@@ -38,15 +44,15 @@ def one_line(error: Exception, most: int = 2000) -> str:
     return shorten(str(text), most) or type(error).__name__
 
 
-def _build_on_meta(cfg: Config) -> nn.Module:
+def _build_on_meta(cfg: ConfigDict) -> nn.Module:
     # Constructors may change the config they are given: each gets a copy.
     try:
-        with torch.device('meta'):
-            return MODELS.build(_without_groups(cfg.copy().model))
+        with on_meta():
+            return MODELS.build(_without_groups(deepcopy(cfg)))
     except (NotImplementedError, RuntimeError, TypeError) as error:
         if 'meta' not in str(error):
             raise
-    return MODELS.build(_without_groups(cfg.copy().model))
+    return MODELS.build(_without_groups(deepcopy(cfg)))
 
 
 def _without_groups(value: Any) -> Any:

@@ -5,16 +5,17 @@ backbone, the detector is the base's, whatever they are.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from ..engine.command_line import find_config
+from ..models.members import MemberAdapter
 from .building import build_without_weights
 from .reading import read_config
-from .twins import check_plain, leaves_unused, remarks
+from .twins import check_plain, leaves_unused, member_adapter, remarks
 
 SIZES = {1: 'single', 2: 'dual', 3: 'triple'}  # how a twin's name begins
 
@@ -26,8 +27,8 @@ class TwinOptions:
     Args:
         members: how many members.
         style: of the connections.
-        shared_stages: as in ``CompositeBackbone``; by default 1, as in the
-            published CNN models.
+        shared_stages: as in ``CompositeBackbone``; by default as in the
+            published models of the member's family.
         weights: of assistance: one number for all assistants, or one for
             each; None: as published, 0.5 for the first, 1 for further ones.
         proposals: ``'lead'`` or ``'own'``; None: the lead's where the
@@ -36,7 +37,7 @@ class TwinOptions:
 
     members: int = 2
     style: str = 'dhlc'
-    shared_stages: int | None = 1
+    shared_stages: int | None | Literal['published'] = 'published'
     weights: float | list[float] | None = None
     proposals: str | None = None
 
@@ -73,11 +74,18 @@ def compose(
         raise ValueError(f'{out} exists; name another file or delete it')
     plain = read_config(find_config(config), config)
     check_plain(plain, config)
+    adapter = member_adapter(plain)
+    if options.shared_stages == 'published':
+        published = 1 if adapter is None else adapter.published_shared_stages
+        options = replace(options, shared_stages=published)
+    stages = _all_stages(adapter)
     imports = (plain.get('custom_imports') or {}).get('imports')
     out.parent.mkdir(parents=True, exist_ok=True)
     base = _base_name(config, out)
     try:  # written first: that is how its _base_ is resolved
-        out.write_text(_text(base, imports, _assistance(options), options))
+        out.write_text(
+            _text(base, imports, _assistance(options), options, stages)
+        )
         twin = read_config(out, config)
         try:
             model = build_without_weights(twin)
@@ -89,7 +97,7 @@ def compose(
             weights=list(model.assistant_weights), proposals=model.proposals
         )
         unused = leaves_unused(model)
-        out.write_text(_text(base, imports, settled, options, unused))
+        out.write_text(_text(base, imports, settled, options, stages, unused))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -106,6 +114,14 @@ def _base_name(config: str, out: Path) -> str:
     return Path(path).as_posix()
 
 
+def _all_stages(adapter: MemberAdapter | None) -> tuple[int, ...] | None:
+    """Stages that members must emit where their own are not enough."""
+    if adapter is None:
+        return None
+    stages = tuple(range(len(adapter.specs)))
+    return None if adapter.emittable == stages else stages
+
+
 def _assistance(options: TwinOptions) -> dict[str, Any]:
     given = dict(weights=options.weights, proposals=options.proposals)
     return {key: v for key, v in given.items() if v is not None}
@@ -116,6 +132,7 @@ def _text(
     imports: list[str] | str | None,
     assistance: dict[str, Any],
     options: TwinOptions,
+    stages: tuple[int, ...] | None = None,
     unused: bool = False,
 ) -> str:
     """Write the twin: at most 20 lines."""
@@ -127,6 +144,11 @@ def _text(
         names = f"'cbnet', {star}_base_.custom_imports.imports"
         imports_line = f'imports=[{names}]'
     imports_line = f'custom_imports = dict({imports_line})\n'
+    member = '_base_.model.backbone'
+    emitted = ''
+    if stages is not None:  # connections read normed maps of all stages
+        emitted = f'        out_indices={member}.out_indices,\n'
+        member = f'dict({member}, out_indices={stages})'
     text = f"""\
 # A composite twin, written by tools/misc/compose.py.
 _base_ = {base!r}
@@ -137,11 +159,11 @@ _base_ = {base!r}
     backbone=dict(
         _delete_=True,
         type='CompositeBackbone',
-        member=_base_.model.backbone,
+        member={member},
         num_members={options.members},
         style={options.style!r},
         shared_stages={options.shared_stages},
-    ),
+{emitted}    ),
 )
 """
     # Last stages of an assistant that nothing reads have no gradient.

@@ -1,12 +1,15 @@
 """What a twin needs of its base, and what it should know of itself."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config
 from torch import nn
 
 from ..models.backbones import CompositeBackbone
+from ..models.members import MemberAdapter, adapt
+from .building import build_without_weights
 
 
 def check_plain(plain: Config, name: str) -> None:
@@ -50,23 +53,44 @@ def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
         yield from _backbones(part, f'{place}.{key}')
 
 
+def member_adapter(plain: Config) -> MemberAdapter | None:
+    """Adapt the backbone of a plain config; None where none serves it."""
+    try:
+        backbone = build_without_weights(plain, plain.model.backbone)
+        return adapt(backbone, plain.model.backbone)
+    except (TypeError, ValueError):
+        return None  # building the twin says why
+
+
 def leaves_unused(model: nn.Module) -> bool:
-    """Tell whether some assistant's stages have no gradient: DDP must know.
+    """Tell whether some assistant's part has no gradient: DDP must know.
 
     An assistant without assistance learns through what reads it alone.
     """
     composite = model.backbone
     for k, weight in enumerate(model.assistant_weights):
-        read = [
-            stage
-            for sources in composite.connections[k].sources.values()
-            for stage in sources
-        ]
+        adapter, connection = composite.adapters[k], composite.connections[k]
+        read = [s for ss in connection.sources.values() for s in ss]
         taken = range(composite.shared_stages or 0)
         last = max([*read, *taken], default=-1)
-        if not weight and last < len(composite.adapters[k].specs) - 1:
+        stages = last < len(adapter.specs) - 1
+        unread = set(composite.out_indices) - connection.normed_sources
+        if not weight and (
+            stages or any(_owns_emission(adapter, i) for i in unread)
+        ):
             return True
     return False
+
+
+def _owns_emission(adapter: MemberAdapter, i: int) -> bool:
+    """Tell whether only ``emit(i, y)`` needs some of the parameters."""
+    without = deepcopy(adapter)
+    without.drop_emission(i)
+    sizes = [
+        sum(p.numel() for p in a.backbone.parameters())
+        for a in (adapter, without)
+    ]
+    return sizes[0] > sizes[1]
 
 
 def remarks(twin: Config, model: nn.Module) -> Iterator[str]:

@@ -35,6 +35,14 @@ TINY_MEMBERS: dict[str, dict[str, Any]] = {
     'resnest': dict(
         type='ResNeSt', depth=50, base_channels=8, stem_channels=8
     ),
+    'swin': dict(
+        type='SwinTransformer',
+        embed_dims=8,
+        depths=(1, 2, 2, 1),
+        num_heads=(1, 2, 4, 4),
+        window_size=4,
+        drop_path_rate=0.0,
+    ),
     'timm_efficientnet': dict(
         type='TimmBackbone', model_name='test_efficientnet'
     ),

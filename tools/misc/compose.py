@@ -22,9 +22,12 @@ EXAMPLES = """examples:
 """
 
 
-def shared(text: str) -> int | None:
-    """Read a number of stages, or ``none``."""
-    return None if text.lower() == 'none' else int(text)
+def shared(text: str) -> int | str | None:
+    """Read a number of stages, ``none`` or ``published``."""
+    text = text.lower()
+    if text == TwinOptions.shared_stages:
+        return text
+    return None if text == 'none' else int(text)
 
 
 def make_parser() -> ArgumentParser:
@@ -67,11 +70,11 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         '--shared-stages',
         type=shared,
-        default=1,
+        default=TwinOptions.shared_stages,
         metavar='N',
         help='leading stages that later members take from the first one; 0: '
-        'the stem alone; none: not even that (default: 1, the published CNN '
-        "models')",
+        'the stem alone; none: not even that (default: as published for the '
+        "member's family, 1 for CNNs, 0 for Swin)",
     )
     parser.add_argument(
         '--proposals',

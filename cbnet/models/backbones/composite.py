@@ -18,6 +18,12 @@ from torch.utils.checkpoint import checkpoint
 from ...checkpoints.pretrained import init_member
 from ..members.base import MemberAdapter, adapt
 from ..statistics import frozen_statistics
+from .checks import (
+    check_fit,
+    check_normed_sources,
+    member_configs,
+    settle_out_indices,
+)
 from .connections import STEM, Connection, ConnectionOptions, style_edges
 
 Outputs = dict[int, Tensor]  # by stage; STEM: the stem's
@@ -46,6 +52,8 @@ class CompositeBackbone(BaseModule):
             take the first one's stem; n: its stem and its first n stages.
         connection: overrides of ``connections.ConnectionOptions``; the
             defaults are those of the target member's family.
+        out_indices: stages whose maps the composite returns; None: those
+            that the members return.
         with_cp: recompute each stage's activations in the backward pass
             instead of keeping them.
         frozen: neither train members and connections nor move their
@@ -66,20 +74,24 @@ class CompositeBackbone(BaseModule):
         style: str = 'dhlc',
         shared_stages: int | None = 0,
         connection: dict[str, Any] | None = None,
+        out_indices: Sequence[int] | None = None,
         with_cp: bool = False,
         frozen: bool = False,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        configs = _member_configs(member, num_members)
+        configs = member_configs(member, num_members)
         self.style = style
         self.shared_stages = shared_stages
         self.with_cp = with_cp
         self.frozen = frozen
         self.members = nn.ModuleList(MODELS.build(c) for c in configs)
-        self.adapters = [adapt(backbone) for backbone in self.members]
-        self.out_indices = self.adapters[-1].out_indices
-        _check_fit(self.adapters, shared_stages)
+        self.adapters = [
+            adapt(backbone, cfg)
+            for backbone, cfg in zip(self.members, configs, strict=True)
+        ]
+        check_fit(self.adapters, shared_stages)
+        self.out_indices = settle_out_indices(self.adapters, out_indices)
         edges = style_edges(style, len(self.adapters[-1].specs))
 
         own = shared_stages or 0  # the first stage that later members own
@@ -97,6 +109,7 @@ class CompositeBackbone(BaseModule):
                     options.updated(**(connection or {})),
                 )
             )
+        check_normed_sources(self.adapters, self.connections)
         # A complete member's names, to tell a file's shared weights, which
         # a later member does not own, from foreign ones.
         self.complete = [frozenset(m.state_dict()) for m in self.members]
@@ -107,6 +120,10 @@ class CompositeBackbone(BaseModule):
                 adapter.drop_stem()
                 for i in range(shared_stages):
                     adapter.drop_stage(i)
+        for k, adapter in enumerate(self.adapters):
+            emitted = {*self.out_indices, *self._normed_sources(k)}
+            for i in set(adapter.emittable) - emitted:
+                adapter.drop_emission(i)
         if frozen:
             self.requires_grad_(False)
 
@@ -145,21 +162,30 @@ class CompositeBackbone(BaseModule):
         pyramids: list[tuple[Tensor, ...]] = []
         first_inputs: Outputs = {}
         outputs: Outputs = {}
+        sources: Outputs = {}
         for k, adapter in enumerate(self.adapters):
             emits = all_members or k == self.num_members - 1
             end = len(adapter.specs) if emits else self._last_used(k) + 1
             inputs, outputs = self._run_member(
-                k, x, end, outputs, first_inputs
+                k, x, end, outputs, sources, first_inputs
             )
             if k == 0:
                 first_inputs = inputs
+            normed = self._normed_sources(k)
+            maps = {
+                i: adapter.emit(i, outputs[i])
+                for i in {*normed, *(self.out_indices if emits else ())}
+            }
+            sources = outputs | {i: maps[i] for i in normed}
             if emits:
-                pyramids.append(
-                    tuple(
-                        adapter.emit(i, outputs[i]) for i in self.out_indices
-                    )
-                )
+                pyramids.append(tuple(maps[i] for i in self.out_indices))
         return pyramids if all_members else pyramids[-1]
+
+    def _normed_sources(self, k: int) -> set[int]:
+        """Stages of member ``k`` that its connection reads normed."""
+        if k == self.num_members - 1:
+            return set()
+        return self.connections[k].normed_sources
 
     def _last_used(self, k: int) -> int:
         """The last stage of assistant ``k`` that a later member reads."""
@@ -172,6 +198,7 @@ class CompositeBackbone(BaseModule):
         x: Tensor,
         end: int,
         before: Outputs,
+        sources: Outputs,
         first_inputs: Outputs,
     ) -> tuple[Outputs, Outputs]:
         """Run one member.
@@ -181,6 +208,7 @@ class CompositeBackbone(BaseModule):
             x: images (B, C, H, W).
             end: how many of its stages to run.
             before: stage outputs of member ``k - 1``.
+            sources: the same as its connection reads them.
             first_inputs: stage inputs of member 0.
 
         Returns:
@@ -194,11 +222,6 @@ class CompositeBackbone(BaseModule):
             own = self.shared_stages
             outputs = {i: before[i] for i in range(STEM, own)}
             inputs = {own: first_inputs[own]} if own in first_inputs else {}
-        sources = before
-        if k and self.connections[k - 1].options.normed_source:
-            emit = self.adapters[k - 1].emit
-            sources = {i: emit(i, y) for i, y in before.items() if i != STEM}
-            sources[STEM] = before[STEM]
         for i in range(own, end):
             x = inputs[i]
             if k:
@@ -226,67 +249,3 @@ def _recomputation(
 ) -> tuple[AbstractContextManager, AbstractContextManager]:
     """Contexts of a checkpointed stage's first and second run."""
     return nullcontext(), frozen_statistics(backbone)
-
-
-def _member_configs(
-    member: dict[str, Any] | Sequence[dict[str, Any]], num_members: int
-) -> list[dict[str, Any]]:
-    if not isinstance(num_members, int) or num_members < 1:
-        raise ValueError(
-            f'num_members={num_members!r}; expected a whole number from 1'
-        )
-    if isinstance(member, dict):
-        return [member] * num_members
-    if isinstance(member, str) or not isinstance(member, Sequence):
-        raise ValueError(
-            f'member={member!r}; expected the config of a backbone, '
-            f"dict(type='ResNet', ...), or a list of them, one per member"
-        )
-    if len(member) != num_members:
-        raise ValueError(
-            f'member lists {len(member)} configs, num_members={num_members};'
-            f' give one config for all, or one for each'
-        )
-    return list(member)
-
-
-def _check_fit(
-    adapters: Sequence[MemberAdapter], shared_stages: int | None
-) -> None:
-    """Refuse members that cannot be joined or cannot share."""
-    lead, num_stages = adapters[-1], len(adapters[0].specs)
-    if shared_stages is not None and (
-        not isinstance(shared_stages, int)
-        or not 0 <= shared_stages <= num_stages
-    ):
-        raise ValueError(
-            f'shared_stages={shared_stages!r}; these members have '
-            f'{num_stages} stages, so give 0 (the stem alone) to '
-            f'{num_stages}, or None (every member has its own stem)'
-        )
-    for k, adapter in enumerate(adapters):
-        if len(adapter.specs) != num_stages:
-            raise ValueError(
-                f'member {k} has {len(adapter.specs)} stages, member 0 has '
-                f'{num_stages}; members must have equally many'
-            )
-        if adapter.out_indices != lead.out_indices:
-            raise ValueError(
-                f'member {k} has out_indices={adapter.out_indices}, the lead '
-                f'has {lead.out_indices}; one neck serves all members, so '
-                f'they must be equal'
-            )
-        if shared_stages is None:
-            continue
-        for i in range(min(shared_stages + 1, num_stages)):
-            first, other = adapters[0].specs[i], adapter.specs[i]
-            inputs = [(s.in_channels, s.in_stride) for s in (first, other)]
-            if inputs[0] != inputs[1]:
-                raise ValueError(
-                    f'member {k} cannot share with member 0 '
-                    f'(shared_stages={shared_stages}): the input of stage '
-                    f'{i} has {inputs[0][0]} channels at stride '
-                    f'{inputs[0][1]} in member 0, {inputs[1][0]} at stride '
-                    f'{inputs[1][1]} in member {k}; use shared_stages=None, '
-                    f'or members of one kind'
-                )

@@ -147,6 +147,13 @@ class Connection(nn.ModuleDict):
                 _channels(sources, source), targets[target].in_channels
             )
 
+    @property
+    def normed_sources(self) -> set[int]:
+        """Stages whose normed (emitted) maps the edges read."""
+        if not self.options.normed_source:
+            return set()
+        return {s for ss in self.sources.values() for s in ss if s != STEM}
+
     def _transform(self, in_channels: int, out_channels: int) -> nn.Module:
         if self.options.identity and in_channels == out_channels:
             return nn.Identity()

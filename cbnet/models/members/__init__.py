@@ -8,12 +8,14 @@ from .base import (
     served_backbones,
 )
 from .resnet import ResNetAdapter
+from .swin import SwinAdapter
 from .timm import TimmAdapter, TimmBackbone
 
 __all__ = [
     'MemberAdapter',
     'ResNetAdapter',
     'StageSpec',
+    'SwinAdapter',
     'TimmAdapter',
     'TimmBackbone',
     'adapt',

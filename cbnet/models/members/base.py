@@ -6,8 +6,9 @@ input.  With nothing added, running the pieces equals calling the backbone,
 bit for bit; the tests ask that of every registered adapter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -48,8 +49,12 @@ class MemberAdapter:
 
     #: overrides of ConnectionOptions that this family's members start from
     connection: ClassVar[dict[str, Any]] = {}
+    #: ``shared_stages`` of the published composites of this family
+    published_shared_stages: ClassVar[int] = 1
 
     specs: tuple[StageSpec, ...]
+    #: the config that the backbone was built from, for what it forgets
+    cfg: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
@@ -58,6 +63,11 @@ class MemberAdapter:
     def out_indices(self) -> tuple[int, ...]:
         """Stages whose maps the backbone emits."""
         return tuple(self.backbone.out_indices)
+
+    @property
+    def emittable(self) -> tuple[int, ...]:
+        """Stages that ``emit`` serves; the others lack what it needs."""
+        return tuple(range(len(self.specs)))
 
     @property
     def norm_cfg(self) -> dict[str, Any] | None:
@@ -88,6 +98,9 @@ class MemberAdapter:
         """Remove stage ``i``: this member takes the first member's."""
         raise NotImplementedError
 
+    def drop_emission(self, i: int) -> None:
+        """Remove what only ``emit(i, y)`` needs: nothing asks for it."""
+
 
 _ADAPTERS: dict[type, type[MemberAdapter]] = {}
 
@@ -109,18 +122,26 @@ def served_backbones() -> tuple[type, ...]:
     return tuple(_ADAPTERS)
 
 
-def adapt(backbone: nn.Module) -> MemberAdapter:
+def adapt(
+    backbone: nn.Module, cfg: Mapping[str, Any] | None = None
+) -> MemberAdapter:
     """Find the adapter of a backbone.
 
     A subclass of a served backbone is served too, unless it has a
     ``forward`` of its own, which the adapter would not follow.
+
+    Args:
+        backbone: the built backbone.
+        cfg: the config it was built from.
 
     Raises:
         TypeError: where no adapter serves it; lists those that are.
     """
     for base in type(backbone).__mro__:
         if base in _ADAPTERS and type(backbone).forward is base.forward:
-            return _ADAPTERS[base](backbone)
+            adapter = _ADAPTERS[base](backbone)
+            adapter.cfg = dict(cfg or {})
+            return adapter
     names = ', '.join(sorted(base.__name__ for base in _ADAPTERS))
     raise TypeError(
         f'no adapter serves {type(backbone).__name__} as a member; served: '

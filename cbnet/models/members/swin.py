@@ -1,0 +1,122 @@
+"""Members of the Swin family, over mmdet's unmodified SwinTransformer.
+
+Between the pieces travel maps (B, C, H, W): views of the tokens
+(B, H * W, C), so that connections need to know of one form only.
+"""
+
+import torch.nn.functional as F
+from mmdet.models.backbones import SwinTransformer
+from torch import Tensor, nn
+
+from .base import MemberAdapter, StageSpec, register_adapter
+
+
+@register_adapter(SwinTransformer)
+class SwinAdapter(MemberAdapter):
+    """Cut a Swin behind its patch embedding and behind each stage's blocks.
+
+    A stage is its blocks; patch merging lies between the stages
+    (``next_input``), the output norms before the pyramid (``emit``).  A
+    later member that shares stages keeps its own norms of their outputs.
+    """
+
+    # As published: normed maps, the same stage's as it is, the others
+    # through a 1x1 convolution with bias and without norm.  Zero
+    # initialisation leaves the former, so a composite of Swins does not
+    # begin as its lead alone.
+    connection = dict(bias=True, identity=True, normed_source=True)
+    published_shared_stages = 0
+
+    def __init__(self, backbone: SwinTransformer) -> None:
+        super().__init__(backbone)
+        stride = backbone.patch_embed.projection.stride[0]
+        specs = []
+        for channels, stage in zip(
+            backbone.num_features, backbone.stages, strict=True
+        ):
+            specs.append(StageSpec(channels, stride, channels, stride))
+            if stage.downsample is not None:
+                stride *= stage.downsample.sampler.stride[0]
+        self.specs = tuple(specs)
+        # mmdet freezes Swin's stages in train() alone, after DDP looked.
+        backbone.train(backbone.training)
+
+    @property
+    def emittable(self) -> tuple[int, ...]:
+        """Stages with an output norm: those in the backbone's out_indices."""
+        return self.out_indices
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Embed patches; add absolute positions where the backbone does."""
+        net = self.backbone
+        tokens, size = net.patch_embed(x)
+        if net.use_abs_pos_embed:
+            tokens = tokens + self._positions(size)
+        return _map(net.drop_after_pos(tokens), size)
+
+    def _positions(self, size: tuple[int, int]) -> Tensor:
+        """Absolute positions (1, H * W, C) of a grid of patches.
+
+        Deviation: resized (bicubic), as published; mmdet's own forward
+        takes images of the pretraining size alone, and equals this there.
+        """
+        embedding = self.backbone.absolute_pos_embed
+        grid = self._pretraining_grid()
+        if tuple(size) == grid:
+            return embedding
+        return _tokens(
+            F.interpolate(_map(embedding, grid), size, mode='bicubic')
+        )
+
+    def _pretraining_grid(self) -> tuple[int, int]:
+        """(H, W) of the patches that the absolute positions belong to."""
+        net = self.backbone
+        size = self.cfg.get('pretrain_img_size', 224)
+        height, width = (size, size) if isinstance(size, int) else size
+        patch = net.patch_embed.projection.kernel_size[0]
+        return height // patch, width // patch
+
+    def run_stage(self, i: int, x: Tensor) -> Tensor:
+        """Run the blocks of stage ``i``."""
+        size = x.shape[-2:]
+        tokens = _tokens(x)
+        for block in self.backbone.stages[i].blocks:
+            tokens = block(tokens, size)
+        return _map(tokens, size)
+
+    def next_input(self, i: int, y: Tensor) -> Tensor:
+        """Merge patches, where a stage follows."""
+        merge = self.backbone.stages[i].downsample
+        return y if merge is None else _map(*merge(_tokens(y), y.shape[-2:]))
+
+    def emit(self, i: int, y: Tensor) -> Tensor:
+        """Normalise the output of stage ``i``."""
+        norm = getattr(self.backbone, f'norm{i}')
+        return _map(norm(_tokens(y)), y.shape[-2:]).contiguous()
+
+    def drop_stem(self) -> None:
+        """Put a placeholder in the patch embedding's place."""
+        net = self.backbone
+        net.patch_embed = nn.Identity()
+        if net.use_abs_pos_embed:
+            # train() would go on freezing it by name.
+            net.use_abs_pos_embed = False
+            del net.absolute_pos_embed
+
+    def drop_stage(self, i: int) -> None:
+        """Remove blocks and patch merging of stage ``i``, not its norm."""
+        self.backbone.stages[i] = nn.Identity()
+
+    def drop_emission(self, i: int) -> None:
+        """Remove the output norm of stage ``i``, which nothing reads."""
+        setattr(self.backbone, f'norm{i}', nn.Identity())
+
+
+def _map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """View tokens (B, H * W, C) as a map (B, C, H, W)."""
+    return tokens.unflatten(1, tuple(size)).permute(0, 3, 1, 2)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """View a map (B, C, H, W) as tokens (B, H * W, C)."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)

@@ -1,0 +1,28 @@
+"""On the meta device: models without memory, drop path with its rates."""
+
+import torch
+
+from cbnet.models.meta import on_meta
+from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
+
+
+def test_a_swin_composite_builds_with_its_rates():
+    cfg = tiny_composite('swin')
+    cfg['member']['drop_path_rate'] = 0.3
+    with on_meta():
+        model = build_model(cfg)
+        assert torch.zeros(1).is_meta
+    assert all(p.is_meta for p in model.parameters())
+    last = model.members[1].stages[-1].blocks[-1]
+    assert abs(last.ffn.dropout_layer.drop_prob - 0.3) < 1e-6
+    assert not torch.zeros(1).is_meta
+    real = build_model(cfg)
+    shapes = {k: v.shape for k, v in model.state_dict().items()}
+    assert shapes == {k: v.shape for k, v in real.state_dict().items()}
+
+
+def test_every_tiny_member_builds():
+    for cfg in TINY_MEMBERS.values():
+        with on_meta():
+            member = build_model(cfg)
+        assert all(p.is_meta for p in member.parameters())
