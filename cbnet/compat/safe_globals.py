@@ -9,6 +9,7 @@ data: the real ones would set any attribute, or call what an attribute holds.
 """
 
 from argparse import Namespace
+from collections import OrderedDict
 from pickle import UnpicklingError
 from typing import Any
 
@@ -136,6 +137,9 @@ def allow_checkpoint_globals() -> None:
             (one_cycle, _path(scheduler)),
             (_getattr, 'builtins.getattr'),
             (empty_bytes, 'builtins.bytes'),
+            # Configs that Microsoft's training code saves.  The real class
+            # is never made; this one torch fills with data by itself.
+            (OrderedDict, 'yacs.config.CfgNode'),
             *numpy_globals(),
         ]
     )

@@ -14,6 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ...checkpoints.pretrained import init_member, names_a_file
 from .base import MemberAdapter, StageSpec, register_adapter
 
 _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
@@ -95,6 +96,13 @@ class TimmBackbone(BaseModule):
             if i in self.out_indices:
                 maps.append(x)
         return tuple(maps)
+
+    def init_weights(self) -> None:
+        """Load a file of any served layout, or leave timm's own start."""
+        if names_a_file(self.init_cfg):
+            init_member(self, frozenset(self.state_dict()), 'backbone')
+        else:
+            super().init_weights()
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Switch modes; frozen stages and frozen norms stay in eval."""
