@@ -4,16 +4,20 @@ from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .cpu_amp import CpuAmpOptimWrapper
 from .guards import add_guards
+from .layer_decay import MemberLayerDecayConstructor
 from .loss_guard import LossGuardHook
 from .memory_format import ChannelsLastHook
 from .safe_stop import SafeStopHook
+from .swa import SWAHook
 
 __all__ = [
     'ChannelsLastHook',
     'CheckpointFitHook',
     'CpuAmpOptimWrapper',
     'LossGuardHook',
+    'MemberLayerDecayConstructor',
     'SafeCheckpointHook',
     'SafeStopHook',
+    'SWAHook',
     'add_guards',
 ]

@@ -1,0 +1,434 @@
+"""SWA as published.
+
+- the average of a run of three epochs is the mean of the weights at the
+  epochs' ends, statistics of norms included, after every epoch; what the run
+  starts from is not in it; the trained weights go on;
+- the learning rate of every iteration is that of the published curve, also
+  with the number of iterations that COCO has;
+- a run that stops goes on as if it had not stopped: between epochs, inside
+  the first one (nothing is averaged yet), inside another, and in the moment
+  after an epoch was averaged; a stop in the first epoch holds what it
+  trained;
+- nothing to start from, or not all of it; a loop without epochs; a second
+  averaging hook; resuming the file of another run: one clear error each;
+- the configs differ from their bases in the schedule alone, and fetch nothing;
+- a detector: validation sees the average, and the file is one of the plain
+  config, with the same predictions and AP.
+"""
+
+import copy
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import METRICS
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.optim.scheduler import CosineRestartLR
+from mmengine.runner import Runner
+from small_run import SmallModel, equal
+from torch import nn
+
+from cbnet.engine import SafeCheckpointHook, add_guards
+from cbnet.engine.swa import SWAHook
+from cbnet.testing import build_model, tiny_composite, tiny_detector
+
+ROOT = Path(__file__).parents[2]
+SCHEDULE = Config.fromfile(ROOT / 'configs/_base_/schedules/swa_12e.py')
+_numbers = itertools.count()
+
+
+class Recorder(Hook):
+    """Note rates and epoch ends, apart from what the hook under test does."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self):
+        self.rates, self.ends = [], []
+
+    def after_train_iter(self, runner, **_):
+        self.rates.append(runner.optim_wrapper.optimizer.param_groups[0]['lr'])
+
+    def after_train_epoch(self, runner):
+        self.ends.append(copy.deepcopy(runner.model.state_dict()))
+
+
+class StopAt(Hook):
+    """Raise where ``point`` is reached in the given iteration."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, point, iteration):
+        self.iteration = iteration
+        setattr(self, point, self.stop)
+
+    def stop(self, runner, **_):
+        if runner.iter == self.iteration:
+            raise RuntimeError('stopped')
+
+
+def small_config(folder, epochs, **settings):
+    torch.manual_seed(1)
+    defaults = dict(
+        model=dict(type='SmallModel'),
+        work_dir=str(folder),
+        train_dataloader=dict(
+            dataset=dict(type='SmallData'),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            batch_size=2,
+            num_workers=0,
+        ),
+        train_cfg=dict(SCHEDULE.swa_train_cfg, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
+        param_scheduler=SCHEDULE.swa_param_scheduler,
+        custom_hooks=SCHEDULE.swa_hooks,
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+        default_scope='mmdet',
+        randomness=dict(seed=3),
+        experiment_name=f'swa{next(_numbers)}',
+        env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
+    )
+    return Config(dict(defaults, **settings), format_python_code=False)
+
+
+def run(folder, hooks=(), epochs=3, **settings):
+    cfg = small_config(folder, epochs, **settings)
+    add_guards(cfg)
+    runner = Runner.from_cfg(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def start(tmp_path_factory):
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp('start') / 'trained.pth'
+    torch.save(dict(state_dict=SmallModel().state_dict()), path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory, start):
+    """An uninterrupted run: its folder and what was recorded."""
+    recorder = Recorder()
+    folder = tmp_path_factory.mktemp('whole')
+    run(folder, [recorder], load_from=start)
+    return folder, recorder
+
+
+def read(path):
+    return torch.load(path, weights_only=True)
+
+
+def mean(states):
+    return {
+        name: torch.stack([s[name].double() for s in states]).mean(0)
+        for name, value in states[0].items()
+        if value.is_floating_point()
+    }
+
+
+def test_the_average_is_the_mean_of_epoch_ends(whole, start):
+    folder, recorder = whole
+    for epochs in (1, 2, 3):
+        saved = read(folder / f'epoch_{epochs}.pth')
+        expected = mean(recorder.ends[:epochs])
+        assert 'norm.running_var' in expected
+        for name, value in expected.items():
+            found = saved['state_dict'][name].double()
+            torch.testing.assert_close(found, value, rtol=0, atol=1e-7)
+        last = recorder.ends[epochs - 1]
+        count = saved['state_dict']['norm.num_batches_tracked']
+        assert count == last['norm.num_batches_tracked'] == 4 * epochs
+        trained = {
+            name.removeprefix('module.'): value
+            for name, value in saved['ema_state_dict'].items()
+            if name != 'steps'
+        }
+        assert equal(trained, dict(last))
+    first = read(start)['state_dict']
+    assert (recorder.ends[0]['layer.weight'] - first['layer.weight']).any()
+
+
+def curve(step, length, rate):
+    cosine = (1 + math.cos(math.pi * (step % length) / length)) / 2
+    return rate * (0.01 + 0.99 * cosine)
+
+
+def test_the_rate_of_every_iteration(tmp_path, start):
+    recorder = Recorder()
+    run(tmp_path, [recorder], epochs=12, load_from=start)
+    expected = [curve(step, 4, 0.1) for step in range(12 * 4)]
+    assert recorder.rates == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_rate_over_the_iterations_of_coco():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=5e-5)
+    options = SCHEDULE.swa_param_scheduler[0].to_dict()
+    assert options.pop('type') == 'CosineRestartLR'
+    assert options.pop('convert_to_iter_based')
+    length = 14_659  # of batches of 8
+    scheduler = CosineRestartLR.build_iter_from_epoch(
+        optimizer, epoch_length=length, **options
+    )
+    rates = []
+    for _ in range(2 * length + 2):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    expected = [curve(step, length, 5e-5) for step in range(len(rates))]
+    assert rates == pytest.approx(expected, rel=1e-7)
+    assert max(rates) == rates[length] == 5e-5
+    assert min(rates) == pytest.approx(5e-7, rel=1e-5)
+
+
+RARELY = dict(type='CheckpointHook', interval=9)
+STOPS = {
+    'in the first epoch': ('before_train_iter', 2),
+    'in the second epoch': ('before_train_iter', 6),
+    'after an epoch was averaged': ('after_train_epoch', 8),
+}
+
+
+@pytest.mark.parametrize('stop', STOPS.values(), ids=STOPS)
+def test_goes_on_after_a_stop(tmp_path, start, whole, stop):
+    with pytest.raises(RuntimeError, match='stopped'):
+        # No checkpoint of an epoch, so that the stop's is the newest.
+        run(
+            tmp_path, [StopAt(*stop)], load_from=start,
+            default_hooks=dict(checkpoint=RARELY),
+        )  # fmt: skip
+    stopped = read(tmp_path / f'stopped_iter_{stop[1]}.pth')
+    assert int(stopped['ema_state_dict']['steps']) == stop[1] // 4
+    run(tmp_path, resume=True)
+    expect_the_same_end(tmp_path, whole)
+
+
+def test_a_stop_before_the_first_average(tmp_path, start):
+    stop = StopAt('before_train_iter', 2)
+    with pytest.raises(RuntimeError, match='stopped'):
+        run(tmp_path, [stop], load_from=start)
+    stopped = read(tmp_path / 'stopped_iter_2.pth')
+    trained = stopped['ema_state_dict']
+    for name, value in stopped['state_dict'].items():
+        assert torch.equal(value, trained[f'module.{name}'])
+    moved = trained['module.layer.weight']
+    assert (moved - read(start)['state_dict']['layer.weight']).any()
+
+
+def test_goes_on_from_the_end_of_an_epoch(tmp_path, whole):
+    source = str(whole[0] / 'epoch_1.pth')
+    run(tmp_path, resume=True, load_from=source)
+    expect_the_same_end(tmp_path, whole)
+
+
+def expect_the_same_end(folder, whole):
+    expected = read(whole[0] / 'epoch_3.pth')
+    found = read(folder / 'epoch_3.pth')
+    for part in ('state_dict', 'ema_state_dict'):
+        assert equal(dict(found[part]), dict(expected[part]))
+    assert equal(found['optimizer']['state'], expected['optimizer']['state'])
+    rates = [
+        f['param_schedulers'][0]['_last_value'] for f in (found, expected)
+    ]
+    assert rates[0] == rates[1]
+
+
+def refused(folder, **settings):
+    with pytest.raises(ValueError) as raised:
+        run(folder, **settings)
+    return str(raised.value)
+
+
+def test_nothing_to_start_from(tmp_path, start):
+    for settings in ({}, dict(resume=True)):
+        message = refused(tmp_path, **settings)
+        assert '--cfg-options load_from=FILE.pth' in message
+    weights = read(start)['state_dict']
+    del weights['layer.bias']
+    torch.save(dict(state_dict=weights), tmp_path / 'partly.pth')
+    message = refused(tmp_path, load_from=str(tmp_path / 'partly.pth'))
+    assert 'missing: 1 weights (layer.bias)' in message
+
+
+def test_a_loop_without_epochs(tmp_path, start):
+    message = refused(
+        tmp_path, load_from=start,
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=4),
+        param_scheduler=None,
+    )  # fmt: skip
+    assert (
+        "IterBasedTrainLoop has none; set train_cfg=dict(type='Ep" in message
+    )
+
+
+def test_a_second_averaging_hook(tmp_path, start):
+    hooks = [*SCHEDULE.swa_hooks, dict(type='EMAHook')]
+    message = refused(tmp_path, load_from=start, custom_hooks=hooks)
+    assert message.startswith('SWAHook and EMAHook would both')
+
+
+@pytest.mark.parametrize('hooks', [[], [dict(type='EMAHook')]])
+def test_resuming_the_file_of_another_run(tmp_path, hooks):
+    run(tmp_path / 'other', epochs=1, custom_hooks=hooks)
+    source = str(tmp_path / 'other' / 'epoch_1.pth')
+    message = refused(tmp_path, resume=True, load_from=source)
+    assert message.startswith(f'{source} is of another run')
+    assert f'load_from={source}' in message
+
+
+CONFIGS = sorted((ROOT / 'configs/cbnet').glob('*_swa.py'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_the_configs(path):
+    swa = Config.fromfile(path).to_dict()
+    base = path.with_name(path.name.replace('_swa', ''))
+    plain = Config.fromfile(base).to_dict()
+    assert swa['train_cfg']['max_epochs'] == 12
+    (scheduler,) = swa['param_scheduler']
+    assert scheduler['type'] == 'CosineRestartLR'
+    assert swa['custom_hooks'] == [dict(type='SWAHook')]
+    assert swa['model']['backbone']['member'].pop('init_cfg') is None
+    plain['model']['backbone']['member'].pop('init_cfg')
+    changed = {'train_cfg', 'param_scheduler', 'custom_hooks'}
+    pieces = {f'swa_{name}' for name in ('hooks', *changed)}
+    for key in set(swa) - changed - pieces:
+        assert swa[key] == plain[key]
+    assert len(CONFIGS) == 3
+
+
+class Kept(CocoMetric):
+    """COCO's figures; scores and boxes of the last evaluation stay."""
+
+    predictions = None
+
+    def compute_metrics(self, results):
+        type(self).predictions = [
+            torch.cat(
+                [
+                    torch.as_tensor(prediction['scores'])[:, None],
+                    torch.as_tensor(prediction['bboxes']),
+                ],
+                dim=1,
+            )
+            for _, prediction in results
+        ]
+        return super().compute_metrics(results)
+
+
+def detector_config(tiny_coco, folder):
+    """A tiny composite RetinaNet, without SWA."""
+    model = tiny_detector('RetinaNet', tiny_composite(), num_classes=2)
+    model['bbox_head'].update(stacked_convs=1)
+    model['test_cfg'].update(score_thr=0.0)
+    load = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='Resize', scale=(96, 64), keep_ratio=True),
+    ]
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(tiny_coco.root),
+        metainfo=dict(classes=tiny_coco.classes),
+    )
+    loader = dict(num_workers=0, sampler=dict(type='DefaultSampler'))
+    val_loader = dict(
+        loader,
+        batch_size=1,
+        dataset=dict(
+            dataset,
+            ann_file='val.json',
+            data_prefix=dict(img='val/'),
+            test_mode=True,
+            pipeline=[*load, dict(type='PackDetInputs')],
+        ),
+    )
+    evaluator = dict(
+        type='Kept', ann_file=str(tiny_coco.root / 'val.json'), metric='bbox'
+    )
+    train_loader = dict(
+        loader,
+        batch_size=2,
+        dataset=dict(
+            dataset,
+            ann_file='train.json',
+            data_prefix=dict(img='train/'),
+            pipeline=[*load, dict(type='PackDetInputs')],
+        ),
+    )
+    return small_config(
+        folder, 3,
+        model=model,
+        train_dataloader=train_loader,
+        val_dataloader=val_loader,
+        val_cfg=dict(type='ValLoop'),
+        val_evaluator=evaluator,
+        test_dataloader=val_loader,
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=evaluator,
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        custom_hooks=[],
+    )  # fmt: skip
+
+
+def test_a_detector(tmp_path, tiny_coco, monkeypatch):
+    monkeypatch.setitem(METRICS.module_dict, 'Kept', Kept)
+    plain = detector_config(tiny_coco, tmp_path / 'plain')
+    trained = build_model(plain.model)
+    trained.init_weights()
+    torch.save(dict(state_dict=trained.state_dict()), tmp_path / 'base.pth')
+
+    swa = copy.deepcopy(plain)
+    swa.merge_from_dict(
+        dict(
+            work_dir=str(tmp_path / 'swa'),
+            custom_hooks=SCHEDULE.swa_hooks,
+            load_from=str(tmp_path / 'base.pth'),
+            experiment_name='swa_detector',
+        )
+    )
+    add_guards(swa)
+    runner, recorder = Runner.from_cfg(swa), Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    types = {type(hook) for hook in runner.hooks}
+    assert {SWAHook, SafeCheckpointHook} <= types
+    seen = Kept.predictions
+    ap = runner.message_hub.get_scalar('val/coco/bbox_mAP').current()
+    expect_mean_weights(tmp_path, recorder)
+    # The trained weights are back in place after validation.
+    assert equal(dict(runner.model.state_dict()), dict(recorder.ends[-1]))
+
+    def evaluate(cfg, weights):
+        cfg = copy.deepcopy(cfg)
+        cfg.experiment_name = f'evaluation{next(_numbers)}'
+        cfg.load_from = str(weights)
+        add_guards(cfg, training=False)  # every weight must be there
+        return Runner.from_cfg(cfg).test(), Kept.predictions
+
+    averaged = tmp_path / 'swa' / 'epoch_3.pth'
+    build_model(plain.model).load_state_dict(read(averaged)['state_dict'])
+    metrics, predictions = evaluate(plain, averaged)
+    assert len(seen) == 2 and all(len(one) for one in seen)
+    assert equal(dict(enumerate(predictions)), dict(enumerate(seen)))
+    assert metrics['coco/bbox_mAP'] == ap
+    # With the SWA config too: the weights are not swapped for others.
+    _, predictions = evaluate(swa, averaged)
+    assert equal(dict(enumerate(predictions)), dict(enumerate(seen)))
+    torch.save(dict(state_dict=recorder.ends[-1]), tmp_path / 'last.pth')
+    _, predictions = evaluate(plain, tmp_path / 'last.pth')
+    assert not equal(dict(enumerate(predictions)), dict(enumerate(seen)))
+
+
+def expect_mean_weights(folder, recorder):
+    saved = read(folder / 'swa' / 'epoch_3.pth')['state_dict']
+    for name, value in mean(recorder.ends).items():
+        found = saved[name].double()
+        torch.testing.assert_close(found, value, rtol=1e-6, atol=1e-7)
+    assert set(saved) == set(recorder.ends[0])
