@@ -35,6 +35,7 @@ from cbnet.engine.media import (
     find_pictures,
     is_video,
 )
+from cbnet.engine.tta import add_tta, add_tta_options
 
 EXAMPLES = """examples:
   python tools/infer.py configs/cbnet/quickstart.py \\
@@ -99,6 +100,7 @@ def describe() -> ArgumentParser:
         help='take the ids of pictures and classes from this COCO annotation '
         'file, by their names (default: numbered from 1)',
     )
+    add_tta_options(parser)
     return parser
 
 
@@ -112,6 +114,8 @@ def main() -> None:
     failed: list[str] = []
     try:
         paths, video, target = find_input(args)
+        if args.tta or args.tta_scales:
+            add_tta(cfg, args.tta_scales)
         detector = Detector(cfg, args.checkpoint, args.device)
         results = ResultsFile(detector.classes, list(paths), args.ann)
     except ValueError as error:

@@ -19,12 +19,15 @@ from cbnet.engine.command_line import (
 from cbnet.engine.data_check import check_data
 from cbnet.engine.guards import add_guards
 from cbnet.engine.launch import finish_launch, is_first
+from cbnet.engine.tta import add_tta, add_tta_options
 from cbnet.engine.user_errors import plain_errors
 
 EXAMPLES = """examples:
   python tools/test.py configs/cbnet/quickstart.py \\
       work_dirs/quickstart/iter_320.pth --show-dir pictures
   python tools/test.py configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
+  python tools/test.py configs/cbnet/quickstart.py \\
+      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
   tools/dist_test.sh configs/cbnet/dual_r50.py dual_r50.pth 8
 """
 
@@ -44,6 +47,7 @@ def main() -> None:
         metavar='DIR',
         help='also write one picture an image, ground truth beside detections',
     )
+    add_tta_options(parser)
     args = parse(parser)
     require_file(parser, 'checkpoint', args.checkpoint)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
@@ -65,6 +69,10 @@ def main() -> None:
     try:
         if is_first(cfg.launcher):
             check_data(cfg, 'test')
+        if args.tta or args.tta_scales:
+            views = add_tta(cfg, args.tta_scales)
+            if is_first(cfg.launcher):
+                print(f'test-time augmentation: {views} views of an image')
     except ValueError as error:
         parser.error(str(error))
     add_guards(cfg, training=False)

@@ -11,7 +11,7 @@ from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -145,9 +145,11 @@ def name_newest(work_dir: str | os.PathLike[str], checkpoint: str) -> None:
 
 
 def bare_model(runner: Runner) -> nn.Module:
-    """Give the model without what wraps it for several processes."""
-    wrapped = is_model_wrapper(runner.model)
-    return runner.model.module if wrapped else runner.model
+    """Give the model without what wraps it: processes, several views."""
+    model = runner.model
+    if is_model_wrapper(model):
+        model = model.module
+    return model.module if isinstance(model, BaseTTAModel) else model
 
 
 def refuse_spoiled_weights(runner: Runner, iteration: int) -> None:

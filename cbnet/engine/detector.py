@@ -15,7 +15,7 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import BaseTTAModel, revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from PIL import Image
@@ -55,7 +55,9 @@ class Detector:
                 self.model.init_weights()
         else:
             meta, weights = _read(checkpoint)
-            _load(self.model, weights, checkpoint)
+            several = isinstance(self.model, BaseTTAModel)
+            bare = self.model.module if several else self.model
+            _load(bare, weights, checkpoint)
         self.model.to(device).eval()
         #: names of the labels, in their order
         self.classes = _classes(meta) or _config_classes(cfg)

@@ -56,6 +56,7 @@ BASES = {
     'MaskRCNN': 'mask-rcnn_r50_fpn.py',
     'CascadeRCNN': 'cascade-mask-rcnn_r50_fpn.py',
     'RetinaNet': 'retinanet_r50_fpn.py',
+    'HybridTaskCascade': '../../htc/htc_r50_fpn_1x_coco.py',
 }
 
 
@@ -118,6 +119,9 @@ def _shrink_roi_head(roi_head: dict[str, Any], num_classes: int) -> None:
                 head['fc_out_channels'] = 16
             else:
                 head.update(conv_out_channels=8, num_convs=1)
+    if 'semantic_head' in roi_head:
+        roi_head['semantic_roi_extractor']['out_channels'] = 8
+        roi_head['semantic_head'].update(in_channels=8, conv_out_channels=8)
 
 
 def build_model(cfg: dict[str, Any]) -> nn.Module:

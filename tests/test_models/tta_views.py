@@ -1,0 +1,121 @@
+"""Views of images as a test pipeline makes them, and lively detectors."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from mmdet.registry import TRANSFORMS
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from cbnet.testing import build_model, tiny_detector
+
+DETECTORS = [
+    'FasterRCNN',
+    'MaskRCNN',
+    'CascadeRCNN',
+    'HybridTaskCascade',
+    'RetinaNet',
+]
+
+
+#: last layers of the heads -> spread of what they give
+SPREADS = dict(
+    rpn_cls=2.0,
+    rpn_reg=0.3,
+    fc_cls=1.5,
+    fc_reg=1.0,
+    conv_logits=3.0,
+    retina_cls=1.0,
+    retina_reg=0.3,
+)
+
+
+def make_detector(base, backbone=None, **test_cfg):
+    """A tiny detector whose random heads tell classes and places apart."""
+    cfg = tiny_detector(base, backbone)
+    own = cfg['test_cfg']
+    own = own.get('rcnn', own)
+    own.update({**dict(score_thr=0.2, max_per_img=20), **test_cfg})
+    torch.manual_seed(0)
+    model = build_model(cfg)
+    model.eval()
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            nn.init.kaiming_normal_(weight)
+    handles = [
+        layer.register_forward_hook(partial(_spread, spread))
+        for name, layer in model.named_modules()
+        if (spread := SPREADS.get(name.rpartition('.')[2]))
+    ]
+    predict(model, make_images(), (97, 65))
+    for handle in handles:
+        handle.remove()
+    return model
+
+
+def _spread(spread, layer, inputs, output):
+    """Scale a layer, the first time it runs, by what it gives."""
+    if len(output) and not hasattr(layer, 'scaled'):
+        layer.scaled = spread / output.std()
+        layer.weight.data *= layer.scaled
+        return output * layer.scaled
+    return output
+
+
+def make_images(count=2, size=(65, 97), seed=0):
+    """Smooth pictures, uint8 (H, W, 3), that look different everywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 7, 11, generator=generator)
+    fine = nn.functional.interpolate(
+        coarse, size, mode='bicubic', align_corners=False
+    )
+    pixels = (fine.clamp(0, 1) * 255).to(torch.uint8)
+    return list(pixels.permute(0, 2, 3, 1).numpy())
+
+
+def make_views(images, *views):
+    """A batch for a TTA model.
+
+    Args:
+        images: (H, W, 3) each.
+        views: ((width, height) of the Resize, direction of a flip or None).
+    """
+    return pseudo_collate(
+        [_views_of(i, image, views) for i, image in enumerate(images)]
+    )
+
+
+def predict(model, images, scale):
+    """What the detector alone makes of the images."""
+    batch = make_views(images, (scale, None))
+    with torch.no_grad():
+        return model.test_step({key: batch[key][0] for key in batch})
+
+
+def _views_of(number, image, views):
+    made = []
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        for scale, flip in views:
+            steps = [
+                dict(type='Resize', scale=scale, keep_ratio=True),
+                dict(
+                    type='RandomFlip',
+                    prob=float(flip is not None),
+                    direction=flip or 'horizontal',
+                ),
+                dict(type='PackDetInputs'),
+            ]
+            made.append(
+                Compose([TRANSFORMS.build(step) for step in steps])(
+                    dict(
+                        img=np.ascontiguousarray(image),
+                        img_id=number,
+                        img_path='',
+                        img_shape=image.shape[:2],
+                        ori_shape=image.shape[:2],
+                    )
+                )
+            )
+    return {key: [view[key] for view in made] for key in made[0]}
