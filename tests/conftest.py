@@ -1,5 +1,6 @@
 """Shared by all tests: fixed seeds, one thread, a tiny COCO data set."""
 
+import functools
 import json
 import random
 from pathlib import Path
@@ -15,11 +16,21 @@ import cbnet  # noqa: F401 (before a test file imports mmdet)
 
 # ruff: noqa: I001
 from mmdet.registry import TRANSFORMS
+from mmengine.config import utils as config_utils
 
 WIDTH, HEIGHT = 96, 64
 CLASSES = ('square', 'triangle')
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def metafiles_are_read_once():
+    """Mmengine reads all of mmdet's again for every ``mmdet::`` base."""
+    read = config_utils.load
+    config_utils.load = functools.cache(read)
+    yield
+    config_utils.load = read
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.runner import find_latest_checkpoint
 
 from cbnet.datasets.own_data import find_own_data
@@ -24,6 +23,7 @@ from cbnet.engine.data_check import check_data
 from cbnet.engine.guards import add_guards
 from cbnet.engine.launch import finish_launch, is_first, world_size
 from cbnet.engine.loggers import LOGGERS, add_logger
+from cbnet.engine.mixed_precision import fit_precision
 from cbnet.engine.retarget import retarget
 from cbnet.engine.user_errors import plain_errors
 
@@ -40,28 +40,6 @@ EXAMPLES = """examples:
       --log-to tensorboard
   tools/dist_train.sh configs/cbnet/dual_r50.py 8
 """
-AMP_DEVICES = ('cuda', 'npu', 'mlu', 'musa')
-
-
-def use_mixed_precision(parser: ArgumentParser, cfg: Config) -> None:
-    """Swap the optimizer wrapper for the device's mixed precision one."""
-    wrapper = require_section(parser, cfg, 'optim_wrapper', '--amp')
-    found = wrapper.get('type', 'OptimWrapper')
-    if found not in ('OptimWrapper', 'AmpOptimWrapper', 'CpuAmpOptimWrapper'):
-        parser.error(
-            f'--amp replaces OptimWrapper, but the config has {found}; '
-            'choose its precision in the config'
-        )
-    device = get_device()
-    if device == 'cpu':
-        for key in ('loss_scale', 'dtype', 'use_fsdp'):
-            wrapper.pop(key, None)
-        wrapper.type = 'CpuAmpOptimWrapper'
-    elif device in AMP_DEVICES:
-        wrapper.setdefault('loss_scale', 'dynamic')
-        wrapper.type = 'AmpOptimWrapper'
-    else:
-        parser.error(f'--amp: mmengine has no mixed precision on {device}')
 
 
 def resume(parser: ArgumentParser, cfg: Config, source: str) -> None:
@@ -135,6 +113,7 @@ def apply_options(
     """Let the options change the config; say on one process what they did."""
     lines = []
     try:
+        lines += fit_precision(cfg, wanted=args.amp)
         if args.accumulate is not None:
             accumulate_gradients(cfg, args.accumulate)
         lines += use_own_data(args, cfg)
@@ -188,8 +167,6 @@ def main() -> None:
     args = parse(parser)
     cfg = load_config(parser, args)
     require_section(parser, cfg, 'train_dataloader', 'training')
-    if args.amp:
-        use_mixed_precision(parser, cfg)
     apply_options(parser, args, cfg)
     if args.resume:
         resume(parser, cfg, args.resume)

@@ -3,6 +3,7 @@
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .cpu_amp import CpuAmpOptimWrapper
+from .cpu_parallel import CpuDataParallel
 from .guards import add_guards
 from .layer_decay import MemberLayerDecayConstructor
 from .loss_guard import LossGuardHook
@@ -14,6 +15,7 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointFitHook',
     'CpuAmpOptimWrapper',
+    'CpuDataParallel',
     'LossGuardHook',
     'MemberLayerDecayConstructor',
     'SafeCheckpointHook',

@@ -1,7 +1,8 @@
-"""Check the annotation files that a config names, before it runs."""
+"""Check the annotation files and maps that a config names, before it runs."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -10,13 +11,16 @@ from mmengine.config import Config
 from mmengine.fileio import join_path
 
 from ..datasets.coco_check import check_coco
+from ..datasets.semantic_maps import check_semantic_maps
 
 _WRAPPED = ('dataset', 'datasets')
+_WITHOUT_SEMANTIC = '_without_semantic'
 
 
 def check_data(cfg: Config, *splits: str) -> None:
     """Check the COCO-format files that some dataloaders of a config read.
 
+    Where a pipeline loads semantic maps, they have to be there as well.
     Data sets of other formats, and files that are not on a disk, are left
     to mmdet.
 
@@ -31,9 +35,14 @@ def check_data(cfg: Config, *splits: str) -> None:
     for split in splits:
         for node in _datasets(cfg.get(f'{split}_dataloader') or {}):
             arguments = _arguments(node)
-            if arguments is not None and arguments not in checked:
-                check_coco(*arguments)
-                checked.add(arguments)
+            if arguments is None:
+                continue
+            maps = _maps(cfg, node)
+            if (arguments, maps) not in checked:
+                content = check_coco(*arguments)
+                if maps:
+                    _check_maps(cfg, node, maps, content)
+                checked.add((arguments, maps))
 
 
 def _datasets(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -53,21 +62,72 @@ def _arguments(node: dict[str, Any]) -> tuple | None:
     # Subclasses may read other keys, as LVIS does.
     if kind is not CocoDataset or node.get('backend_args'):
         return None
-    root = node.get('data_root') or ''
-    images = (node.get('data_prefix') or {}).get('img', '')
-    file, images = (
-        path if os.path.isabs(path) else join_path(root, path)
-        for path in (node['ann_file'], images)
-    )
+    file = _join(node, node['ann_file'])
     if '://' in file:
         return None
     classes = (node.get('metainfo') or {}).get('classes')
     if isinstance(classes, str):
         return None  # the name of a file; mmengine reads it
-    masks = any(part.get('with_mask') for part in node.get('pipeline') or ())
     return (
         file,
-        images or '.',
+        _below(node, 'img') or '.',
         tuple(classes or kind.METAINFO['classes']),
-        masks and not node.get('test_mode', False),
+        _loads(node, 'with_mask') and not node.get('test_mode', False),
+    )
+
+
+def _join(node: dict[str, Any], path: str) -> str:
+    if os.path.isabs(path):
+        return path
+    return join_path(node.get('data_root') or '', path)
+
+
+def _below(node: dict[str, Any], prefix: str) -> str:
+    """Give the folder of one of ``data_prefix``'s kinds of files."""
+    return _join(node, (node.get('data_prefix') or {}).get(prefix, ''))
+
+
+def _loads(node: dict[str, Any], what: str) -> bool:
+    return any(part.get(what) for part in node.get('pipeline') or ())
+
+
+def _maps(cfg: Config, node: dict[str, Any]) -> str | None:
+    """Give the folder of the semantic maps, if any are loaded."""
+    if not _loads(node, 'with_seg'):
+        return None
+    if (node.get('data_prefix') or {}).get('seg'):
+        return _below(node, 'seg')
+    # mmdet passes over what is not there, and evaluates without.
+    if node.get('test_mode', False):
+        return None
+    raise ValueError(
+        'data_prefix has no seg, the folder of the semantic maps, which the '
+        f'pipeline loads (with_seg=True); name it, or {_take_variant(cfg)}'
+    )
+
+
+def _check_maps(
+    cfg: Config, node: dict[str, Any], folder: str, content: dict[str, Any]
+) -> None:
+    images = content['images']
+    if (node.get('filter_cfg') or {}).get('filter_empty_gt'):
+        used = {one['image_id'] for one in content['annotations']}
+        images = [image for image in images if image['id'] in used]
+    check_semantic_maps(
+        folder,
+        [image['file_name'] for image in images],
+        _take_variant(cfg),
+        node.get('seg_map_suffix', '.png'),
+    )
+
+
+def _take_variant(cfg: Config) -> str:
+    """Say which config does without semantic maps."""
+    path = Path(cfg.filename or '')
+    variant = path.with_name(f'{path.stem}{_WITHOUT_SEMANTIC}.py')
+    if cfg.filename and variant.is_file():
+        return f'take the variant that does without: {variant}'
+    return (
+        'take a variant of the config without a semantic head, as '
+        f'configs/cbnet/dual_swin_b{_WITHOUT_SEMANTIC}.py is one'
     )

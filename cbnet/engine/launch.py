@@ -31,6 +31,7 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
     mmengine's own initialisation asks for CUDA, and its wrapper names a
     CUDA device; on a CPU both are settled here, before the runner looks.
+    ``CpuDataParallel`` takes SyncBN, which torch has for GPUs alone.
 
     Args:
         cfg: the config of the run, changed in place.
@@ -98,7 +99,7 @@ def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
         timeout=None if seconds is None else timedelta(seconds=seconds),
     )
     wrapper = cfg.get('model_wrapper_cfg') or dict(
-        type='MMDistributedDataParallel',
+        type='CpuDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )

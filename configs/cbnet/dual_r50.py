@@ -1,5 +1,6 @@
 # Faster R-CNN, Dual-ResNet-50, 1x: 40.8 box AP as published.
 # 12 epochs of 8 GPUs x 2 images; SGD 0.02, steps at epochs 8 and 11.
+# Members start from torchvision's resnet50 (ImageNet-1k).
 _base_ = [
     'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
     'mmdet::_base_/datasets/coco_detection.py',

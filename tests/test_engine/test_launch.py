@@ -64,7 +64,7 @@ def test_join_and_leave(torchrun):
     assert dist.get_backend() == 'gloo'
     assert cfg.launcher == 'pytorch'
     assert cfg.model_wrapper_cfg == dict(
-        type='MMDistributedDataParallel',
+        type='CpuDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=False,
         device_ids=None,

@@ -1,0 +1,50 @@
+"""Check that the maps of stuff and things, that a config learns, are there."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def check_semantic_maps(
+    folder: str | os.PathLike,
+    file_names: Iterable[str],
+    advice: str,
+    suffix: str = '.png',
+) -> None:
+    """Look for the map of every image; each folder is listed once.
+
+    Args:
+        folder: the folder of the maps.
+        file_names: of the images, as in the annotation file; a map has its
+            image's name with another suffix.
+        advice: what else can be done, for the message.
+        suffix: of the maps.
+
+    Raises:
+        ValueError: names the folder, or the first map that is missing and
+            how many are.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(
+            f'{folder}: there is no such folder of semantic maps '
+            f'(stuffthingmaps), which the config learns from; put them '
+            f'there, or {advice}'
+        )
+    maps = [f'{name.rsplit(".", 1)[0]}{suffix}' for name in file_names]
+    found = {
+        parent: set(os.listdir(folder / parent))
+        for parent in {os.path.dirname(name) for name in maps}
+        if (folder / parent).is_dir()
+    }
+    missing = [
+        name
+        for name in maps
+        if os.path.basename(name) not in found.get(os.path.dirname(name), ())
+    ]
+    if missing:
+        raise ValueError(
+            f'{folder / missing[0]}: the semantic map is not there '
+            f'({len(missing)} of {len(maps)} images have none in {folder}); '
+            f'put them there, or {advice}'
+        )

@@ -1,0 +1,13 @@
+# SWA of Cascade R-CNN 4conv1fc, Dual-Res2Net-101-DCN: 55.3 box AP.
+# 12 more epochs from the trained checkpoint that load_from names:
+#   tools/train.py configs/cbnet/dual_res2net101_dcn_4conv1fc_swa.py \
+#       --cfg-options load_from=dual_res2net101_dcn_4conv1fc.pth
+_base_ = [
+    './dual_res2net101_dcn_4conv1fc.py',
+    '../_base_/schedules/swa_12e.py',
+]
+train_cfg = _base_.swa_train_cfg
+param_scheduler = _base_.swa_param_scheduler
+custom_hooks = _base_.swa_hooks
+# The checkpoint has all weights; nothing else is fetched.
+model = dict(backbone=dict(member=dict(init_cfg=None)))

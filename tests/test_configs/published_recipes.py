@@ -1,0 +1,80 @@
+"""The published recipes as a table, and the configs as plain dicts."""
+
+from functools import cache
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs' / 'cbnet'
+SGD = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)
+STDS = [
+    [0.1, 0.1, 0.2, 0.2],
+    [0.05, 0.05, 0.1, 0.1],
+    [0.033, 0.033, 0.067, 0.067],
+]
+COLUMNS = (
+    'detector epochs steps images optimizer mixed augmentation tested '
+    'heads agnostic member million'
+).split()
+# A: long side 1600, short side 400 to 1400; C: DETR's; 800: 1333x800.
+# Tested at 800: score from 0.05, NMS; at 1600: from 0.001, soft-NMS.
+ROWS = """
+r50                    FasterRCNN        12  8,11  2 SGD   no  800  800 2fc      no  r50    69
+res2net101_dcn         CascadeRCNN       20 16,19  2 SGD   yes A   1600 2fc      yes r2    141
+res2net101_dcn_4conv1fc CascadeRCNN      20 16,19  2 SGD   yes A   1600 4conv1fc no  r2    146
+swin_t                 MaskRCNN          36 27,33  2 1e-4  yes C    800 2fc      no  t      76
+swin_t_cascade         CascadeRCNN       36 27,33  2 1e-4  yes C    800 4conv1fc no  t     114
+swin_s                 CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  s     156
+swin_b_cascade         CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  b     -
+swin_b_htc             HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 2fc      yes b     231
+swin_b                 HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 4conv1fc yes b     235
+swin_l                 HybridTaskCascade 12  8,11  1 5e-5  yes A   1600 4conv1fc yes l     453
+"""  # noqa: E501
+RECIPES = {
+    name: dict(zip(COLUMNS, values, strict=True))
+    for name, *values in map(str.split, ROWS.strip().splitlines())
+}
+#: channels, depths, heads, drop path, ImageNet file
+SWINS = {
+    't': (96, 6, 3, 0.2, 'swin_tiny_patch4_window7_224.pth'),
+    's': (96, 18, 3, 0.2, 'swin_small_patch4_window7_224.pth'),
+    'b': (128, 18, 4, 0.3, 'swin_base_patch4_window7_224_22k.pth'),
+    'l': (192, 18, 6, 0.2, 'swin_large_patch4_window7_224_22k.pth'),
+}
+MASKED = [
+    name for name in RECIPES if RECIPES[name]['member'] not in ('r50', 'r2')
+]
+HTC = [n for n in RECIPES if RECIPES[n]['detector'] == 'HybridTaskCascade']
+
+
+@cache
+def load(name):
+    """Read a config once for all tests, which leave it as it is."""
+    return Config.fromfile(CONFIGS / f'{name}.py')
+
+
+@cache
+def read(name):
+    """Give a config's content, for comparisons."""
+    return ConfigDict(without_scopes(load(name).to_dict()))
+
+
+def without_scopes(node):
+    """Leave out mmengine's marks of what comes from mmdet's own files."""
+    if isinstance(node, dict):
+        return {
+            key: without_scopes(value)
+            for key, value in node.items()
+            if key != '_scope_'
+        }
+    if isinstance(node, list):
+        return [without_scopes(value) for value in node]
+    return node
+
+
+def pretrained(row):
+    if row['member'] in SWINS:
+        return f'/v1.0.0/{SWINS[row["member"]][-1]}'
+    names = dict(r50='resnet50', r2='res2net101_v1d_26w_4s')
+    return f'://{names[row["member"]]}'

@@ -1,0 +1,115 @@
+"""The precision of a run, on the device that it has.
+
+- a config's float16 wrapper: as it is on a GPU, bfloat16 on a CPU, float32
+  where mmengine has neither, with one line that says so; what only the
+  float16 wrapper takes is dropped; plain wrappers stay;
+- --amp asks for it in any config, and is refused where it cannot be had;
+- a published config's optimizer is built, and trains, on a CPU.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import OPTIM_WRAPPERS
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
+from cbnet.engine.mixed_precision import fit_precision
+
+ROOT = Path(__file__).parents[2]
+AMP = dict(
+    type='AmpOptimWrapper', loss_scale=512.0, dtype='float16', use_fsdp=False
+)
+OPTIMIZER = dict(type='SGD', lr=0.1)
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Pretend to have a device; give the wrapper and the lines."""
+
+    def fit(device, wrapper, wanted=False):
+        monkeypatch.setattr('mmengine.device.get_device', lambda: device)
+        cfg = Config(dict(optim_wrapper=dict(wrapper, optimizer=OPTIMIZER)))
+        lines = fit_precision(cfg, wanted)
+        found = cfg.optim_wrapper.to_dict()
+        assert found.pop('optimizer') == OPTIMIZER
+        return found, lines
+
+    return fit
+
+
+def test_the_configs_word_holds_on_a_gpu(on):
+    assert on('cuda', AMP) == (AMP, [])
+
+
+def test_bfloat16_on_a_cpu(on):
+    said = 'precision: mixed, bfloat16 on cpu (the config has AmpOptimWrapper)'
+    assert on('cpu', AMP) == (dict(type='CpuAmpOptimWrapper'), [said])
+
+
+def test_float32_elsewhere(on):
+    said = 'precision: float32 on mps (the config has AmpOptimWrapper)'
+    assert on('mps', AMP) == (dict(type='OptimWrapper'), [said])
+
+
+@pytest.mark.parametrize('kind', ['OptimWrapper', 'CpuAmpOptimWrapper', 'Own'])
+@pytest.mark.parametrize('device', ['cuda', 'cpu', 'mps'])
+def test_other_wrappers_stay(on, device, kind):
+    wrapper = dict(type=kind, accumulative_counts=2)
+    assert on(device, wrapper) == (wrapper, [])
+
+
+def test_a_config_without_optimizer_stays():
+    cfg = Config(dict(model=dict()))
+    assert fit_precision(cfg) == []
+    with pytest.raises(ValueError, match='--amp needs optim_wrapper'):
+        fit_precision(cfg, wanted=True)
+
+
+def test_amp_wanted(on):
+    wrapper, _ = on('cuda', dict(type='OptimWrapper'), wanted=True)
+    assert wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+    assert on('cuda', AMP, wanted=True) == (AMP, [])
+    wrapper, lines = on('cpu', {}, wanted=True)
+    assert wrapper == dict(type='CpuAmpOptimWrapper')
+    assert lines == [
+        'precision: mixed, bfloat16 on cpu (the config has OptimWrapper)'
+    ]
+
+
+@pytest.mark.parametrize(
+    ('device', 'kind', 'message'),
+    [
+        ('cpu', 'Own', '--amp replaces OptimWrapper, but the config has Own'),
+        ('mps', 'OptimWrapper', 'mmengine has no mixed precision on mps'),
+    ],
+)
+def test_amp_refused(on, device, kind, message):
+    with pytest.raises(ValueError, match=message):
+        on(device, dict(type=kind), wanted=True)
+
+
+def test_a_published_recipe_trains_on_a_cpu(monkeypatch):
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    cfg = Config.fromfile(ROOT / 'configs/cbnet/dual_swin_b.py')
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert 'AmpOptimWrapper' in OPTIM_WRAPPERS
+    fit_precision(cfg)
+    model = torch.nn.Sequential()
+    model.add_module('layer', torch.nn.Linear(2, 2))
+    model.add_module('norm', torch.nn.LayerNorm(2))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    assert type(wrapper) is CpuAmpOptimWrapper
+    decays = [
+        group['weight_decay'] for group in wrapper.optimizer.param_groups
+    ]
+    assert decays == [0.05, 0.05, 0.0, 0.0]
+    before = model.layer.weight.detach().clone()
+    with wrapper.optim_context(model):
+        loss = model(torch.rand(1, 2)).float().square().sum()
+    wrapper.update_params(loss)
+    assert not torch.equal(before, model.layer.weight)
