@@ -1,5 +1,6 @@
 """Checkpoints: pretrained files into members, published layouts to ours."""
 
-from .official import convert_official, convert_official_backbone
+from .official import convert_official
+from .official_config import convert_official_backbone
 
 __all__ = ['convert_official', 'convert_official_backbone']

@@ -1,16 +1,16 @@
-"""The published CBNetV2 layout, turned into ours: names and arguments.
+"""Published CBNetV2 weights under our names.
 
 ======================================  ====================================
 published                               here
 ======================================  ====================================
-``cb_modules.K.X``                      ``members.K.X``
+``cb_modules.K.X``                      ``members.K.X``; Swin's X renamed,
+                                        patch merging permuted
 ``cb_linears.S.J.0.weight``             ``connections.0.{S+J}_to_S.conv...``
 ``cb_linears.S.J.1.weight`` (BN)        ``connections.0.{S+J}_to_S.norm...``
+``cb_linears.S.J.weight`` (Swin)        ``connections.0.{S+J}_to_S.conv...``
 ``cb_modules.1.bn1.*`` without conv1    dropped: the stem is shared
+``cb_modules.1.absolute_pos_embed``     dropped, without patch_embed
 neck, heads                             unchanged
-``cb_del_stages=D``                     ``shared_stages=D`` (-1: None)
-``cb_zero_init``                        ``connection.zero_init``
-``cb_inplanes``                         read off the members
 ======================================  ====================================
 
 ``cb_linears.S.J`` reads stage ``S + J`` of the assistant and is added at the
@@ -19,15 +19,39 @@ input of stage ``S`` of the lead.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from .swin_names import microsoft_to_mmdet
+
 _MEMBER = re.compile(r'^((?:.*\.)?)cb_modules\.(\d+)\.(.+)$')
-_LINEAR = re.compile(r'^((?:.*\.)?)cb_linears\.(\d+)\.(\d+)\.([01])\.(\w+)$')
-_STEM_NORM = re.compile(r'^(?:bn|gn|in)1\.')
-_LAYERS = {'0': 'conv', '1': 'norm'}
-_TYPES = {'CBResNet': 'ResNet', 'CBRes2Net': 'Res2Net'}
+_LINEAR = re.compile(
+    r'^((?:.*\.)?)cb_linears\.(\d+)\.(\d+)\.(?:([01])\.)?(\w+)$'
+)
+_LAYERS = {None: 'conv', '0': 'conv', '1': 'norm'}
+_SWIN = re.compile(r'^(patch_embed\.|layers\.|norm\d\.|absolute_pos_embed$)')
+# What the lead keeps of a stem that it takes from the assistant: the entry,
+# and the one that is there where the stem is the lead's own.
+_DEAD = (
+    (re.compile(r'^(?:bn|gn|in)1\.'), 'conv1.weight'),
+    (re.compile(r'^absolute_pos_embed$'), 'patch_embed.proj.weight'),
+)
+
+
+@dataclass
+class Conversion:
+    """Published weights under our names, and what was done to them.
+
+    Args:
+        weights: our names to tensors.
+        dropped: published names of entries that nothing ever reads.
+        permuted: published names of entries whose numbers changed places.
+    """
+
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    permuted: list[str] = field(default_factory=list)
 
 
 def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -35,83 +59,63 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Args:
         state_dict: published names to tensors, with or without the prefix
-            ``backbone.``; ResNet family.
+            ``backbone.``; ResNet family or Swin.
 
     Returns:
-        Our names to the same tensors; the lead's stem norm, which the
-        published models carry but never use, is left out.
+        Our names to the same tensors, those of patch merging and of
+        absolute positions in mmdet's order; without the dead entries of the
+        lead's stem.
 
     Raises:
         ValueError: for names of a composite that is not served.
     """
-    converted = {}
+    return convert_with_report(state_dict).weights
+
+
+def convert_with_report(state_dict: Mapping[str, Tensor]) -> Conversion:
+    """Do the same as ``convert_official`` and tell what was done."""
+    found = Conversion()
     for name, value in state_dict.items():
-        renamed = _rename(name, state_dict)
-        if renamed is not None:
-            converted[renamed] = value
-    return converted
-
-
-def _rename(name: str, state_dict: Mapping[str, Tensor]) -> str | None:
-    if match := _MEMBER.match(name):
-        prefix, k, rest = match.groups()
-        if rest.startswith(('patch_embed.', 'layers.', 'norm', 'absolute_')):
+        if match := _MEMBER.match(name):
+            _convert_member(name, value, match, state_dict, found)
+        elif match := _LINEAR.match(name):
+            prefix, target, step, layer, leaf = match.groups()
+            edge = f'{int(target) + int(step)}_to_{target}'
+            edge = f'{prefix}connections.0.{edge}.{_LAYERS[layer]}.{leaf}'
+            found.weights[edge] = value
+        elif '.cb_' in f'.{name}':
             raise ValueError(
-                f'{name}: published Swin checkpoints are not served yet; '
-                f'expected a composite of the ResNet family'
+                f'{name}: not a name of a published composite; expected '
+                f'cb_modules.K.* or cb_linears.S.J.*'
             )
-        stem = f'{prefix}cb_modules.{k}.conv1.weight'
-        if k != '0' and _STEM_NORM.match(rest) and stem not in state_dict:
-            return None
-        return f'{prefix}members.{k}.{rest}'
-    if match := _LINEAR.match(name):
-        prefix, target, step, layer, rest = match.groups()
-        edge = f'{int(target) + int(step)}_to_{target}'
-        return f'{prefix}connections.0.{edge}.{_LAYERS[layer]}.{rest}'
-    if '.cb_' in f'.{name}':
+        else:
+            found.weights[name] = value
+    return found
+
+
+def _convert_member(
+    name: str,
+    value: Tensor,
+    match: re.Match[str],
+    state_dict: Mapping[str, Tensor],
+    found: Conversion,
+) -> None:
+    prefix, k, rest = match.groups()
+    if k not in ('0', '1'):
         raise ValueError(
-            f'{name}: not a name of a published composite of the ResNet '
-            f'family; expected cb_modules.K.* or cb_linears.S.J.0|1.*'
+            f'{name}: the published code has two members, this file has '
+            f'more; which connections lie between them is not known'
         )
-    return name
-
-
-def convert_official_backbone(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn published backbone arguments into a ``CompositeBackbone`` config.
-
-    Args:
-        cfg: the ``backbone`` dict of a published config; ResNet family.
-
-    Returns:
-        A config of the same model; ``cfg`` is left as it is.
-
-    Raises:
-        ValueError: for a type that is not served, or ``cb_del_stages`` out
-            of range.
-    """
-    member = dict(cfg)
-    kind = str(member.pop('type', None)).rpartition('.')[2]
-    if kind not in _TYPES:
-        raise ValueError(
-            f'backbone.type={cfg.get("type")!r}; served: {", ".join(_TYPES)}'
-        )
-    dropped = member.pop('cb_del_stages', 0)
-    num_stages = member.get('num_stages', 4)
-    if not -1 <= dropped <= num_stages:
-        raise ValueError(
-            f'backbone.cb_del_stages={dropped}; expected -1 (nothing '
-            f'shared) to {num_stages}'
-        )
-    member.pop('cb_inplanes', None)
-    zero_init = member.pop('cb_zero_init', True)
-    pretrained = member.pop('pretrained', None)
-    if pretrained is not None:
-        member['init_cfg'] = dict(type='Pretrained', checkpoint=pretrained)
-    return dict(
-        type='CompositeBackbone',
-        member=dict(type=_TYPES[kind], **member),
-        num_members=2,
-        style='dhlc',
-        shared_stages=None if dropped < 0 else dropped,
-        connection=dict(zero_init=zero_init),
-    )
+    owner = f'{prefix}cb_modules.{k}.'
+    if k != '0' and any(
+        dead.match(rest) and owner + alive not in state_dict
+        for dead, alive in _DEAD
+    ):
+        found.dropped.append(name)
+        return
+    renamed, converted = rest, value
+    if _SWIN.match(rest):
+        ((renamed, converted),) = microsoft_to_mmdet({rest: value}).items()
+    if converted is not value:
+        found.permuted.append(name)
+    found.weights[f'{prefix}members.{k}.{renamed}'] = converted

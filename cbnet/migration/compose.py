@@ -12,8 +12,8 @@ from typing import Any, Literal
 from torch import nn
 
 from ..engine.command_line import find_config
+from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
-from .building import build_without_weights
 from .reading import read_config
 from .twins import check_plain, leaves_unused, member_adapter, remarks
 

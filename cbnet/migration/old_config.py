@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .building import build_without_weights
+from ..models.building import build_without_weights
 from .old_data import convert_data
 from .old_model import convert_model
 from .old_runtime import convert_runtime

@@ -7,6 +7,8 @@ published                             here
 ``pretrained=FILE``                   ``backbone.member.init_cfg``
 ``backbone.type='CB...'``             ``CompositeBackbone``
 ``neck.type='CBFPN'``                 ``FPN``
+``type='HybridTaskCascadeRoIHead'``   ``StageMeanHTCRoIHead``, which predicts
+                                      as mmdet 2.x did
 0.5 for the assistant, in the code    ``assistance.weights=[0.5]``
 lead's proposals, in the code         ``assistance.proposals='lead'``
 ====================================  ======================================
@@ -14,9 +16,12 @@ lead's proposals, in the code         ``assistance.proposals='lead'``
 
 from typing import Any
 
-from ..checkpoints.official import convert_official_backbone
+from ..checkpoints.official_config import convert_official_backbone
+from ..models.detectors import StageMeanHTCRoIHead
 from .old_transforms import Moved
 from .section import Section
+
+_HTC = 'HybridTaskCascadeRoIHead'
 
 
 def convert_model(top: Section, moved: Moved) -> dict[str, Any]:
@@ -55,6 +60,10 @@ def convert_model(top: Section, moved: Moved) -> dict[str, Any]:
     for key in ('train_cfg', 'test_cfg'):
         if heads.get(key) is None and key in top.values:
             heads[key] = top.take(key)  # until mmdet 2.3
+    if (heads.get('roi_head') or {}).get('type') == _HTC:
+        heads['roi_head'] = dict(
+            heads['roi_head'], type=StageMeanHTCRoIHead.__name__
+        )
     semantic = (heads.get('roi_head') or {}).get('semantic_head')
     if semantic:
         heads['roi_head'] = dict(
@@ -74,7 +83,16 @@ def _backbone(old: Section) -> dict[str, Any]:
         if backbone.pop('init_cfg', None) is not None:
             old.note('backbone.init_cfg', 'left out, model.pretrained counts')
         backbone['pretrained'] = pretrained
-    return convert_official_backbone(backbone)
+    composite = convert_official_backbone(backbone)
+    frozen = composite['member'].get('frozen_stages')
+    if frozen != backbone.get('frozen_stages'):
+        old.note(
+            'backbone.frozen_stages',
+            f"{backbone['frozen_stages']} is {frozen} in mmdet's Swin, which "
+            f'counts from the first stage; it freezes the output norms of '
+            f'these stages, too',
+        )
+    return composite
 
 
 def _neck(old: Section) -> dict[str, Any]:
@@ -103,8 +121,4 @@ def _semantic_head(old: Section, scale: float | None) -> dict[str, Any]:
     head = dict(old.values, loss_seg=loss)
     if scale is not None:
         head['seg_scale_factor'] = scale
-    old.report.append(
-        f'{old.place}: padding of semantic maps is ignored; mmdet 2.x '
-        f'padded with 0, a real class'
-    )
     return head

@@ -5,7 +5,7 @@ from typing import Any
 from mmdet.registry import HOOKS
 from mmengine.registry import DefaultScope
 
-from .building import one_line
+from ..models.building import one_line
 from .section import Section, shorten
 
 LOGGERS = {
@@ -56,8 +56,8 @@ def convert_runtime(
     if new.get('load_from'):
         top.note(
             'load_from',
-            'kept; a published file must be converted first, see '
-            'cbnet.checkpoints.convert_official',
+            'kept; a published file must be converted first, by '
+            'tools/model_converters/official_to_cbnet.py',
         )
     resume = top.take('resume_from')
     if resume is not None:

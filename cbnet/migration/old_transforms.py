@@ -11,7 +11,7 @@ from typing import Any
 from mmdet.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
 
-from .building import one_line
+from ..models.building import one_line
 from .section import Section
 
 
@@ -35,7 +35,8 @@ class Moved:
         if self.with_mask:
             preprocessor['pad_mask'] = True
         if self.with_seg:
-            preprocessor.update(pad_seg=True, seg_pad_value=255)
+            # As 2.x did, though 0 is a class.
+            preprocessor.update(pad_seg=True, seg_pad_value=0)
         return preprocessor
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .building import one_line
+from ..models.building import one_line
 
 
 def read_config(path: Path, name: str, **options: Any) -> Config:

@@ -8,8 +8,8 @@ from mmengine.config import Config
 from torch import nn
 
 from ..models.backbones import CompositeBackbone
+from ..models.building import build_without_weights
 from ..models.members import MemberAdapter, adapt
-from .building import build_without_weights
 
 
 def check_plain(plain: Config, name: str) -> None:

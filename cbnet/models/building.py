@@ -9,7 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..models.meta import on_meta
+from .meta import on_meta
 
 
 def build_without_weights(

@@ -1,76 +1,53 @@
-"""The published layout.
+"""The published layout of the ResNet family.
 
 1. golden values of the published ResNet and Res2Net composites, float64:
    weights under published names, converted, loaded strictly, agree to 1e-9
-   relative to each map's largest value (backbone and FPN, odd sizes,
-   training mode with the statistics that moved);
+   relative to each map's largest value (backbone, what is added at each
+   stage, FPN; odd sizes; training mode with the statistics that moved);
 2. the same rule for every ``cb_del_stages``, deep stem and part of a state
-   dict: names map one to one onto ours, only the dead stem norm is dropped;
-3. names and arguments that are not served are errors that say so.
+   dict: names map one to one onto ours, only the dead stem norm is dropped,
+   and the report names it;
+3. names of no published composite are errors that say so.
 """
-
-import json
-import zlib
-from pathlib import Path
 
 import pytest
 import torch
+from official_cases import (
+    added_by,
+    agree,
+    load_composite,
+    part,
+    read_cases,
+    seeded_image,
+    seeded_weights,
+)
 
 from cbnet.checkpoints import convert_official, convert_official_backbone
+from cbnet.checkpoints.official import convert_with_report
 from cbnet.testing import build_model
 
-DATA = Path(__file__).parents[1] / 'data/official_backbones.json'
-CASES = json.loads(DATA.read_text())
+CASES = read_cases('official_backbones.json')
 NECK = dict(
     type='FPN',
     in_channels=[256, 512, 1024, 2048],
     out_channels=32,
     num_outs=5,
 )
-
-
-def seeded_weights(keys, seed):
-    """Weights that depend on (seed, key, shape) alone, float64."""
-    weights = {}
-    for key, shape in keys.items():
-        if key.endswith('num_batches_tracked'):
-            weights[key] = torch.zeros(shape, dtype=torch.long)
-            continue
-        g = torch.Generator().manual_seed(zlib.crc32(f'{seed}:{key}'.encode()))
-        if key.endswith('running_var'):
-            value = torch.rand(shape, generator=g) + 0.5
-        elif key.endswith('running_mean'):
-            value = torch.randn(shape, generator=g) * 0.2
-        elif len(shape) < 2 and key.endswith('weight'):
-            value = torch.rand(shape, generator=g) * 0.6 + 0.7
-        elif len(shape) < 2:
-            value = torch.randn(shape, generator=g) * 0.1
-        else:
-            value = torch.randn(shape, generator=g)
-            value = value * (1.0 / value[0].numel() ** 0.5)
-        weights[key] = value.double()
-    return weights
-
-
-def agree(found, expected):
-    assert list(found.shape) == expected['shape']
-    flat = found.detach().flatten()
-    index = torch.linspace(0, flat.numel() - 1, 48)  # in float32
-    samples = flat[index.round().long()]
-    scale = expected['absmax']
-    wanted = torch.tensor(expected['samples'], dtype=torch.double)
-    assert (samples - wanted).abs().max() <= 1e-9 * scale
-    assert abs(flat.mean().item() - expected['mean']) <= 1e-9 * scale
-    assert abs(flat.abs().max().item() - scale) <= 1e-9 * scale
+# One more shared stage: the lead lacks layer2, and what is added there.
+CASES['r50_d2_odd']['keys'] = {
+    name: shape
+    for name, shape in CASES['r50_d1_odd']['keys'].items()
+    if not name.startswith(
+        ('backbone.cb_modules.1.layer2.', 'backbone.cb_linears.1.', 'neck.')
+    )
+}
 
 
 @pytest.mark.parametrize('name', CASES)
 def test_golden_values(name):
     case = CASES[name]
-    backbone = build_model(convert_official_backbone(case['backbone']))
-    model = torch.nn.ModuleDict(
-        dict(backbone=backbone, neck=build_model(NECK))
-    )
+    weights = seeded_weights(case['keys'], case['seed'])
+    backbone = load_composite(case['backbone'], part(weights, 'backbone.'))
     # The published parameter count includes the lead's dead stem norm.
     dead = [
         shape[0]
@@ -81,60 +58,32 @@ def test_golden_values(name):
     ours = sum(p.numel() for p in backbone.parameters())
     assert ours + sum(dead) == case['params']
 
-    weights = convert_official(seeded_weights(case['keys'], case['seed']))
-    model.double().load_state_dict(weights, strict=True)
-    model.train(case['mode'] == 'train')
+    backbone.train(case['mode'] == 'train')
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
-    image = torch.randn(
-        case['shape'],
-        generator=torch.Generator().manual_seed(case['seed'] + 7),
-    ).double()
+    added = added_by(backbone)
     with torch.no_grad():
+        image = seeded_image(case['shape'], case['seed'])
         pyramids = backbone(image, all_members=True)
-        for k, pyramid in enumerate(pyramids):
-            for level, y in enumerate(pyramid):
-                agree(y, case['outputs'][f'backbone.{k}.{level}'])
-            for level, y in enumerate(model['neck'](pyramid)):
-                agree(y, case['outputs'][f'neck_train.{k}.{level}'])
+        found = {f'backbone.{k}': p for k, p in enumerate(pyramids)}
+        if neck := part(weights, 'neck.'):
+            fpn = build_model(NECK).double()
+            fpn.load_state_dict(neck, strict=True)
+            found |= {
+                f'neck_train.{k}': fpn(p) for k, p in enumerate(pyramids)
+            }
+    maps = {f'{k}.{i}': y for k, ys in found.items() for i, y in enumerate(ys)}
+    maps |= {f'cb_feats.{i}': y for i, y in added.items()}
+    assert set(maps) == set(case['outputs'])
+    for key, y in maps.items():
+        agree(y, case['outputs'][key])
+
     moved = {
-        f'backbone.{key}'
+        key
         for key, value in backbone.state_dict().items()
         if key.endswith('running_mean') and not torch.equal(value, before[key])
     }
     published = dict.fromkeys(case.get('moved_stats', []), torch.zeros(1))
-    published = {  # the dead norm's conv1 tells that it is dead
-        k: v for k, v in published.items() if 'cb_modules.1.bn1' not in k
-    }
-    assert moved == set(convert_official(published))
-
-
-@pytest.mark.parametrize('name', ['r50_d1_odd'])
-def test_what_is_added_at_each_stage(name):
-    """The connections' sums, stage by stage, are the published ones."""
-    case = CASES[name]
-    backbone = build_model(convert_official_backbone(case['backbone']))
-    weights = seeded_weights(case['keys'], case['seed'])
-    weights = {k: v for k, v in weights.items() if k.startswith('backbone.')}
-    weights = {
-        k.removeprefix('backbone.'): v
-        for k, v in convert_official(weights).items()
-    }
-    backbone.double().load_state_dict(weights, strict=True)
-    backbone.eval()
-    added = {}
-    backbone.connections[0].register_forward_hook(
-        lambda module, args, output: added.update({args[1]: output})
-    )
-    image = torch.randn(
-        case['shape'],
-        generator=torch.Generator().manual_seed(case['seed'] + 7),
-    ).double()
-    with torch.no_grad():
-        backbone(image)
-    stages = [k for k in case['outputs'] if k.startswith('cb_feats.')]
-    assert set(added) == {int(k.rpartition('.')[2]) for k in stages}
-    for key in stages:
-        agree(added[int(key.rpartition('.')[2])], case['outputs'][key])
+    assert moved == set(convert_official(part(published, 'backbone.')))
 
 
 def official_names(composite, dead_norm):
@@ -171,67 +120,28 @@ def test_names_map_one_to_one(dropped, deep_stem, prefix):
     published = {
         prefix + k: v for k, v in official_names(composite, dead_norm)
     }
-    dropped_norms = [k for k in published if '.1.bn1.' in k and dead_norm]
-    converted = convert_official(published)
-    assert len(converted) == len(published) - 4 * bool(dropped_norms)
-    assert {k.removeprefix(prefix) for k in converted} == set(
-        composite.state_dict()
-    )
-    for key, value in composite.state_dict().items():
-        assert converted[prefix + key] is value or torch.equal(
-            converted[prefix + key], value
-        )
-
-
-def test_arguments():
-    cfg = dict(
-        type='mmdet.CBRes2Net',
-        depth=101,
-        pretrained='open-mmlab://res2net101_v1d_26w_4s',
-        dcn=dict(type='DCNv2'),
-    )
-    assert convert_official_backbone(cfg) == dict(
-        type='CompositeBackbone',
-        member=dict(
-            type='Res2Net',
-            depth=101,
-            dcn=dict(type='DCNv2'),
-            init_cfg=dict(
-                type='Pretrained',
-                checkpoint='open-mmlab://res2net101_v1d_26w_4s',
-            ),
-        ),
-        num_members=2,
-        style='dhlc',
-        shared_stages=0,
-        connection=dict(zero_init=True),
-    )
-    assert cfg['type'] == 'mmdet.CBRes2Net'  # left as it was
+    done = convert_with_report(published)
+    assert done.weights == convert_official(published)
+    assert done.permuted == []
+    assert done.dropped == [
+        name for name in published if 'cb_modules.1.bn1.' in name and dead_norm
+    ]
+    own = {prefix + k: v for k, v in composite.state_dict().items()}
+    assert set(done.weights) == set(own)
+    for key, value in own.items():
+        assert done.weights[key].data_ptr() == value.data_ptr()
 
 
 @pytest.mark.parametrize(
-    ('options', 'message'),
+    ('name', 'message'),
     [
-        (dict(type='ResNet'), "type='ResNet'.*CBResNet, CBRes2Net"),
-        (dict(cb_del_stages=5), 'cb_del_stages=5'),
-        (dict(cb_del_stages=-2), 'cb_del_stages=-2'),
+        ('backbone.cb_linears.0.weight', 'not a name of a published'),
+        ('backbone.cb_gone.0.1.weight', 'expected cb_modules.K'),
+        ('backbone.cb_modules.2.conv1.weight', 'two members'),
     ],
 )
-def test_arguments_not_served(options, message):
-    cfg = dict(dict(type='CBResNet', depth=50), **options)
-    with pytest.raises(ValueError, match=message):
-        convert_official_backbone(cfg)
-
-
-@pytest.mark.parametrize(
-    'name',
-    [
-        'backbone.cb_modules.0.patch_embed.proj.weight',
-        'backbone.cb_linears.0.1.weight',
-    ],
-)
-def test_names_not_served(name):
-    with pytest.raises(ValueError, match=name):
+def test_names_not_served(name, message):
+    with pytest.raises(ValueError, match=f'{name}: .*{message}'):
         convert_official({name: torch.zeros(1)})
 
 

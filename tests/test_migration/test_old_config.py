@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from cbnet.migration.building import build_without_weights
+from cbnet.models.building import build_without_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,8 +98,9 @@ def test_everything_model(everything):
         pad_size_divisor=32,
         pad_mask=True,
         pad_seg=True,
-        seg_pad_value=255,
+        seg_pad_value=0,  # as 2.x
     )
+    assert model.roi_head.type == 'StageMeanHTCRoIHead'
     head = model.roi_head.semantic_head
     assert head.seg_scale_factor == 1 / 8
     assert head.loss_seg == dict(

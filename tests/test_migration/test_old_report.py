@@ -31,7 +31,6 @@ REPORTED = [
     'auto_scale_lr.base_batch_size=8',
     'evaluation.gpu_collect=True',
     'model.neck.end_level: 4 is 3',
-    'model.roi_head.semantic_head: padding',
     'num_helpers=3',
     'momentum_config=',
 ]

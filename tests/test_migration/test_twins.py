@@ -20,8 +20,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from cbnet.migration import TwinOptions, compose, default_name
-from cbnet.migration.building import build_without_weights
 from cbnet.models.backbones import STYLES
+from cbnet.models.building import build_without_weights
 from cbnet.models.members import served_backbones
 
 # The last word: whose proposals its assistants see.

@@ -1,0 +1,118 @@
+"""Counts on shapes equal what a real run takes, part by part.
+
+Detectors with one, three and interleaved stages of heads and without RoI
+heads compute real losses and detections of an image; what they multiply is
+what was counted without numbers: with assistants, of a style that lets a
+stage run for training alone, without, with a skipped one, and with three
+members that have stems of their own.
+"""
+
+from collections import Counter
+
+import pytest
+import torch
+from mmengine.structures import PixelData
+
+from cbnet.analysis.complexity import measure_detector
+from cbnet.analysis.complexity_meter import metered
+from cbnet.analysis.complexity_parts import name_parts
+from cbnet.testing import (
+    build_model,
+    make_batch,
+    tiny_composite,
+    tiny_detector,
+)
+
+SIZE = (64, 96)
+BASES = [
+    'FasterRCNN', 'MaskRCNN', 'CascadeRCNN', 'HybridTaskCascade', 'RetinaNet',
+]  # fmt: skip
+
+
+def config(base, weights=(0.5,), **backbone):
+    """Few RoIs: every sampler and every selection gets as many as it asks."""
+    model = tiny_detector(base, tiny_composite(**backbone))
+    if 'roi_head' in model:
+        model['test_cfg']['rpn']['max_per_img'] = 8
+        model['test_cfg']['rcnn'].update(score_thr=0, max_per_img=5)
+        rcnn = model['train_cfg']['rcnn']
+        for stage in rcnn if isinstance(rcnn, list) else [rcnn]:
+            stage['sampler'].update(num=16, pos_fraction=0.25)
+    if weights is not None:
+        model.update(
+            type='AssistedDetector',
+            base=base,
+            assistance=dict(weights=list(weights)),
+        )
+    return model
+
+
+def real_run(model, mode):
+    """Give the multiply-accumulates of each part that took any."""
+    # More boxes than the sampler takes positive ones.
+    batch = make_batch((6,), SIZE)
+    for sample in batch['data_samples']:
+        sample.gt_sem_seg = PixelData(
+            sem_seg=torch.zeros(1, *SIZE, dtype=torch.long)
+        )
+    data = model.data_preprocessor(batch, training=True)
+    names = name_parts(model, data['inputs'])
+    with metered(model) as reading:
+        getattr(model, mode)(data['inputs'], data['data_samples'])
+    parts = Counter()
+    for name, macs in reading.macs.items():
+        parts[names[name]] += macs
+    return +parts
+
+
+def counted(model, column):
+    parts = measure_detector(build_model(model), SIZE).parts
+    return +Counter({n: getattr(part, column) for n, part in parts.items()})
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_training(base):
+    model = config(base)
+    assert real_run(build_model(model).train(), 'loss') == counted(
+        model, 'training'
+    )
+
+
+@pytest.mark.parametrize('base', BASES)
+def test_inference(base):
+    model = config(base)
+    assert real_run(build_model(model).eval(), 'predict') == counted(
+        model, 'macs'
+    )
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(weights=None),
+        dict(weights=[0]),
+        dict(weights=[], num_members=1),
+        dict(style='slc'),
+        dict(weights=[0.5, 0], num_members=3, style='slc'),
+        dict(weights=[0.5, 1], num_members=3, shared_stages=None),
+        dict(member='swin', shared_stages=2),
+    ],
+    ids=str,
+)
+def test_training_of_composites(options):
+    model = config('FasterRCNN', **options)
+    training = real_run(build_model(model).train(), 'loss')
+    assert training == counted(model, 'training')
+
+
+@pytest.mark.parametrize(
+    'options', [dict(weights=[0.5]), dict(weights=[0.5], style='slc')], ids=str
+)
+def test_assistance_is_the_difference_to_the_plain_detector(options):
+    model = config('MaskRCNN', **options)
+    plain = config('MaskRCNN', **{**options, 'weights': None})
+    extra = real_run(build_model(model).train(), 'loss')
+    extra.subtract(real_run(build_model(plain).train(), 'loss'))
+    assert +extra == counted(model, 'assistance')
+    last_stage = 'member 0 (assistant)' in +extra
+    assert last_stage == ('style' in options)

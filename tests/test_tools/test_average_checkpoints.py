@@ -1,0 +1,108 @@
+"""Averaging checkpoint files.
+
+- the mean of each weight, in its dtype; counts and meta of the last file;
+- of a run with an averaging hook: the choice must be made, and is followed;
+- one file, other names, shapes or dtypes, a file that asks for code, no
+  file, an output that would replace an input: one line, nothing written.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOL = Path(__file__).parents[2] / 'tools/misc/average_checkpoints.py'
+
+
+@pytest.fixture
+def average(tmp_path, monkeypatch, capsys):
+    """Run the tool in this process; give its output, or its error."""
+    spec = importlib.util.spec_from_file_location('average', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['average', *arguments])
+        try:
+            tool.main()
+        except SystemExit as end:
+            assert end.code == 2
+        return capsys.readouterr()
+
+    return run
+
+
+def save(path, value, **changes):
+    weights = {
+        'layer.weight': torch.full((2, 2), value),
+        'half': torch.full((2,), value, dtype=torch.float16),
+        'count': torch.tensor(int(value * 10)),
+        **changes,
+    }
+    torch.save(dict(meta=dict(epoch=value), state_dict=weights), path)
+
+
+def test_the_mean(average, tmp_path):
+    for name, value in (('a', 0.1), ('b', 0.2), ('c', 0.6)):
+        save(tmp_path / f'{name}.pth', value)
+    said = average('a.pth', 'b.pth', 'c.pth', '--out', 'new/mean.pth').out
+    assert said.splitlines()[-1] == 'average of 3 weights: new/mean.pth'
+    file = torch.load(tmp_path / 'new/mean.pth', weights_only=True)
+    weights = file['state_dict']
+    torch.testing.assert_close(
+        weights['layer.weight'], torch.full((2, 2), 0.3)
+    )
+    assert weights['half'].dtype == torch.float16
+    assert weights['count'] == 6 and file['meta'] == dict(epoch=0.6)
+
+
+def test_files_of_an_averaging_hook(average, tmp_path):
+    for value in (1.0, 3.0):
+        trained = torch.full((2,), value + 10)
+        torch.save(
+            dict(
+                state_dict=dict(layer=torch.full((2,), value)),
+                ema_state_dict={
+                    'module.layer': trained, 'steps': torch.tensor(1)
+                },
+            ),
+            tmp_path / f'{value}.pth',
+        )  # fmt: skip
+    files = ('1.0.pth', '3.0.pth', '--out', 'out.pth')
+    assert 'averaged or trained' in average(*files).err
+    for take, expected in (('averaged', 2.0), ('trained', 12.0)):
+        average(*files, '--take', take)
+        found = torch.load(tmp_path / 'out.pth')['state_dict']
+        assert set(found) == {'layer'} and (found['layer'] == expected).all()
+
+
+class Code:
+    def __reduce__(self):
+        return print, ('run',)
+
+
+def test_mistakes(average, tmp_path):
+    save(tmp_path / 'a.pth', 0.1)
+    save(tmp_path / 'shape.pth', 0.1, **{'layer.weight': torch.zeros(3, 2)})
+    save(tmp_path / 'dtype.pth', 0.1, half=torch.zeros(2))
+    save(tmp_path / 'more.pth', 0.1, new=torch.zeros(1))
+    torch.save(dict(state_dict=Code()), tmp_path / 'code.pth')
+    expected = {
+        'shape.pth': 'layer.weight: (2, 2) float32 and (3, 2) float32',
+        'dtype.pth': 'half: (2,) float16 and (2,) float32',
+        'more.pth': '1 weights differ: new: missing and (1,) float32',
+        'code.pth': 'code.pth',
+        'none.pth': 'there is no such file',
+    }
+    for name, words in expected.items():
+        said = average('a.pth', name, '--out', 'out.pth')
+        assert words in said.err.splitlines()[-1]
+        assert 'run' not in said.out.split()
+    assert '1 file to' in average('a.pth', '--out', 'out.pth').err
+    assert 'one of the files' in average(
+        'a.pth', 'a.pth', '--out', 'a.pth'
+    ).err  # fmt: skip
+    assert not (tmp_path / 'out.pth').exists()
