@@ -1,0 +1,113 @@
+"""Write the cells of the model zoo's tables, each figure with its mark."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from .zoo_entries import AP, Entry, Figure, Zoo
+from .zoo_recipes import Recipe
+
+VAL, TEST_DEV = 'COCO-val2017', 'COCO-test-dev'
+# The letter behind a figure.
+LETTERS = {'published': 'ᵖ', 'converted': 'ᶜ', 'measured': 'ᵐ'}
+NOTHING = '-'
+_DIGITS = str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹')
+
+
+def figure_cell(
+    figure: Figure | None, zoo: Zoo | None = None, metric: str = ''
+) -> str:
+    """Write a figure and its mark.
+
+    Args:
+        figure: none is written '-'.
+        zoo: if given, the number of the figure's source follows the mark.
+        metric: AP has one decimal.
+    """
+    if figure is None:
+        return NOTHING
+    is_ap = metric.startswith(AP)
+    value = f'{figure.value:{".1f" if is_ap else "g"}}'
+    return value + mark(figure, zoo)
+
+
+def mark(figure: Figure, zoo: Zoo | None) -> str:
+    """Write a figure's letter, and the number of its source."""
+    letter = LETTERS[figure.mark]
+    if zoo is None:
+        return letter
+    number = list(zoo.sources).index(figure.source) + 1
+    return letter + str(number).translate(_DIGITS)
+
+
+def aps(entry: Entry, metric: str, zoo: Zoo | None = None) -> str:
+    """Write a model's AP: on val2017 / on test-dev, or on what there is."""
+    pair = [entry.find(metric, dataset) for dataset in (VAL, TEST_DEV)]
+    if any(pair):
+        last = 2 if pair[1] else 1
+        return ' / '.join(figure_cell(f, zoo, metric) for f in pair[:last])
+    for (dataset, name), figure in entry.figures.items():
+        if name == metric:
+            return f'{figure_cell(figure, zoo, metric)}, {dataset}'
+    return NOTHING
+
+
+def cost(entry: Entry, zoo: Zoo | None = None) -> str:
+    """Write the memory that training takes."""
+    return _on_machine(entry.find('memory (GB)'), 'GB', zoo)
+
+
+def speed(entry: Entry, zoo: Zoo | None = None) -> str:
+    """Write how long inference or training takes, as far as is known."""
+    known = [
+        _on_machine(entry.find(metric), unit, zoo)
+        for metric, unit in (
+            ('images per second', 'images/s'),
+            ('seconds per step', 's/step'),
+        )
+        if entry.find(metric)
+    ]
+    return '; '.join(known) or NOTHING
+
+
+def _on_machine(figure: Figure | None, unit: str, zoo: Zoo | None) -> str:
+    if figure is None:
+        return NOTHING
+    where = f', {figure.where}' if figure.where else ''
+    return f'{figure.value:g} {unit}{mark(figure, zoo)}{where}'
+
+
+def rate(recipe: Recipe) -> str:
+    """Write a learning rate: 0.02, 1e-4."""
+    if recipe.rate >= 0.001:
+        return f'{recipe.rate:g}'
+    return f'{Decimal(str(recipe.rate)).normalize():e}'
+
+
+def length(entry: Entry, recipes: Mapping[str, Recipe]) -> str:
+    """Write how long a model is trained, after its origin or alone."""
+    recipe = recipes[entry.name]
+    if not recipe.by_epoch:
+        return f'{recipe.length} steps'
+    before = entry.metadata.get('Continues')
+    return (
+        f'{recipes[before].length} + {recipe.length}'
+        if before
+        else str(recipe.length)
+    )
+
+
+def config_link(entry: Entry, root: str) -> str:
+    """Link a model's name to its config."""
+    return f'[`{entry.name}`]({root}{entry.config})'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table; what would end a cell is escaped."""
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(
+        f'| {" | ".join(map(_escape, cells))} |' for cells in lines
+    )
+
+
+def _escape(cell: str) -> str:
+    return ' '.join(cell.replace('|', r'\|').split())

@@ -1,0 +1,225 @@
+"""Read the model zoo's metafiles: models, their figures, and whence each is.
+
+A metafile is one for model indexes (mim, mmengine), with more in it: its
+results say by ``Mark`` and ``Source`` where their figures are from, and a
+model's ``Reports`` hold what is no result of its recipe.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..near_matches import did_you_mean
+
+MARKS = ('published', 'converted', 'measured')
+AP = ('box AP', 'mask AP')
+METRICS = (
+    *AP,
+    *(f'{name} TTA' for name in AP),
+    'Parameters (M)',
+    'FLOPs (G)',
+    'memory (GB)',
+    'seconds per step',
+    'images per second',
+)
+# What an entry may be derived from, the nearest first.
+ORIGINS = ('Twin Of', 'Variant Of', 'Continues')
+_OWN = (*ORIGINS, 'Released File')
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, and how it is known.
+
+    Attributes:
+        value: AP in percent; other units are in the name of the metric.
+        mark: One of ``MARKS``.
+        source: A key of the metafiles' ``Sources``.
+        where: The machine, for times and memory.
+    """
+
+    value: float
+    mark: str
+    source: str
+    where: str = ''
+
+
+@dataclass(frozen=True)
+class Report:
+    """What somebody found, beside the figures of a model's own recipe."""
+
+    model: str
+    metric: str
+    remark: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model.
+
+    Attributes:
+        name: The file name of its config, without ``.py``.
+        config: The config's path below the root.
+        metadata: What the metafile says of it; a twin, a variant and a
+            continuation have what they do not say from their origin.
+        figures: Figures by data set and metric.
+    """
+
+    name: str
+    config: str
+    metadata: dict[str, str]
+    figures: dict[tuple[str, str], Figure] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str | None:
+        """The name of the entry that this one is derived from, if any."""
+        return next(filter(None, map(self.metadata.get, ORIGINS)), None)
+
+    def find(self, metric: str, dataset: str | None = None) -> Figure | None:
+        """Give a figure, of a data set or of whichever has one."""
+        for (of, name), figure in self.figures.items():
+            if name == metric and dataset in (None, of):
+                return figure
+        return None
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """All models.
+
+    Attributes:
+        metafiles: Their paths below the root.
+        entries: Models by name, in the metafiles' order.
+        reports: What is no result of a recipe.
+        sources: Where figures are from: ``Text`` and ``URL`` by key.
+    """
+
+    metafiles: list[str]
+    entries: dict[str, Entry]
+    reports: list[Report]
+    sources: dict[str, dict[str, str]]
+
+
+def read_zoo(root: str | os.PathLike) -> Zoo:
+    """Read ``configs/*/metafile.yml`` below a folder.
+
+    Raises:
+        ValueError: names the metafile, the model and what is wrong: no mark,
+            an unknown source or metric, a config without an entry, ...
+    """
+    root = Path(root)
+    files = sorted(root.glob('configs/*/metafile.yml'))
+    if not files:
+        raise ValueError(f'there is no configs/*/metafile.yml in {root}')
+    zoo = Zoo([], {}, [], {})
+    for file in files:
+        name = file.relative_to(root).as_posix()
+        try:
+            _read_metafile(zoo, root, file)
+        except (ValueError, yaml.YAMLError) as error:
+            raise ValueError(f'{name}: {error}') from None
+        zoo.metafiles.append(name)
+    for entry in zoo.entries.values():
+        _inherit(zoo, entry)
+    return zoo
+
+
+def _read_metafile(zoo: Zoo, root: Path, file: Path) -> None:
+    content = yaml.safe_load(file.read_text(encoding='utf-8'))
+    zoo.sources.update(content.get('Sources', {}))
+    for collection in content.get('Collections', []):
+        _read_reports(zoo, collection, collection['Name'])
+    configs = []
+    for model in content['Models']:
+        entry = _read_model(zoo, model)
+        if entry.name in zoo.entries:
+            raise ValueError(f'{entry.name} occurs twice')
+        if not (root / entry.config).is_file():
+            raise ValueError(f'{entry.name}: there is no {entry.config}')
+        configs.append(entry.config)
+        zoo.entries[entry.name] = entry
+    for path in sorted(file.parent.glob('*.py')):
+        path = path.relative_to(root).as_posix()
+        if path not in configs:
+            raise ValueError(f'{path} has no entry; write one below Models')
+
+
+def _read_model(zoo: Zoo, model: dict[str, Any]) -> Entry:
+    name, config = (_need(model, key, '') for key in ('Name', 'Config'))
+    if Path(config).stem != name:
+        raise ValueError(f'{name}: its Name is not that of {config}')
+    entry = Entry(name, config, dict(model.get('Metadata', {})))
+    for result in model.get('Results', []):
+        dataset = _need(result, 'Dataset', name)
+        for metric, value in _need(result, 'Metrics', name).items():
+            if metric not in METRICS:
+                raise ValueError(
+                    f'{name}: {metric!r} is none of the metrics '
+                    f'{", ".join(METRICS)}{did_you_mean(metric, METRICS)}'
+                )
+            if (dataset, metric) in entry.figures:
+                raise ValueError(f'{name}: two of {metric} on {dataset}')
+            figure = _figure(zoo, result, value, f'{name}, {metric}')
+            entry.figures[dataset, metric] = figure
+    _read_reports(zoo, model, name)
+    return entry
+
+
+def _read_reports(zoo: Zoo, holder: dict[str, Any], name: str) -> None:
+    for report in holder.get('Reports', []):
+        metric = _need(report, 'Metric', name)
+        value = _need(report, 'Value', name)
+        figure = _figure(zoo, report, value, f'{name}, report of {metric}')
+        remark = _need(report, 'Remark', name)
+        model = report.get('Model', name)
+        zoo.reports.append(Report(model, metric, remark, figure))
+
+
+def _figure(
+    zoo: Zoo, result: dict[str, Any], value: Any, place: str
+) -> Figure:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f'{place}: {value!r} is no number')
+    mark = _need(result, 'Mark', place)
+    _one_of('Mark', mark, MARKS, place)
+    source = _need(result, 'Source', place)
+    _one_of('Source', source, zoo.sources, place)
+    return Figure(value, mark, source, result.get('Where', ''))
+
+
+def _need(holder: dict[str, Any], key: str, place: str) -> Any:
+    if holder.get(key) is None:
+        place = f'{place}: ' if place else ''
+        raise ValueError(f'{place}{key} is missing in {holder}')
+    return holder[key]
+
+
+def _one_of(key: str, found: str, names: Iterable[str], place: str) -> None:
+    if found not in names:
+        raise ValueError(
+            f'{place}: {key} {found!r} is none of {", ".join(names)}'
+            f'{did_you_mean(found, names)}'
+        )
+
+
+def _inherit(zoo: Zoo, entry: Entry, via: tuple[str, ...] = ()) -> None:
+    """Fill in what an entry's metadata leave to its origin."""
+    if entry.origin is None:
+        return
+    if entry.name in via:
+        raise ValueError(f'{entry.name} is derived from itself')
+    if entry.origin not in zoo.entries:
+        raise ValueError(
+            f'{entry.name}: there is no entry {entry.origin!r} to be derived '
+            f'from{did_you_mean(entry.origin, zoo.entries)}'
+        )
+    origin = zoo.entries[entry.origin]
+    _inherit(zoo, origin, (*via, entry.name))
+    for key, value in origin.metadata.items():
+        if key not in _OWN:
+            entry.metadata.setdefault(key, value)

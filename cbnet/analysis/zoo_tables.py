@@ -1,0 +1,200 @@
+"""Write the model zoo's tables in Markdown.
+
+Every function takes the zoo, the recipes by name, and the path from the
+page's folder to the repository's root, '' or '../'.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from .zoo_cells import (
+    TEST_DEV,
+    VAL,
+    aps,
+    config_link,
+    cost,
+    figure_cell,
+    length,
+    rate,
+    speed,
+    table,
+)
+from .zoo_entries import AP, Entry, Zoo
+from .zoo_recipes import Recipe
+
+Recipes: TypeAlias = Mapping[str, Recipe]
+
+COST = ('Parameters (M)', 'FLOPs (G)')
+_SEEN = ('box AP', 'mask AP', 'M', 'GFLOPs', 'memory', 'time')
+
+
+def models_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give what each model reaches, costs and is trained by, in short."""
+    head = (
+        'config', 'model', 'box AP', 'mask AP', 'M', 'GFLOPs', 'batch',
+        'rate', 'images per GPU', 'epochs', 'memory', 'time',
+    )  # fmt: skip
+    rows = []
+    for entry in _originals(zoo):
+        recipe = recipes[entry.name]
+        rows.append(
+            [config_link(entry, root), _model(entry, recipe)]
+            + [aps(entry, metric) for metric in AP]
+            + [figure_cell(entry.find(name)) for name in COST]
+            + [str(recipe.batch), rate(recipe), str(recipe.images)]
+            + [length(entry, recipes), cost(entry), speed(entry)]
+        )
+        if _has_tta(entry):
+            rows.append(
+                [f'{config_link(entry, root)}, TTA', _model(entry, recipe)]
+                + [aps(entry, f'{metric} TTA') for metric in AP]
+                + [''] * 8
+            )
+    return table(head, rows)
+
+
+def published_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give the figures on COCO one by one, and the released files."""
+    head = (
+        'config', 'model', 'members from', 'box AP val', 'box AP test-dev',
+        'mask AP val', 'mask AP test-dev', 'M', 'GFLOPs', 'released file',
+    )  # fmt: skip
+    rows = []
+    for entry in _originals(zoo):
+        if not on_coco(entry):
+            continue
+        url = entry.metadata.get('Released File')
+        first = [
+            _model(entry, recipes[entry.name]),
+            entry.metadata['Pretrained On'],
+        ]
+        rows.append(
+            [config_link(entry, root), *first, *_aps_apart(zoo, entry, '')]
+            + [figure_cell(entry.find(name), zoo) for name in COST]
+            + [f'[.pth.zip]({url})' if url else '-']
+        )
+        if _has_tta(entry):
+            rows.append(
+                [f'{config_link(entry, root)}, TTA', *first]
+                + _aps_apart(zoo, entry, ' TTA')
+                + [''] * 3
+            )
+    return table(head, rows)
+
+
+def recipes_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give what each model is trained by, and what that takes."""
+    head = (
+        'config', 'optimizer', 'rate', 'batch', 'epochs', 'trained at',
+        'evaluated at', 'memory', 'time',
+    )  # fmt: skip
+    rows = []
+    for entry in _originals(zoo):
+        recipe = recipes[entry.name]
+        rows.append(
+            [
+                config_link(entry, root),
+                recipe.optimizer + recipe.mixed * ', mixed precision',
+                rate(recipe),
+                f'{recipe.gpus} x {recipe.images} = {recipe.batch}',
+                length(entry, recipes),
+                recipe.train_size,
+                recipe.test_size,
+                cost(entry, zoo),
+                speed(entry, zoo),
+            ]
+        )
+    return table(head, rows)
+
+
+def small_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give the models for other data than COCO, their twins too."""
+    head = ('config', 'what', *_SEEN)
+    rows = []
+    for entry in zoo.entries.values():
+        if not on_coco(entry):
+            what = (
+                f'twin of `{entry.origin}`'
+                if is_derived(entry)
+                else _model(entry, recipes[entry.name])
+            )
+            rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
+    return table(head, rows)
+
+
+def derived_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give twins and variants for COCO."""
+    head = ('config', 'what', *_SEEN)
+    rows = []
+    for entry in zoo.entries.values():
+        if is_derived(entry) and on_coco(entry):
+            kind = 'twin' if 'Twin Of' in entry.metadata else 'variant'
+            what = f'{kind} of `{entry.origin}`'
+            rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
+    return table(head, rows)
+
+
+def reports_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give what others, or other runs, found."""
+    rows = [
+        [
+            config_link(zoo.entries[report.model], root)
+            if report.model in zoo.entries
+            else report.model,
+            report.metric,
+            figure_cell(report.figure, zoo, report.metric),
+            report.remark,
+        ]
+        for report in zoo.reports
+    ]
+    return table(('model', 'what', 'figure', 'remark'), rows)
+
+
+def sources_list(zoo: Zoo, recipes: Recipes, root: str) -> str:
+    """Give the numbered list of where figures are from."""
+    lines = []
+    for number, source in enumerate(zoo.sources.values(), start=1):
+        text, url = source['Text'], source.get('URL')
+        lines.append(f'{number}. {text}' + (f': <{url}>' if url else ''))
+    return '\n'.join(lines)
+
+
+def is_derived(entry: Entry) -> bool:
+    """Whether an entry is a twin or a variant, with its origin's recipe."""
+    return 'Twin Of' in entry.metadata or 'Variant Of' in entry.metadata
+
+
+def on_coco(entry: Entry) -> bool:
+    """Whether an entry is for what its collection is for."""
+    return 'Training Data' not in entry.metadata
+
+
+def _originals(zoo: Zoo) -> list[Entry]:
+    return [entry for entry in zoo.entries.values() if not is_derived(entry)]
+
+
+def _model(entry: Entry, recipe: Recipe) -> str:
+    members = f'{recipe.members} x {entry.metadata["Member"]}'
+    swa = ', SWA' if 'Continues' in entry.metadata else ''
+    return f'{entry.metadata["Detector"]}, {members}{swa}'
+
+
+def _seen(zoo: Zoo, entry: Entry) -> list[str]:
+    return [
+        *(aps(entry, metric, zoo) for metric in AP),
+        *(figure_cell(entry.find(name), zoo) for name in COST),
+        cost(entry, zoo),
+        speed(entry, zoo),
+    ]
+
+
+def _has_tta(entry: Entry) -> bool:
+    return entry.find(f'{AP[0]} TTA') is not None
+
+
+def _aps_apart(zoo: Zoo, entry: Entry, tta: str) -> list[str]:
+    return [
+        figure_cell(entry.find(metric + tta, dataset), zoo, metric)
+        for metric in AP
+        for dataset in (VAL, TEST_DEV)
+    ]
