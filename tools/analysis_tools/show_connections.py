@@ -44,7 +44,7 @@ def describe() -> ArgumentParser:
         '--checkpoint',
         metavar='FILE',
         help='file or address of the weights (default: those that training '
-        'starts from, whose connections add zero)',
+        'starts from; connections of CNNs then add zero)',
     )
     parser.add_argument(
         '--out',
