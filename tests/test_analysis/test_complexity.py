@@ -15,9 +15,9 @@ from mmengine.config import Config
 from torch import nn
 
 from cbnet.analysis.complexity import measure, measure_detector
-from cbnet.analysis.complexity_figures import Complexity, Part
-from cbnet.analysis.complexity_meter import ATTENTION, metered
-from cbnet.analysis.complexity_table import notes, part_table
+from cbnet.analysis.complexity.figures import Complexity, Part
+from cbnet.analysis.complexity.meter import ATTENTION, metered
+from cbnet.analysis.complexity.table import notes, part_table
 from cbnet.engine.command_line import find_config
 from cbnet.models.meta import on_meta
 from cbnet.testing import (

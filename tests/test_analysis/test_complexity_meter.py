@@ -16,7 +16,7 @@ from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack
 from mmdet.models.backbones.swin import WindowMSA
 from torch import nn
 
-from cbnet.analysis.complexity_meter import (
+from cbnet.analysis.complexity.meter import (
     ATTENTION,
     CONVOLUTIONS,
     DEFORMABLE,

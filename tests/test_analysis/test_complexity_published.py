@@ -13,7 +13,7 @@ import pytest
 from mmengine.config import Config
 
 from cbnet.analysis.complexity import measure
-from cbnet.analysis.complexity_meter import ATTENTION, DEFORMABLE
+from cbnet.analysis.complexity.meter import ATTENTION, DEFORMABLE
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'cbnet'

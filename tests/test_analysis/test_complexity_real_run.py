@@ -14,8 +14,8 @@ import torch
 from mmengine.structures import PixelData
 
 from cbnet.analysis.complexity import measure_detector
-from cbnet.analysis.complexity_meter import metered
-from cbnet.analysis.complexity_parts import name_parts
+from cbnet.analysis.complexity.meter import metered
+from cbnet.analysis.complexity.parts import name_parts
 from cbnet.testing import (
     build_model,
     make_batch,

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cbnet.analysis.marked_blocks import fill_blocks
-from cbnet.analysis.model_zoo import PAGES, find_stale, write_pages
+from cbnet.analysis.zoo.marked_blocks import fill_blocks
+from cbnet.analysis.zoo.pages import PAGES, find_stale, write_pages
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'misc' / 'model_zoo.py'
 META = 'configs/own/metafile.yml'

@@ -19,8 +19,8 @@ import yaml
 from mmengine.config import Config
 
 from cbnet.analysis.complexity import measure
-from cbnet.analysis.model_zoo import find_stale
-from cbnet.analysis.zoo_entries import MARKS, read_zoo
+from cbnet.analysis.zoo.entries import MARKS, read_zoo
+from cbnet.analysis.zoo.pages import find_stale
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'cbnet'

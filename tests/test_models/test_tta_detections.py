@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from tta_views import DETECTORS, make_detector, make_images, make_views
 
 from cbnet.models.detectors import MaskTTAModel
-from cbnet.models.detectors.tta_views import views_are_averaged
+from cbnet.models.detectors.tta.views import views_are_averaged
 from cbnet.testing import build_model, tiny_detector
 
 WIDTH, HEIGHT = 97, 65

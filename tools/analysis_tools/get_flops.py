@@ -12,8 +12,8 @@ from json import dumps
 from pathlib import Path
 
 from cbnet.analysis.complexity import check_shape, measure
-from cbnet.analysis.complexity_figures import Complexity
-from cbnet.analysis.complexity_table import notes, part_table, total_table
+from cbnet.analysis.complexity.figures import Complexity
+from cbnet.analysis.complexity.table import notes, part_table, total_table
 from cbnet.engine.command_line import load_config, make_parser, parse
 
 EXAMPLES = """examples:

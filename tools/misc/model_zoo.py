@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from cbnet.analysis.model_zoo import find_stale, write_pages
+from cbnet.analysis.zoo.pages import find_stale, write_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = """examples:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..near_matches import did_you_mean
+from ...near_matches import did_you_mean
 
 MARKS = ('published', 'converted', 'measured')
 AP = ('box AP', 'mask AP')

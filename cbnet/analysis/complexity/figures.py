@@ -3,7 +3,7 @@
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
-from .complexity_passes import RoIs
+from .passes import RoIs
 
 
 @dataclass

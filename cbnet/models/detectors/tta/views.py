@@ -23,7 +23,7 @@ from mmdet.structures.bbox import scale_boxes
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from .tta_frames import Frame, frame_of, hide_flip
+from .frames import Frame, frame_of, hide_flip
 
 _ROI_HEADS = (StandardRoIHead, CascadeRoIHead, HybridTaskCascadeRoIHead)
 _STEPS = ('predict', 'predict_bbox', 'predict_mask')

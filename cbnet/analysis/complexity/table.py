@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 from terminaltables import AsciiTable
 
-from .complexity_figures import Complexity, Part
+from .figures import Complexity, Part
 
 _COLUMNS = (
     'parameters [M]',

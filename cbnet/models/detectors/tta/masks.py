@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from .tta_views import View
+    from .views import View
 
 
 def predict_masks(

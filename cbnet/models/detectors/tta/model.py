@@ -14,10 +14,10 @@ from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.model import BaseTTAModel
 
-from .tta_detections import merge_detections
-from .tta_frames import frame_of, hide_flip
-from .tta_masks import predict_masks
-from .tta_views import (
+from .detections import merge_detections
+from .frames import frame_of, hide_flip
+from .masks import predict_masks
+from .views import (
     choose_reference,
     look,
     merge_proposals,

@@ -8,7 +8,7 @@ from mmcv.ops import batched_nms
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from .tta_frames import Frame
+from .frames import Frame
 
 
 def merge_detections(

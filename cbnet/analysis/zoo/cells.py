@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from .zoo_entries import AP, Entry, Figure, Zoo
-from .zoo_recipes import Recipe
+from .entries import AP, Entry, Figure, Zoo
+from .recipes import Recipe
 
 VAL, TEST_DEV = 'COCO-val2017', 'COCO-test-dev'
 # The letter behind a figure.

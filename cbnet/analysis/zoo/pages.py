@@ -7,21 +7,21 @@ README.md, docs/model_zoo.md and model-index.yml are written from them.
 import os
 from pathlib import Path
 
-from . import zoo_tables
+from . import tables
+from .entries import Zoo, read_zoo
 from .marked_blocks import fill_blocks
-from .zoo_entries import Zoo, read_zoo
-from .zoo_recipes import read_recipe
+from .recipes import read_recipe
 
 # What writes each block of a page.
 PAGES = {
-    'README.md': {'models': zoo_tables.models_table},
+    'README.md': {'models': tables.models_table},
     'docs/model_zoo.md': {
-        'published': zoo_tables.published_table,
-        'recipes': zoo_tables.recipes_table,
-        'derived': zoo_tables.derived_table,
-        'small': zoo_tables.small_table,
-        'reports': zoo_tables.reports_table,
-        'sources': zoo_tables.sources_list,
+        'published': tables.published_table,
+        'recipes': tables.recipes_table,
+        'derived': tables.derived_table,
+        'small': tables.small_table,
+        'reports': tables.reports_table,
+        'sources': tables.sources_list,
     },
 }
 INDEX = 'model-index.yml'
@@ -47,7 +47,7 @@ def fresh_pages(root: str | os.PathLike) -> dict[str, str]:
     recipes = {
         name: read_recipe(root / entry.config)
         for name, entry in zoo.entries.items()
-        if not zoo_tables.is_derived(entry)
+        if not tables.is_derived(entry)
     }
     pages = {INDEX: _index(zoo)}
     for page, blocks in PAGES.items():

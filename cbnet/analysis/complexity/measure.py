@@ -10,12 +10,12 @@ from mmdet.models.detectors.base import BaseDetector
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..models.building import build_without_weights, one_line
-from ..models.detectors import AssistantSupervision
-from .complexity_figures import Complexity, Part
-from .complexity_meter import Reading, metered
-from .complexity_parts import BACKBONE, name_parts
-from .complexity_passes import run_inference, run_training_heads
+from ...models.building import build_without_weights, one_line
+from ...models.detectors import AssistantSupervision
+from .figures import Complexity, Part
+from .meter import Reading, metered
+from .parts import BACKBONE, name_parts
+from .passes import run_inference, run_training_heads
 
 SMALLEST = 32  # pixels; below, the deepest maps of most backbones vanish
 

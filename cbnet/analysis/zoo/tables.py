@@ -7,7 +7,7 @@ page's folder to the repository's root, '' or '../'.
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from .zoo_cells import (
+from .cells import (
     TEST_DEV,
     VAL,
     aps,
@@ -19,8 +19,8 @@ from .zoo_cells import (
     speed,
     table,
 )
-from .zoo_entries import AP, Entry, Zoo
-from .zoo_recipes import Recipe
+from .entries import AP, Entry, Zoo
+from .recipes import Recipe
 
 Recipes: TypeAlias = Mapping[str, Recipe]
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models.backbones import CompositeBackbone
-from ..models.members.base import MemberAdapter
+from ...models.backbones import CompositeBackbone
+from ...models.members.base import MemberAdapter
 
 BACKBONE = 'backbone'
 DETECTOR = 'detector'  # what it does itself, outside its parts
