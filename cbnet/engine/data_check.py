@@ -102,7 +102,7 @@ def _maps(cfg: Config, node: dict[str, Any]) -> str | None:
         return None
     raise ValueError(
         'data_prefix has no seg, the folder of the semantic maps, which the '
-        f'pipeline loads (with_seg=True); name it, or {_take_variant(cfg)}'
+        f'pipeline loads (with_seg=True); name it, or {take_variant(cfg)}'
     )
 
 
@@ -116,12 +116,12 @@ def _check_maps(
     check_semantic_maps(
         folder,
         [image['file_name'] for image in images],
-        _take_variant(cfg),
+        take_variant(cfg),
         node.get('seg_map_suffix', '.png'),
     )
 
 
-def _take_variant(cfg: Config) -> str:
+def take_variant(cfg: Config) -> str:
     """Say which config does without semantic maps."""
     path = Path(cfg.filename or '')
     variant = path.with_name(f'{path.stem}{_WITHOUT_SEMANTIC}.py')

@@ -8,6 +8,7 @@ from mmdet.visualization import get_palette
 from mmengine.config import Config, ConfigDict
 
 from ..datasets.own_data import OwnData, Split, annotations_for_evaluation
+from .data_check import take_variant
 
 #: Keys below which another number of classes is meant: an RPN tells object
 #: from background, a semantic head learns from maps of stuff and things.
@@ -128,7 +129,7 @@ def _refuse_other_tasks(cfg: Config) -> None:
         raise ValueError(
             'train_dataloader: the config learns from semantic maps '
             '(LoadAnnotations with_seg=True), which COCO-format instances '
-            'do not have; take its variant without a semantic head'
+            f'do not have; {take_variant(cfg)}'
         )
     sampler = (cfg.train_dataloader.get('sampler') or {}).get('type')
     if sampler == 'GroupMultiSourceSampler':
