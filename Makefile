@@ -24,7 +24,8 @@ quickstart: $(DONE)  ## train, evaluate and draw the example
 
 test: $(DONE)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
-	    --numprocesses=$(WORKERS) --dist=loadfile --durations=15
+	    --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder \
+	    --durations=15
 
 lint: $(DONE)  ## check style and formatting
 	$(BIN)/ruff check .
