@@ -146,8 +146,9 @@ def test_drop_path():
         ]
         expected = torch.linspace(0, 0.3, 6).repeat_interleave(2)
         torch.testing.assert_close(torch.tensor(rates), expected)
-    plain = build_model(dict(SWIN, drop_path_rate=0.3))
-    lone = composite_of(dict(drop_path_rate=0.3), num_members=1).train()
+    rates = dict(drop_path_rate=0.3, drop_rate=0.2)
+    plain = build_model(dict(SWIN, **rates))
+    lone = composite_of(rates, num_members=1).train()
     lone.members[0].load_state_dict(plain.state_dict())
     maps = []
     for net in (plain, lone):
