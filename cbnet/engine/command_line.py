@@ -7,12 +7,18 @@ line, no traceback.
 import importlib.util
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from ..compat.checkpoint_errors import (
+    BrokenCheckpointError,
+    UnsafeCheckpointError,
+)
 from .launch import LAUNCHERS, prepare_launch
 
 
@@ -133,6 +139,36 @@ def load_config(parser: ArgumentParser, args: Namespace) -> Config:
     except ValueError as error:
         parser.error(str(error))
     return cfg
+
+
+@contextmanager
+def errors_of_files(parser: ArgumentParser) -> Iterator[None]:
+    """End what cannot be read, used or written in the parser's one line."""
+    try:
+        yield
+    except (
+        OSError,
+        ValueError,
+        BrokenCheckpointError,
+        UnsafeCheckpointError,
+    ) as error:
+        parser.error(str(error))
+
+
+def refuse_output(
+    parser: ArgumentParser, name: str, out: Path, sources: list[Path], it: str
+) -> None:
+    """Refuse to write over what is read, or to where a folder is.
+
+    Args:
+        parser: of the tool.
+        name: of the option or argument that gives ``out``.
+        out: the file to write.
+        sources: the files to read.
+        it: what ``out`` then is, such as ``'IN.pth'``.
+    """
+    if out.is_dir() or out.resolve() in [s.resolve() for s in sources]:
+        parser.error(f'{name}: {out} is {it}, or a folder')
 
 
 def require_file(parser: ArgumentParser, option: str, path: str) -> None:

@@ -12,10 +12,7 @@ from pathlib import Path
 
 from cbnet.checkpoints.averaging import KINDS, average_checkpoints
 from cbnet.checkpoints.weight_files import write_weights
-from cbnet.compat.checkpoint_errors import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
-)
+from cbnet.engine.command_line import errors_of_files, refuse_output
 
 EXAMPLES = """examples:
   python tools/misc/average_checkpoints.py \\
@@ -55,19 +52,11 @@ def main() -> None:
         'were trained',
     )
     args = parser.parse_args()
-    if args.out.is_dir() or args.out in args.files:
-        parser.error(f'--out: {args.out} is a folder, or one of the files')
+    refuse_output(parser, '--out', args.out, args.files, 'one of the files')
     print(f'averaging {len(args.files)} files', flush=True)
-    try:
+    with errors_of_files(parser):
         weights, meta = average_checkpoints(args.files, args.take)
         write_weights(args.out, weights, meta)
-    except (
-        OSError,
-        ValueError,
-        BrokenCheckpointError,
-        UnsafeCheckpointError,
-    ) as error:
-        parser.error(str(error))
     print(f'average of {len(weights)} weights: {args.out}')
 
 

@@ -21,11 +21,11 @@ from cbnet.checkpoints.official_detector import (
 from cbnet.checkpoints.official_model import OfficialModel
 from cbnet.checkpoints.strict_fit import listed
 from cbnet.checkpoints.weight_files import read_file, write_weights
-from cbnet.compat.checkpoint_errors import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
+from cbnet.engine.command_line import (
+    errors_of_files,
+    find_config,
+    refuse_output,
 )
-from cbnet.engine.command_line import find_config
 from cbnet.migration.reading import read_config
 
 CONFIGS = Path(__file__).absolute().parents[2] / 'configs' / 'cbnet'
@@ -61,17 +61,9 @@ def main() -> None:
         'or has other classes (default: found by the keys of the file)',
     )
     args = parser.parse_args()
-    if args.out.is_dir() or args.out.resolve() == args.source.resolve():
-        parser.error(f'OUT.pth: {args.out} is IN.pth, or a folder')
-    try:
+    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
+    with errors_of_files(parser):
         run(args)
-    except (
-        OSError,
-        ValueError,
-        BrokenCheckpointError,
-        UnsafeCheckpointError,
-    ) as error:
-        parser.error(str(error))
 
 
 def run(args: Namespace) -> None:

@@ -31,11 +31,11 @@ from cbnet.checkpoints.weight_files import (
     read_file,
     write_weights,
 )
-from cbnet.compat.checkpoint_errors import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
+from cbnet.engine.command_line import (
+    errors_of_files,
+    find_config,
+    refuse_output,
 )
-from cbnet.engine.command_line import find_config
 from cbnet.models.building import build_without_weights
 from cbnet.migration.reading import read_config
 
@@ -103,17 +103,9 @@ def main() -> None:
         parser.error('--shared-stages: --config says it already')
     if args.num_members is not None and args.num_members < 1:
         parser.error(f'--num-members: {args.num_members}; expected 1 or more')
-    if args.out.is_dir() or args.out.resolve() == args.source.resolve():
-        parser.error(f'OUT.pth: {args.out} is IN.pth, or a folder')
-    try:
+    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
+    with errors_of_files(parser):
         run(args)
-    except (
-        OSError,
-        ValueError,
-        BrokenCheckpointError,
-        UnsafeCheckpointError,
-    ) as error:
-        parser.error(str(error))
 
 
 def run(args: Namespace) -> None:

@@ -1,0 +1,91 @@
+"""Small runs with SWAHook, and what to hold them against."""
+
+import copy
+import itertools
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from cbnet.engine import add_guards
+
+ROOT = Path(__file__).parents[2]
+SCHEDULE = Config.fromfile(ROOT / 'configs/_base_/schedules/swa_12e.py')
+numbers = itertools.count()
+
+
+class Recorder(Hook):
+    """Note rates and epoch ends, apart from what the hook under test does."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self):
+        self.rates, self.ends = [], []
+
+    def after_train_iter(self, runner, **_):
+        self.rates.append(runner.optim_wrapper.optimizer.param_groups[0]['lr'])
+
+    def after_train_epoch(self, runner):
+        self.ends.append(copy.deepcopy(runner.model.state_dict()))
+
+
+class StopAt(Hook):
+    """Raise where ``point`` is reached in the given iteration."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, point, iteration):
+        self.iteration = iteration
+        setattr(self, point, self.stop)
+
+    def stop(self, runner, **_):
+        if runner.iter == self.iteration:
+            raise RuntimeError('stopped')
+
+
+def small_config(folder, epochs, **settings):
+    torch.manual_seed(1)
+    defaults = dict(
+        model=dict(type='SmallModel'),
+        work_dir=str(folder),
+        train_dataloader=dict(
+            dataset=dict(type='SmallData'),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            batch_size=2,
+            num_workers=0,
+        ),
+        train_cfg=dict(SCHEDULE.swa_train_cfg, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
+        param_scheduler=SCHEDULE.swa_param_scheduler,
+        custom_hooks=SCHEDULE.swa_hooks,
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+        default_scope='mmdet',
+        randomness=dict(seed=3),
+        experiment_name=f'swa{next(numbers)}',
+        env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
+    )
+    return Config(dict(defaults, **settings), format_python_code=False)
+
+
+def run(folder, hooks=(), epochs=3, **settings):
+    cfg = small_config(folder, epochs, **settings)
+    add_guards(cfg)
+    runner = Runner.from_cfg(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+def read(path):
+    return torch.load(path, weights_only=True)
+
+
+def mean(states):
+    return {
+        name: torch.stack([s[name].double() for s in states]).mean(0)
+        for name, value in states[0].items()
+        if value.is_floating_point()
+    }
