@@ -2,7 +2,7 @@
 
 1. scales 1333x800, A (long side 1600, short side 400 to 1400) and C (DETR's)
    give images of the sides they promise, masks of the image's size, boxes
-   inside it; A and C draw many sizes;
+   inside it; A and C draw theirs from end to end, C parts of images too;
 2. semantic maps follow their image through resize and flip;
 3. the semantic branch: padded with class 0, brought to 1/8 once, averaged
    over what is not ignored, weight 0.2.
@@ -111,6 +111,36 @@ def test_images_have_the_promised_sides(
         assert ('masks' in instances) == ('swin' in name)
     if shortest[0] < shortest[1]:
         assert len(found) > 3
+
+
+def sides_of_squares(found):
+    """Sides of the square photos that stayed square: the scales drawn."""
+    sizes = [tuple(sample['inputs'].shape[1:]) for sample in found[2::3]]
+    return [height for height, width in sizes if height == width]
+
+
+@pytest.mark.parametrize('name', ['dual_res2net101_dcn', 'dual_swin_s'])
+def test_large_scales_are_drawn_from_end_to_end(photos, name):
+    sides = sides_of_squares(samples(name, photos, 180))
+    assert len(sides) == 60
+    assert 400 <= min(sides) < 450 and 1350 < max(sides) <= 1400
+
+
+def test_detr_scales_and_crops(photos):
+    found = samples('dual_swin_t', photos, 300)
+    whole = sides_of_squares(found)
+    assert set(whole) == set(range(480, 801, 32))
+    shapes = [sample['inputs'].shape[1:] for sample in found]
+    ratios = [width / height for height, width in shapes]
+    parts = [
+        ratio
+        for ratio, (width, height) in zip(ratios, SIZES * 100, strict=True)
+        if abs(ratio - width / height) > 0.01
+    ]
+    # Half of the images are parts of 384 to 600 pixels a side.
+    assert 90 < len(parts) < 160
+    assert 384 / 600 - 0.01 < min(parts) < 0.72
+    assert 1.4 < max(parts) < 600 / 384 + 0.01
 
 
 def test_maps_follow_their_images(photos):
