@@ -105,5 +105,6 @@ setup(
     zip_safe=False,
     install_requires=REQUIRES,
     extras_require=EXTRAS,
+    entry_points={'console_scripts': ['cbnet = cbnet.commands.main:main']},
     cmdclass={'build_py': BuildWithMim},
 )

@@ -28,6 +28,6 @@ if not is_starting():
 
     keep_loading_safe()
 
-    from . import engine, models, registry  # noqa: F401
+    from . import engine, models, registry, tta  # noqa: F401
 
 __all__ = ['__version__']

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ..errors import UserValueError
+
 
 @dataclass
 class Instance:
@@ -52,7 +54,7 @@ class CocoAnnotations:
             }
             self._entries = _by_image(content['annotations'])
         except (KeyError, TypeError) as error:
-            raise ValueError(
+            raise UserValueError(
                 f'{path} is not a COCO annotation file: it needs the lists '
                 'images, categories and annotations with their ids'
             ) from error
@@ -81,19 +83,21 @@ class CocoResults:
         for number, entry in enumerate(entries):
             where = f'Result number {number}'
             if not isinstance(entry, dict):
-                raise ValueError(f'{where} is {entry!r}, expected a dict')
+                raise UserValueError(f'{where} is {entry!r}, expected a dict')
             for key in ('image_id', 'category_id', 'score'):
                 if key not in entry:
-                    raise ValueError(f'{where} has no {key}')
+                    raise UserValueError(f'{where} has no {key}')
             if not ('bbox' in entry or 'segmentation' in entry):
-                raise ValueError(f'{where} has no bbox and no segmentation')
+                raise UserValueError(
+                    f'{where} has no bbox and no segmentation'
+                )
             known = (
                 ('image_id', annotations.images),
                 ('category_id', annotations.categories),
             )
             for key, ids in known:
                 if entry[key] not in ids:
-                    raise ValueError(
+                    raise UserValueError(
                         f'{where} has {key} {entry[key]!r}, unknown to '
                         f'{annotations.path}: do they belong together?'
                     )
@@ -132,7 +136,7 @@ def read_results(
             file, or the two are of different detections.
     """
     if bbox_file is None and segm_file is None:
-        raise ValueError('Give bbox_file, segm_file or both, got neither')
+        raise UserValueError('Give bbox_file, segm_file or both, got neither')
     boxes, masks = (
         None if path is None else _read_result_list(path)
         for path in (bbox_file, segm_file)
@@ -143,7 +147,7 @@ def read_results(
     if [[e.get(k) for k in keys] for e in boxes] != [
         [e.get(k) for k in keys] for e in masks
     ]:
-        raise ValueError(
+        raise UserValueError(
             f'{bbox_file} and {segm_file} list different detections: take '
             'both from the same run, or give only one'
         )
@@ -153,11 +157,11 @@ def read_results(
 
 def _read_json(path: str | os.PathLike):
     if not Path(path).is_file():
-        raise ValueError(f'{path} is not a file')
+        raise UserValueError(f'{path} is not a file')
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'{path} is not valid JSON: {error}') from error
+        raise UserValueError(f'{path} is not valid JSON: {error}') from error
 
 
 def _read_result_list(path: str | os.PathLike) -> list[dict]:
@@ -165,7 +169,7 @@ def _read_result_list(path: str | os.PathLike) -> list[dict]:
     if not isinstance(content, list) or not all(
         isinstance(entry, dict) for entry in content
     ):
-        raise ValueError(
+        raise UserValueError(
             f'{path} is not a COCO results file: expected a list of dicts'
         )
     return content
@@ -199,7 +203,7 @@ def _rle(segmentation: list | dict | None, image: dict) -> dict | None:
     if isinstance(segmentation, list):
         return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
     if list(segmentation['size']) != size:
-        raise ValueError(
+        raise UserValueError(
             f'A mask of image {image["id"]} has size {segmentation["size"]}, '
             f'expected {size} (height, width)'
         )

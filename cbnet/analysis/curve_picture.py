@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..errors import UserValueError
 from .log_curves import RunLog, smoothed
 
 _DPI = 110
@@ -78,7 +79,7 @@ def panels_of(runs: Sequence[RunLog], wanted: Sequence[str]) -> list[Panel]:
     for name in wanted:
         found = [key for key in keys if name in (key, key.split('/')[-1])]
         if not found:
-            raise ValueError(
+            raise UserValueError(
                 f'no run logged {name!r}; there are {", ".join(keys)}'
             )
         panels += [Panel(key, (key,)) for key in found]

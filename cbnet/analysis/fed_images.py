@@ -25,6 +25,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
+from ..errors import UserValueError
 from .coco_files import Instance
 from .dropped_images import describe_dropped
 
@@ -71,7 +72,7 @@ class FedImages:
     def __init__(self, cfg: Config, split: str = 'train', seed: int = 0):
         loader = cfg.get(f'{split}_dataloader')
         if not loader:
-            raise ValueError(f'the config has no {split}_dataloader')
+            raise UserValueError(f'the config has no {split}_dataloader')
         init_default_scope(cfg.get('default_scope') or 'mmdet')
         set_random_seed(seed)
         self._training = split == 'train'
@@ -112,7 +113,7 @@ class FedImages:
         try:
             return self._dataset[index], path
         except Exception as error:  # a pipeline may fail in any way
-            raise ValueError(
+            raise UserValueError(
                 f'{path or f"image number {index}"} did not pass the '
                 f'pipeline: {type(error).__name__}: {error}'
             ) from error
@@ -157,12 +158,12 @@ def _build(loader: dict, split: str, seed: int) -> DataLoader:
         files = ', '.join(_files(loader['dataset'])) or 'its data set'
         where = f'{split}_dataloader ({files})'
         if 'need at least one array to concatenate' in str(error):
-            raise ValueError(
+            raise UserValueError(
                 f'{where}: no image is left; all were filtered out, for they '
                 'have no object of metainfo.classes or are below '
                 'filter_cfg.min_size'
             ) from error
-        raise ValueError(
+        raise UserValueError(
             f'{where}: {type(error).__name__}: {error}'
         ) from error
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import UserValueError
+
 _SCALARS = Path('vis_data', 'scalars.json')
 _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
 # Where the line is from, rather than what was measured; an evaluation's own
@@ -77,7 +79,7 @@ def read_run(path: str | os.PathLike) -> RunLog:
         if train:
             _take_over(run, _start(file, train), train, evaluations)
     if not run.train:
-        raise ValueError(
+        raise UserValueError(
             f'{", ".join(map(str, files))}: no training step was logged; '
             'name a run that trained for at least default_hooks.logger.'
             'interval steps'
@@ -124,7 +126,7 @@ def _find_logs(path: Path) -> list[Path]:
         if (path / inside).is_file():
             return [path / inside]
     if not path.is_dir():
-        raise ValueError(f'{path}: no such file or folder')
+        raise UserValueError(f'{path}: no such file or folder')
     # Timestamps sort as they follow each other.
     files = sorted(path.glob(f'*/{_SCALARS}'))
     if not files:
@@ -134,7 +136,7 @@ def _find_logs(path: Path) -> list[Path]:
             if below
             else ''
         )
-        raise ValueError(
+        raise UserValueError(
             f'{path}: no log there, expected <time>/{_SCALARS} as mmengine '
             f'writes into a work dir{hint}'
         )
@@ -154,7 +156,7 @@ def _read_lines(path: Path) -> tuple[list, list]:
                 break
             line = None
         if not isinstance(line, dict) or 'step' not in line:
-            raise ValueError(
+            raise UserValueError(
                 f'{path}: line {number} is {text[:60]!r}, expected a JSON '
                 "object with step, as in mmengine's scalars.json"
             )

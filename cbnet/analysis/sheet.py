@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from mmengine.logging import print_log
 from PIL import Image
 
+from ..errors import UserValueError
 from .coco_files import CocoAnnotations, CocoResults, Instance, read_results
 from .panels import class_colours, draw_panel
 
@@ -65,15 +66,15 @@ def picture_sheet(
             or an argument is out of range.
     """
     if not 0 <= score_thr <= 1:
-        raise ValueError(f'score_thr must lie in [0, 1], got {score_thr}')
+        raise UserValueError(f'score_thr must lie in [0, 1], got {score_thr}')
     if num_images < 1:
-        raise ValueError(f'num_images must be 1 or more, got {num_images}')
+        raise UserValueError(f'num_images must be 1 or more, got {num_images}')
     if column_width < 200:
-        raise ValueError(
+        raise UserValueError(
             f'column_width must be 200 or more, got {column_width}'
         )
     if Path(out_file).suffix.lower() != '.png':
-        raise ValueError(f'out_file must end in .png, got {out_file}')
+        raise UserValueError(f'out_file must end in .png, got {out_file}')
     annotations = CocoAnnotations(ann_file)
     detections = CocoResults(results, annotations)
     shown = _pick(annotations, image_ids, num_images)
@@ -100,16 +101,16 @@ def _pick(
     num_images: int,
 ) -> list[int]:
     if not annotations.images:
-        raise ValueError(f'{annotations.path} lists no images')
+        raise UserValueError(f'{annotations.path} lists no images')
     if image_ids is None:
         known = sorted(annotations.images)
         places = np.linspace(0, len(known) - 1, min(num_images, len(known)))
         return [known[place] for place in np.rint(places).astype(int)]
     if not image_ids:
-        raise ValueError('image_ids is empty: name an image, or pass None')
+        raise UserValueError('image_ids is empty: name an image, or pass None')
     unknown = [i for i in image_ids if i not in annotations.images]
     if unknown:
-        raise ValueError(
+        raise UserValueError(
             f'image_ids {unknown} are not among the images of '
             f'{annotations.path}'
         )
@@ -119,7 +120,7 @@ def _pick(
 def _read_image(image: dict, image_dir: Path) -> np.ndarray:
     path = image_dir / image['file_name']
     if not path.is_file():
-        raise ValueError(
+        raise UserValueError(
             f'{path} is not a file: image_dir must be the folder that the '
             "annotations' file names are relative to"
         )
@@ -128,7 +129,7 @@ def _read_image(image: dict, image_dir: Path) -> np.ndarray:
         pixels = np.asarray(opened.convert('RGB'))
     height, width = pixels.shape[:2]
     if (height, width) != (image['height'], image['width']):
-        raise ValueError(
+        raise UserValueError(
             f'{path} is {width}x{height} pixels, its annotations are of '
             f'{image["width"]}x{image["height"]}'
         )

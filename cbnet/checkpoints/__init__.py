@@ -1,6 +1,1 @@
-"""Checkpoints: pretrained files into members, published layouts to ours."""
-
-from .official import convert_official
-from .official_config import convert_official_backbone
-
-__all__ = ['convert_official', 'convert_official_backbone']
+"""Files of weights: reading, writing, averaging, and strict loading."""

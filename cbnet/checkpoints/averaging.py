@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import UserValueError
 from .weight_files import find_weights, read_file
 
 #: which weights of a file that holds two kinds of them
@@ -32,7 +33,7 @@ def average_checkpoints(
             shape or dtype.
     """
     if len(paths) < 2:
-        raise ValueError(f'{len(paths)} file to average; give two or more')
+        raise UserValueError(f'{len(paths)} file to average; give two or more')
     sums: dict[str, Tensor] = {}
     first: dict[str, Tensor] = {}
     weights: dict[str, Tensor] = {}
@@ -64,7 +65,7 @@ def _weights(
     if _AVERAGES not in file:
         return find_weights(file)
     if take is None:
-        raise ValueError(
+        raise UserValueError(
             f'{path} is of a run with an averaging hook and holds an average '
             f'already; say which weights to take: {" or ".join(KINDS)}'
         )
@@ -93,7 +94,7 @@ def _require_equal(
             differ.append(f'{name}: {expected} and {found}')
     if differ:
         more = ', ...' if len(differ) > 5 else ''
-        raise ValueError(
+        raise UserValueError(
             f'{first_path} and {path} are not of one model; {len(differ)} '
             f'weights differ: {"; ".join(differ[:5])}{more}'
         )

@@ -5,6 +5,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from ..errors import MissingFileError, UserValueError
+
 _ZIP, _PICKLE = b'PK', b'\x80'
 
 
@@ -26,7 +28,7 @@ def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
     if ':' in str(source) and not path.exists():
         return
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{key}={str(source)!r}: there is no such file; give the path of '
             f'a checkpoint (seen from where the tool was started), an '
             f'address, or None'
@@ -41,7 +43,7 @@ def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
     else:
         problem = f'is no checkpoint of torch (it begins with {start!r})'
     if problem:
-        raise ValueError(
+        raise UserValueError(
             f'{key}={str(source)!r} {problem}: {size} bytes; copy or '
             f'download it again'
         )

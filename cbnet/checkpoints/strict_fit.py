@@ -1,9 +1,12 @@
 """Load weights strictly into a config's model, or list all that differs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+
+from ..errors import UserValueError
+from ..messages import listed
 
 
 def fit_strictly(
@@ -53,7 +56,7 @@ def fit_strictly(
         if names
     ]
     if wrong:
-        raise ValueError(
+        raise UserValueError(
             f'the weights do not fit {config}: {"; ".join(wrong)}. Give the '
             f'config of this very model (its backbone, heads and classes) '
             f'by --config'
@@ -72,10 +75,3 @@ def _as_type(value: Tensor, dtype: torch.dtype) -> Tensor:
     if value.is_floating_point() and not dtype.is_floating_point:
         value = value.round()
     return value.to(dtype)
-
-
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Join names; of more than ``most``, say how many more there are."""
-    names = list(names)
-    more = f', and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more

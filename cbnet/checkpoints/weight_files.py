@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..compat.safe_loading import load_safely
+from ..errors import UserFileError, UserValueError
 from ..version import __version__
 from .local_files import require_checkpoint
 
@@ -39,7 +40,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             _extract(path, inside, extracted)
             file = load_safely(extracted, name=f'{path}, {inside}')
     if not isinstance(file, Mapping):
-        raise ValueError(
+        raise UserValueError(
             f'{path} holds a {type(file).__name__}; expected a dict of '
             f'weights, or one with state_dict'
         )
@@ -58,7 +59,7 @@ def _checkpoint_inside(path: Path) -> str | None:
         if name.endswith('.pth') and not name.startswith('__MACOSX/')
     ]
     if len(found) != 1:
-        raise ValueError(
+        raise UserValueError(
             f'{path} is a zip with {len(found)} files that end in .pth '
             f'(it holds {", ".join(names)[:200] or "nothing"}); expected one'
         )
@@ -75,7 +76,7 @@ def _extract(path: Path, inside: str, target: Path) -> None:
             shutil.copyfileobj(source, file)
     # RuntimeError: it is encrypted.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise ValueError(
+        raise UserValueError(
             f'{path}: {inside} cannot be taken out of the zip ({error}); '
             f'download it again'
         ) from None
@@ -97,7 +98,7 @@ def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
         file = file['state_dict']
     weights = {k: v for k, v in file.items() if isinstance(v, Tensor)}
     if not weights:
-        raise ValueError(
+        raise UserValueError(
             f'the file holds no weights (it has '
             f'{", ".join(map(str, list(file)[:5])) or "nothing"})'
         )
@@ -144,6 +145,6 @@ def write_weights(
         torch.save(dict(meta=dict(meta), state_dict=dict(weights)), unfinished)
         os.replace(unfinished, out)
     except RuntimeError as error:  # torch's, of a full disk
-        raise OSError(f'{out} was not written: {error}') from None
+        raise UserFileError(f'{out} was not written: {error}') from None
     finally:
         unfinished.unlink(missing_ok=True)

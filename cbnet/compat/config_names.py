@@ -14,6 +14,8 @@ import mmdet.registry
 import mmengine.registry
 from mmengine.registry import Registry
 
+from ..errors import UserValueError
+
 # Keys whose strings are looked up in a registry; mmcv evaluates the type of
 # an NMS, which must be a plain name for that reason as well.
 _LOOKED_UP = ('type', 'base', 'constructor', 'ema_type', 'runner_type')
@@ -48,11 +50,11 @@ def check_names(values: dict[str, Any]) -> None:
     scopes, names = _registered()
     for key, value in _strings(values):
         if key in _EXECUTED and not _MOTION.fullmatch(value):
-            raise ValueError(f'{key}={value!r} would be executed')
+            raise UserValueError(f'{key}={value!r} would be executed')
         if key in _SCOPES and value not in scopes:
-            raise ValueError(f'{key}={value!r} would import that package')
+            raise UserValueError(f'{key}={value!r} would import that package')
         if key in _LOOKED_UP and not _is_harmless(value, scopes, names):
-            raise ValueError(f'{key}={value!r} would import that name')
+            raise UserValueError(f'{key}={value!r} would import that name')
     loader = values.get('test_dataloader')
     dataset = loader.get('dataset') if isinstance(loader, dict) else None
     if isinstance(dataset, dict):
@@ -117,7 +119,7 @@ def _check_dataset(kind: Any) -> None:
     if found is None or not all(
         made in lazy for made in found.__mro__ if '__init__' in vars(made)
     ):
-        raise ValueError(
+        raise UserValueError(
             f'test_dataloader.dataset.type={kind!r} may open files when it is '
             f'made; allowed are single datasets such as CocoDataset'
         )

@@ -15,7 +15,7 @@ from typing import Any
 from mmengine import Config
 from mmengine.logging import print_log
 
-from .checkpoint_errors import UnsafeCheckpointError
+from ..errors import UnsafeCheckpointError, UserValueError
 from .config_names import check_names
 
 # config text -> where it came from, of the checkpoint read last
@@ -58,9 +58,9 @@ def read_literals(text: str) -> dict[str, Any]:
                 raise _not_a_literal(line)
             values[line.targets[0].id] = _value(line.value)
     except SyntaxError as error:
-        raise ValueError(f'line {error.lineno}: not Python') from None
+        raise UserValueError(f'line {error.lineno}: not Python') from None
     except (RecursionError, MemoryError):
-        raise ValueError('it is nested too deeply') from None
+        raise UserValueError('it is nested too deeply') from None
     return values
 
 

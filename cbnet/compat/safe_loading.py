@@ -22,7 +22,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader, checkpoint
 
-from .checkpoint_errors import BrokenCheckpointError, UnsafeCheckpointError
+from ..errors import BrokenCheckpointError, UnsafeCheckpointError
 from .literal_config import literal_fromstring, remember_texts
 
 _ON, _OFF = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'

@@ -1,1 +1,1 @@
-"""The generated quickstart data set."""
+"""Data sets: COCO annotations, own data, and the generated example."""

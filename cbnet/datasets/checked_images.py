@@ -11,6 +11,8 @@ from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from ..errors import UserError
+
 _JPEG, _SCAN, _END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 _PNG = b'\x89PNG\r\n\x1a\n'
 #: how a whole file of the formats that data sets are made of ends
@@ -18,7 +20,7 @@ _ENDS = {_JPEG: _END, _PNG: b'IEND\xaeB`\x82'}
 _FROM_WORKER = 'Caught ImageFileError in DataLoader worker'
 
 
-class ImageFileError(OSError):
+class ImageFileError(UserError, OSError):
     """An image file cannot be used; the message names it.
 
     Args:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserValueError
 from .coco_segmentation import segmentation_problem
 
 #: Pixels by which a box may reach over the border of its image: annotation
@@ -35,19 +36,19 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         kind = 'is a folder' if path.is_dir() else 'is not there'
-        raise ValueError(
+        raise UserValueError(
             f'{path}: the annotation file {kind}; expected a file in COCO '
             f'format{_beside(path)}'
         )
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(
+        raise UserValueError(
             f'{path}: not JSON ({error}); expected a COCO annotation file; '
             'export it again or copy it anew'
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(
+        raise UserValueError(
             f'{path}: holds a {type(content).__name__}, expected a dict with '
             f'the lists {", ".join(_LISTS)} (a list is a results file)'
         )
@@ -57,7 +58,7 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
             isinstance(entry, dict) for entry in entries
         ):
             found = 'nothing' if entries is None else type(entries).__name__
-            raise ValueError(
+            raise UserValueError(
                 f'{path}: {name} is {found}, expected a list of dicts as in '
                 'COCO annotation files'
             )
@@ -103,7 +104,7 @@ def check_coco(
                 f' (and {len(problems) - 1} more: python -m {__name__} '
                 f'{path}{f" --images {images}" if images else ""})'
             )
-        raise ValueError(f'{path}: {problems[0]}{others}')
+        raise UserValueError(f'{path}: {problems[0]}{others}')
     return content
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mmengine.utils import scandir
 
-from ..engine.atomic_files import write_whole
+from ..atomic_files import write_whole
+from ..errors import UserValueError
 from .coco_check import check_coco, read_coco
 
 # What exporters name the validation part, and a folder of images.
@@ -72,7 +73,7 @@ def find_own_data(
     """
     root = Path(root)
     if not root.is_dir():
-        raise ValueError(f'--data-root: no folder {root}')
+        raise UserValueError(f'--data-root: no folder {root}')
     train, content = _split(root, 'train', train_ann, train_img)
     classes = tuple(entry['name'] for entry in content['categories'])
     val = None
@@ -84,7 +85,7 @@ def find_own_data(
             if entry['name'] not in classes
         ]
         if foreign:
-            raise ValueError(
+            raise UserValueError(
                 f'{val.annotations}: declares {", ".join(foreign[:5])}, '
                 f'which {train.annotations} does not (it declares '
                 f'{", ".join(classes[:10])}); both need the same categories'
@@ -101,14 +102,14 @@ def _split(
     else:
         file = _below(root, annotations)
         if not file.is_file():
-            raise ValueError(f'{option}: no file {file}{_listed(root)}')
+            raise UserValueError(f'{option}: no file {file}{_listed(root)}')
     content = read_coco(file)
     if images is None:
         folder = _look_for_images(root, name, file, content)
     else:
         folder = _below(root, images)
         if not folder.is_dir():
-            raise ValueError(f'--{name}-img: no folder {folder}')
+            raise UserValueError(f'--{name}-img: no folder {folder}')
     check_coco(file, folder)
     has_masks = all(a.get('segmentation') for a in content['annotations'])
     return Split(file, folder, has_masks), content
@@ -133,11 +134,11 @@ def _look_for_annotations(root: Path, name: str) -> Path:
     option = f'--{name}-ann FILE'
     if not found:
         without = ' or --no-val to train without' if name == 'val' else ''
-        raise ValueError(
+        raise UserValueError(
             f'--data-root {root}: no annotation file of {name} there'
             f'{_listed(root)}; give {option}{without}'
         )
-    raise ValueError(
+    raise UserValueError(
         f'--data-root {root}: {len(found)} annotation files could be meant '
         f'for {name} ({", ".join(map(str, found[:5]))}); give {option}'
     )
@@ -175,7 +176,7 @@ def _look_for_images(
     for folder in likely:
         if (folder / first).is_file():
             return folder
-    raise ValueError(
+    raise UserValueError(
         f'{file}: no folder below {root} holds its first image {first!r}; '
         f'give --{name}-img FOLDER, the folder that its file names are below'
     )

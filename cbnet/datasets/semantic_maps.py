@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..errors import UserValueError
+
 
 def check_semantic_maps(
     folder: str | os.PathLike,
@@ -26,7 +28,7 @@ def check_semantic_maps(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(
+        raise UserValueError(
             f'{folder}: there is no such folder of semantic maps '
             f'(stuffthingmaps), which the config learns from; put them '
             f'there, or {advice}'
@@ -43,7 +45,7 @@ def check_semantic_maps(
         if os.path.basename(name) not in found.get(os.path.dirname(name), ())
     ]
     if missing:
-        raise ValueError(
+        raise UserValueError(
             f'{folder / missing[0]}: the semantic map is not there '
             f'({len(missing)} of {len(maps)} images have none in {folder}); '
             f'put them there, or {advice}'

@@ -2,6 +2,8 @@
 
 from mmengine.config import Config
 
+from ..errors import UserValueError
+
 
 def accumulate_gradients(cfg: Config, batches: int) -> None:
     """Let one step of the optimizer see several batches.
@@ -11,9 +13,9 @@ def accumulate_gradients(cfg: Config, batches: int) -> None:
             wrapper of its own that could count them.
     """
     if batches < 1:
-        raise ValueError(f'--accumulate: {batches}, expected 1 or more')
+        raise UserValueError(f'--accumulate: {batches}, expected 1 or more')
     if not cfg.get('optim_wrapper'):
-        raise ValueError('--accumulate needs optim_wrapper in the config')
+        raise UserValueError('--accumulate needs optim_wrapper in the config')
     cfg.optim_wrapper.accumulative_counts = batches
 
 
@@ -35,7 +37,7 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
     """
     section = cfg.get('auto_scale_lr') or {}
     if 'base_batch_size' not in section:
-        raise ValueError(
+        raise UserValueError(
             '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
             'config: the batch size, over all processes, of its lr'
         )

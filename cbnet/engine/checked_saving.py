@@ -15,13 +15,14 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from .atomic_files import remove_unfinished, write_whole
+from ..atomic_files import remove_unfinished, write_whole
+from ..errors import UserError
 
 #: makes mmengine write a local file whole
 WHOLE = dict(backend='whole')
 
 
-class SpoiledWeightsError(FloatingPointError):
+class SpoiledWeightsError(UserError, FloatingPointError):
     """Weights are nan or inf, so that they are not worth saving."""
 
 

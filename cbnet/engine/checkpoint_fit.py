@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..checkpoints.local_files import require_checkpoint
+from ..errors import UserValueError
+from ..messages import listed
 from .checked_saving import bare_model
 
 
@@ -45,7 +47,7 @@ class CheckpointFitHook(Hook):
         """
         source = runner._load_from or 'the checkpoint'
         if runner._resume and not {'meta', 'message_hub'} <= set(checkpoint):
-            raise ValueError(
+            raise UserValueError(
                 f'{source} cannot be resumed: it holds '
                 f'{", ".join(list(map(str, checkpoint))[:3])}, but no state '
                 f'of a training; start from its weights with --cfg-options '
@@ -86,9 +88,10 @@ def check_fit(
     }
     same = {n for n in own if shapes.get(n) == tuple(own[n].shape)}
     if not same:
-        raise ValueError(
-            f'{source} does not fit the model: of its {_listed(shapes)} none '
-            f'has name and shape of one of the {_listed(own)} of the model; '
+        raise UserValueError(
+            f'{source} does not fit the model: of its '
+            f'{_weights(shapes)} none has name and shape of one of the '
+            f'{_weights(own)} of the model; '
             f'give a checkpoint of the same architecture; the file of a '
             f'backbone alone belongs into init_cfg of the backbone or member'
         )
@@ -107,19 +110,18 @@ def check_fit(
     )
     wrong = []
     if differ:
-        wrong.append(f'other shapes: {_listed(differ)}')
+        wrong.append(f'other shapes: {_weights(differ)}')
     if missing:
-        wrong.append(f'missing: {_listed(missing)}')
+        wrong.append(f'missing: {_weights(missing)}')
     if foreign:
-        wrong.append(f'its backbone has more: {_listed(foreign)}')
+        wrong.append(f'its backbone has more: {_weights(foreign)}')
     if wrong:
-        raise ValueError(
+        raise UserValueError(
             f'{source} does not fit the model: {"; ".join(wrong)}; use it '
             f'with the config that it was trained with'
         )
 
 
-def _listed(names: Iterable[str], most: int = 3) -> str:
+def _weights(names: Iterable[str]) -> str:
     names = list(names)
-    more = ', ...' if len(names) > most else ''
-    return f'{len(names)} weights ({", ".join(names[:most])}{more})'
+    return f'{len(names)} weights ({listed(names, 3)})'

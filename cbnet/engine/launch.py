@@ -8,6 +8,8 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from ..errors import UserValueError
+
 #: launcher -> where it writes torch's RANK, WORLD_SIZE and LOCAL_RANK
 LAUNCHERS = {
     'pytorch': dict(
@@ -47,7 +49,7 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     names = LAUNCHERS[launcher]
     absent = [name for name in names.values() if name not in os.environ]
     if absent:
-        raise ValueError(
+        raise UserValueError(
             f'--launcher {launcher} found no {", ".join(absent)} in the '
             f'environment, which it sets for each process; '
             f'use tools/dist_train.sh or tools/dist_test.sh, or '
@@ -85,7 +87,7 @@ def finish_launch() -> None:
 
 def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
     if 'MASTER_ADDR' not in os.environ:
-        raise ValueError(
+        raise UserValueError(
             'on CPUs every process needs MASTER_ADDR, the name or address '
             'of the first node; set it and, if taken, MASTER_PORT (29500)'
         )

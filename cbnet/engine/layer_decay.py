@@ -10,7 +10,8 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from terminaltables import AsciiTable
 from torch import nn
 
-from ..near_matches import did_you_mean
+from ..errors import UserValueError
+from ..messages import did_you_mean
 from .member_layers import LAYERS
 from .parameter_places import Place, find_places
 
@@ -72,7 +73,7 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
         _check(settings)
         optimizer = optim_wrapper_cfg['optimizer']
         if optimizer.get('lr') is None:
-            raise ValueError(
+            raise UserValueError(
                 'optim_wrapper.optimizer has no lr, which the rates of all '
                 'layers are fractions of; give it'
             )
@@ -134,7 +135,7 @@ def _check(settings: Mapping[str, Any]) -> None:
     known = (*_OWN, *_MMENGINES)
     for key, value in settings.items():
         if key not in known:
-            raise ValueError(
+            raise UserValueError(
                 f'paramwise_cfg has no setting {key!r}'
                 f'{did_you_mean(key, known) or ";"} '
                 f'MemberLayerDecayConstructor has {", ".join(known)}'
@@ -150,7 +151,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         else:
             continue
         if not fits:
-            raise ValueError(
+            raise UserValueError(
                 f'paramwise_cfg.{key}={value!r}; expected {expected}'
             )
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from ..errors import UserValueError
+
 #: option -> the module it needs, and mmengine's backend
 LOGGERS = {
     'tensorboard': ('tensorboard', 'TensorboardVisBackend'),
@@ -27,7 +29,7 @@ def add_logger(cfg: Config, name: str) -> str:
     """
     module, backend = LOGGERS[name]
     if importlib.util.find_spec(module) is None:
-        raise ValueError(
+        raise UserValueError(
             f'--log-to {name} needs the package {module}, which is not '
             f'installed; run: pip install {module}'
         )

@@ -11,12 +11,13 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ..errors import UserError
 from .checked_saving import bare_model
 
 Losses = dict[str, Tensor | list[Tensor]]
 
 
-class NonFiniteLossError(FloatingPointError):
+class NonFiniteLossError(UserError, FloatingPointError):
     """A loss became nan or inf; the step was not taken."""
 
 

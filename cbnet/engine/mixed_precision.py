@@ -3,6 +3,8 @@
 from mmengine import device as devices
 from mmengine.config import Config
 
+from ..errors import UserValueError
+
 _FLOAT16_DEVICES = ('cuda', 'npu', 'mlu', 'musa')
 # What AmpOptimWrapper takes and the other wrappers do not.
 _AMP_ONLY = ('loss_scale', 'dtype', 'use_fsdp')
@@ -29,7 +31,7 @@ def fit_precision(cfg: Config, wanted: bool = False) -> list[str]:
     """
     wrapper = cfg.get('optim_wrapper')
     if wanted and not wrapper:
-        raise ValueError(
+        raise UserValueError(
             '--amp needs optim_wrapper in the config, which has none'
         )
     found = (wrapper or {}).get('type', 'OptimWrapper')
@@ -38,7 +40,7 @@ def fit_precision(cfg: Config, wanted: bool = False) -> list[str]:
         'AmpOptimWrapper',
         'CpuAmpOptimWrapper',
     ):
-        raise ValueError(
+        raise UserValueError(
             f'--amp replaces OptimWrapper, but the config has {found}; '
             'choose its precision in the config'
         )
@@ -49,7 +51,9 @@ def fit_precision(cfg: Config, wanted: bool = False) -> list[str]:
             wrapper.type = 'AmpOptimWrapper'
         return []
     if wanted and device != 'cpu':
-        raise ValueError(f'--amp: mmengine has no mixed precision on {device}')
+        raise UserValueError(
+            f'--amp: mmengine has no mixed precision on {device}'
+        )
     if not wanted and found != 'AmpOptimWrapper':
         return []
     for key in _AMP_ONLY:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.members import MemberAdapter, adapt, served_backbones
 from .member_layers import member_depths
@@ -65,7 +66,7 @@ def find_places(
                 )
     if not places:
         served = ', '.join(sorted(c.__name__ for c in served_backbones()))
-        raise ValueError(
+        raise UserValueError(
             f'MemberLayerDecayConstructor: {type(model).__name__} has '
             f'neither a CompositeBackbone nor a backbone that could be a '
             f'member ({served}); use another optim_wrapper.constructor'

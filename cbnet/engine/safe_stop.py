@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import Tensor
 
-from .atomic_files import FileNotSavedError
+from ..atomic_files import FileNotSavedError
 from .checked_saving import (
     WHOLE,
     SpoiledWeightsError,

@@ -15,6 +15,7 @@ from mmengine.runner import (
 )
 from torch import nn
 
+from ..errors import UserValueError
 from .checked_saving import bare_model
 from .checkpoint_fit import check_fit
 
@@ -83,7 +84,7 @@ class SWAHook(EMAHook):
         epochs = checkpoint.get('meta', {}).get('epoch', 0)
         averaged = checkpoint.get('ema_state_dict', {}).get('steps')
         if averaged is None or int(averaged) - epochs not in (0, 1):
-            raise ValueError(
+            raise UserValueError(
                 f'{source} is of another run, not of one with SWAHook, so '
                 f'it cannot be resumed here; --resume goes on with a run '
                 f'that was interrupted. Start from its weights with '
@@ -131,7 +132,7 @@ def _require_start(runner: Runner) -> None:
     if not found and runner._resume:
         found = find_latest_checkpoint(runner.work_dir)
     if not found:
-        raise ValueError(
+        raise UserValueError(
             'SWA starts from a trained checkpoint, and load_from is not '
             'set: train the plain config first, or take its published '
             'file, then give it with --cfg-options load_from=FILE.pth'
@@ -141,14 +142,14 @@ def _require_start(runner: Runner) -> None:
 def _require_epochs(runner: Runner, hook: SWAHook) -> None:
     loop = runner._train_loop
     if not isinstance(loop, EpochBasedTrainLoop):
-        raise ValueError(
+        raise UserValueError(
             f'SWAHook averages at the ends of epochs, and '
             f'{type(loop).__name__} has none; set train_cfg=dict('
             f"type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)"
         )
     for other in runner.hooks:
         if isinstance(other, EMAHook) and other is not hook:
-            raise ValueError(
+            raise UserValueError(
                 f'SWAHook and {type(other).__name__} would both exchange '
                 f'the weights for their averages; keep one of them in '
                 f'custom_hooks'

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
+from ..errors import UserValueError
 from .coco_backends import BACKENDS
 from .coco_input import IOU_TYPES, read_pair
 
@@ -84,9 +85,11 @@ def evaluate(
             that is known, or the package of the backend is missing.
     """
     if iou_type not in IOU_TYPES:
-        raise ValueError(f'iou_type is {iou_type!r}, expected {IOU_TYPES}')
+        raise UserValueError(f'iou_type is {iou_type!r}, expected {IOU_TYPES}')
     if backend not in BACKENDS:
-        raise ValueError(f'backend is {backend!r}, expected {list(BACKENDS)}')
+        raise UserValueError(
+            f'backend is {backend!r}, expected {list(BACKENDS)}'
+        )
     run = BACKENDS[backend]()
     content, entries = read_pair(ann_file, results_file, iou_type)
     # Matching goes by score, so that fewer detections are the first ones of

@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import UserValueError
+
 Run = Callable[[dict, list, str, list], tuple[np.ndarray, np.ndarray]]
 
 
@@ -30,7 +32,7 @@ def _pycocotools() -> Run:
 
 def _faster() -> Run:
     if importlib.util.find_spec('faster_coco_eval') is None:
-        raise ValueError(
+        raise UserValueError(
             'the backend faster needs the package faster-coco-eval, which is '
             'not installed; run: pip install faster-coco-eval'
         )

@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 from ..analysis.coco_files import CocoAnnotations, CocoResults, read_results
 from ..datasets.coco_check import read_coco
 from ..datasets.coco_segmentation import segmentation_problem
+from ..errors import UserValueError
 
 IOU_TYPES = ('bbox', 'segm')
 
@@ -42,7 +43,7 @@ def read_pair(
             or _mask_problem(entry, images, iou_type)
         )
         if problem:
-            raise ValueError(
+            raise UserValueError(
                 f'{ann_file}: annotations[{number}] (id {entry["id"]}): '
                 f'{problem}'
             )
@@ -55,7 +56,7 @@ def read_pair(
             for number, entry in enumerate(entries)
         ]
     except ValueError as error:
-        raise ValueError(f'{results_file}: {error}') from None
+        raise UserValueError(f'{results_file}: {error}') from None
     return content, entries
 
 
@@ -67,15 +68,17 @@ def _by_id(
         where = f'{path}: {name}[{number}]'
         value = entry.get('id')
         if not isinstance(value, int):
-            raise ValueError(f'{where}: id is {value!r}, expected an integer')
+            raise UserValueError(
+                f'{where}: id is {value!r}, expected an integer'
+            )
         if value in known:
-            raise ValueError(
+            raise UserValueError(
                 f'{where}: the id {value} occurs a second time, expected ids '
                 'that occur once; number them anew'
             )
         # The evaluation marks an object that nothing matched by a 0.
         if name == 'annotations' and value == 0:
-            raise ValueError(
+            raise UserValueError(
                 f'{where}: id is 0, which the evaluation takes for "no '
                 'object", so that it would never count as found; number the '
                 'annotations from 1'
@@ -121,14 +124,14 @@ def _reduced(
 ) -> dict[str, Any]:
     where = f'Result number {number}'
     if not _are_numbers([entry['score']], 1):
-        raise ValueError(
+        raise UserValueError(
             f'{where}: score is {entry["score"]!r}, expected a number'
         )
     keys = ('image_id', 'category_id', 'score')
     reduced = {key: entry[key] for key in keys}
     if iou_type == 'bbox' and 'bbox' in entry:
         if not _are_numbers(entry['bbox'], 4):
-            raise ValueError(
+            raise UserValueError(
                 f'{where}: bbox is {entry["bbox"]!r}, expected four numbers: '
                 'x, y, width, height'
             )
@@ -136,7 +139,7 @@ def _reduced(
     image = images[entry['image_id']]
     problem = _mask_problem(entry, images, 'segm')
     if problem:
-        raise ValueError(f'{where}: {problem}')
+        raise UserValueError(f'{where}: {problem}')
     mask, size = entry['segmentation'], (image['height'], image['width'])
     if isinstance(mask, list):
         mask = coco_mask.merge(coco_mask.frPyObjects(mask, *size))

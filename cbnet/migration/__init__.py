@@ -1,6 +1,5 @@
-"""Other configs into ours: plain mmdet 3.x ones, published CBNetV2 ones."""
+"""Published CBNetV2 configs (mmdet 2.x) turned into configs of mmdet 3.x."""
 
-from .compose import TwinOptions, compose, default_name
-from .old_config import migrate_config
+from .config import migrate_config
 
-__all__ = ['TwinOptions', 'compose', 'default_name', 'migrate_config']
+__all__ = ['migrate_config']

@@ -7,6 +7,9 @@ is closed, and is reported.
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import UserValueError
+from ..messages import brief
+
 
 class Section:
     """A dict of an old config, emptied by ``take``.
@@ -25,8 +28,8 @@ class Section:
         self, values: Mapping[str, Any] | None, place: str, report: list[str]
     ) -> None:
         if not isinstance(values, Mapping | None):
-            raise ValueError(
-                f'{place}={shorten(values)}; expected a dict, as in mmdet 2.x'
+            raise UserValueError(
+                f'{place}={brief(values)}; expected a dict, as in mmdet 2.x'
             )
         self.values = dict(values or {})
         self.place = place
@@ -64,11 +67,5 @@ class Section:
         """Report whatever nobody took."""
         for key, value in self.values.items():
             if value is not None:
-                self.report.append(f'{self.name(key)}={shorten(value)}: {why}')
+                self.report.append(f'{self.name(key)}={brief(value)}: {why}')
         self.values = {}
-
-
-def shorten(value: Any, most: int = 60) -> str:
-    """Show a value in one short line."""
-    text = repr(value)
-    return text if len(text) <= most else f'{text[: most - 4]} ...'

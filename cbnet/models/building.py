@@ -1,7 +1,6 @@
 """Build a model from its config without memory or weights: does it fit?"""
 
 from copy import deepcopy
-from textwrap import shorten
 from typing import Any
 
 from mmdet.registry import MODELS
@@ -9,6 +8,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ..errors import UserValueError
+from ..messages import one_line
 from .meta import on_meta
 
 
@@ -34,14 +35,7 @@ def build_without_weights(
             return _build_on_meta(part or cfg.model)
         # Third parties' constructors raise what they like.
         except Exception as error:
-            raise ValueError(one_line(error)) from error
-
-
-def one_line(error: Exception, most: int = 2000) -> str:
-    """Give an error's text in one line, of at most so many characters."""
-    # A KeyError puts its text into quotes.
-    text = error.args[0] if isinstance(error, KeyError) else error
-    return shorten(str(text), most) or type(error).__name__
+            raise UserValueError(one_line(error)) from error
 
 
 def _build_on_meta(cfg: ConfigDict) -> nn.Module:

@@ -18,7 +18,7 @@ from cbnet.analysis.complexity import measure, measure_detector
 from cbnet.analysis.complexity.figures import Complexity, Part
 from cbnet.analysis.complexity.meter import ATTENTION, metered
 from cbnet.analysis.complexity.table import notes, part_table
-from cbnet.engine.command_line import find_config
+from cbnet.commands.command_line import find_config
 from cbnet.models.meta import on_meta
 from cbnet.testing import (
     TINY_MEMBERS,

@@ -11,7 +11,6 @@ resumptions are marked.
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from training_logs import train
 
 from cbnet.analysis.curve_picture import (
     choose_panels,
@@ -19,6 +18,8 @@ from cbnet.analysis.curve_picture import (
     panels_of,
 )
 from cbnet.analysis.log_curves import read_run
+
+from .training_logs import train
 
 LOSSES = {
     'loss_cls': 0.4,

@@ -13,9 +13,10 @@ import json
 
 import numpy as np
 import pytest
-from training_logs import train
 
 from cbnet.analysis.log_curves import RunLog, labels_of, read_run, smoothed
+
+from .training_logs import train
 
 EARLY, LATE, LATEST = '20260101_000000', '20260102_000000', '20260102_000001'
 

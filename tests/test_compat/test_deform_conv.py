@@ -13,10 +13,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from deform_references import GEOMETRIES, V1, V2, loop, random_case, run
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d
 
 from cbnet.compat.ops import deform_conv, deformable
+
+from .deform_references import GEOMETRIES, V1, V2, loop, random_case, run
 
 GOLDEN = ['g1_dg1_s1', 'g1_dg2_s1', 'g2_dg2_s2']
 # The sizes of GEOMETRIES[0] as mmcv passes them.

@@ -7,13 +7,14 @@ deformable stages, forward and backward.
 
 import pytest
 import torch
-from deform_references import GEOMETRIES, V1, V2, loop, random_case, run
 from mmcv.ops import (
     DeformConv2d,
     DeformConv2dPack,
     ModulatedDeformConv2dPack,
 )
 from mmdet.models import ResNet, ResNeXt
+
+from .deform_references import GEOMETRIES, V1, V2, loop, random_case, run
 
 
 @pytest.mark.parametrize('size', [(1, 2), (2, 5), (3, 1)])

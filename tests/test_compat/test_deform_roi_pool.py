@@ -16,9 +16,10 @@ from mmcv.ops import (
     deform_roi_pool,
     roi_align,
 )
-from roi_references import random_case, sample
 
 from cbnet.compat.ops import roi_samples
+
+from .roi_references import random_case, sample
 
 SIZE = (3, 4)
 

@@ -7,7 +7,9 @@ NMS thinned out; Cascade R-CNN with soft-NMS; Mask R-CNN under bfloat16.
 
 import pytest
 import torch
-from tiny_detectors import (
+from torchvision.ops import box_iou
+
+from .tiny_detectors import (
     build,
     load,
     predict_once,
@@ -15,7 +17,6 @@ from tiny_detectors import (
     shrink_resnet,
     train_once,
 )
-from torchvision.ops import box_iou
 
 FILES = {
     'faster': 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',

@@ -8,9 +8,10 @@ stay within rounding of the same numbers computed in float32.
 
 import pytest
 import torch
-from op_cases import CASES
 
 from cbnet.compat.ops import SERVED
+
+from .op_cases import CASES
 
 NARROW = [torch.float16, torch.bfloat16]
 

@@ -17,9 +17,9 @@ import pytest
 from mmengine import Config
 
 from cbnet.compat import literal_config
-from cbnet.compat.checkpoint_errors import UnsafeCheckpointError
 from cbnet.compat.config_names import check_names
 from cbnet.compat.literal_config import read_literals
+from cbnet.errors import UnsafeCheckpointError
 
 MMDET = Path(mmdet.__file__).parent / '.mim/configs'
 OURS = Path(__file__).parents[2] / 'configs'

@@ -9,10 +9,11 @@ second box survives; narrow types; no boxes; numpy arrays; under autocast.
 import numpy as np
 import pytest
 import torch
-from box_references import iou, random_boxes
 from mmcv.ops import batched_nms, nms
 
 from cbnet.compat.ops import nms as served
+
+from .box_references import iou, random_boxes
 
 
 def loop_nms(boxes, scores, threshold, offset):

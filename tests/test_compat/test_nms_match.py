@@ -8,10 +8,11 @@ narrow types; numpy arrays; inputs that need a gradient.
 import numpy as np
 import pytest
 import torch
-from box_references import iou, random_boxes
 from mmcv.ops import nms_match
 
 from cbnet.compat.ops import nms as served
+
+from .box_references import iou, random_boxes
 
 
 def loop(dets, threshold):

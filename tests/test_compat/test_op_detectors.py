@@ -11,7 +11,8 @@ MMSyncBN.
 import pytest
 import torch
 from mmcv.ops import multi_scale_deform_attn as of_mmcv
-from tiny_detectors import (
+
+from .tiny_detectors import (
     CHANNELS,
     build,
     load,

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import RoIAlign, roi_align
-from roi_references import random_case, sample
 
 from cbnet.compat.ops import roi_samples
+
+from .roi_references import random_case, sample
 
 GOLDEN = [
     f'{rule}_sr{samples}_{mode}'

@@ -13,9 +13,10 @@ from types import ModuleType
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
-from smuggling import Smuggled, write_pickle
 
-from cbnet.compat.checkpoint_errors import UnsafeCheckpointError
+from cbnet.errors import UnsafeCheckpointError
+
+from .smuggling import Smuggled, write_pickle
 
 NODE = b'cyacs.config\nCfgNode\n'
 NEW, BUILD = b')\x81', b'b'

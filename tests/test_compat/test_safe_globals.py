@@ -20,10 +20,11 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleLR
 from mmengine.runner import CheckpointLoader
-from smuggling import Smuggled, check_honest, honest, write_pickle
 
-from cbnet.compat.checkpoint_errors import UnsafeCheckpointError
 from cbnet.compat.safe_globals import history_statistic
+from cbnet.errors import UnsafeCheckpointError
+
+from .smuggling import Smuggled, check_honest, honest, write_pickle
 
 
 @pytest.mark.parametrize('numpy_1', [False, True])

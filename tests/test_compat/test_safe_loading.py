@@ -22,19 +22,20 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import CheckpointLoader, checkpoint, load_checkpoint
-from smuggling import (
+
+from cbnet.compat import safe_loading
+from cbnet.errors import (
+    BrokenCheckpointError,
+    UnsafeCheckpointError,
+)
+from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
+
+from .smuggling import (
     Smuggled,
     check_honest,
     honest,
     tiny_weights,
 )
-
-from cbnet.compat import safe_loading
-from cbnet.compat.checkpoint_errors import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
-)
-from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
 
 UNSAFE = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 

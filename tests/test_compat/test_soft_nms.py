@@ -11,10 +11,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from box_references import iou, random_boxes
 from mmcv.ops import soft_nms
 
 from cbnet.compat.ops.soft_nms import softnms
+
+from .box_references import iou, random_boxes
 
 METHODS = ['naive', 'linear', 'gaussian']
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
-from published_recipes import load
 
 from cbnet.models.meta import on_meta
 from cbnet.testing import build_model
+
+from .published_recipes import load
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / 'configs' / 'cbnet').glob('*.py'))

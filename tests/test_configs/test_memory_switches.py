@@ -10,9 +10,10 @@
 import pytest
 import torch
 from mmengine.config import Config
-from published_recipes import CONFIGS, RECIPES, load
 
 from cbnet.testing import build_model, make_batch
+
+from .published_recipes import CONFIGS, RECIPES, load
 
 SMALL = {
     'dual_swin_t': {

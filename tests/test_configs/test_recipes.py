@@ -9,7 +9,8 @@
 from itertools import takewhile
 
 import pytest
-from published_recipes import (
+
+from .published_recipes import (
     CONFIGS,
     HTC,
     MASKED,

@@ -7,10 +7,11 @@
 """
 
 import pytest
-from published_recipes import CONFIGS, HTC, RECIPES, load, read
 
 from cbnet.models.meta import on_meta
 from cbnet.testing import build_model
+
+from .published_recipes import CONFIGS, HTC, RECIPES, load, read
 
 
 def flat(node, path=''):

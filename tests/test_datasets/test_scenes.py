@@ -9,9 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from cbnet.datasets import scenes
-from cbnet.datasets.outlines import CLASS_OUTLINES, coverage, distractor, pose
-from cbnet.datasets.textures import colour_distance
+from cbnet.datasets.generated import scenes
+from cbnet.datasets.generated.outlines import (
+    CLASS_OUTLINES,
+    coverage,
+    distractor,
+    pose,
+)
+from cbnet.datasets.generated.textures import colour_distance
 
 SIZE = (320, 256)
 

@@ -16,8 +16,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from cbnet.datasets import scenes, shapes
-from cbnet.datasets.shapes import CLASSES, generate_shapes
+from cbnet.datasets.generated import scenes, shapes
+from cbnet.datasets.generated.shapes import CLASSES, generate_shapes
 
 SIZE = (320, 256)
 

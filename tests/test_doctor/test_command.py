@@ -9,9 +9,10 @@
 """
 
 import pytest
-from reports import told
 
 from cbnet.doctor import is_starting
+
+from .reports import told
 
 
 def test_a_good_environment(real):

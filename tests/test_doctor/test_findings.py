@@ -11,7 +11,8 @@ import importlib.machinery
 import shutil
 
 import pytest
-from reports import only, told
+
+from .reports import only, told
 
 
 def test_a_stack_of_fakes(fake):

@@ -26,14 +26,15 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import METRICS
 from mmengine.runner import find_latest_checkpoint
-from small_run import equal, small_run, state
 
-from cbnet.engine.atomic_files import (
+from cbnet.atomic_files import (
     FileNotSavedError,
     remove_unfinished,
     write_whole,
 )
 from cbnet.engine.checked_saving import SafeCheckpointHook, SpoiledWeightsError
+
+from .small_run import equal, small_run, state
 
 
 def names(folder):
@@ -63,9 +64,7 @@ def full_disk(monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def fill():
-        monkeypatch.setattr(
-            'cbnet.engine.atomic_files.open', Half, raising=False
-        )
+        monkeypatch.setattr('cbnet.atomic_files.open', Half, raising=False)
 
     fill.undo = monkeypatch.undo
     return fill
@@ -270,7 +269,7 @@ def test_a_full_disk_for_the_best(tmp_path, full_disk, monkeypatch):
             full_disk()
         write(path, content)
 
-    monkeypatch.setattr('cbnet.engine.atomic_files.write_whole', fill)
+    monkeypatch.setattr('cbnet.atomic_files.write_whole', fill)
     with pytest.raises(FileNotSavedError, match='best_a_iter_4.pth was not'):
         evaluated(tmp_path).train()
     monkeypatch.undo()

@@ -12,9 +12,10 @@
 
 import pytest
 import torch
-from small_run import SmallModel, small_run
 
 from cbnet.engine.checkpoint_fit import CheckpointFitHook, check_fit
+
+from .small_run import SmallModel, small_run
 
 
 def fit(found, complete):

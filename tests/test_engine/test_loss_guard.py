@@ -20,7 +20,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
-from small_run import SmallModel, small_run
 
 from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
 from cbnet.engine.loss_guard import (
@@ -34,6 +33,8 @@ from cbnet.testing import (
     tiny_composite,
     tiny_detector,
 )
+
+from .small_run import SmallModel, small_run
 
 
 def guarded(model, wrapper=OptimWrapper, **options):

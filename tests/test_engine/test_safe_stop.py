@@ -14,11 +14,12 @@
 
 import pytest
 import torch
-from small_run import ORDER, SmallModel, equal, small_run, state
 
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine import safe_stop
 from cbnet.engine.loss_guard import NonFiniteLossError
+
+from .small_run import ORDER, SmallModel, equal, small_run, state
 
 LOOPS = {'iterations': dict(steps=6), 'epochs': dict(epochs=2)}
 

@@ -20,9 +20,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim.scheduler import CosineRestartLR
-from small_run import SmallModel, equal
-from swa_runs import ROOT, SCHEDULE, Recorder, StopAt, mean, read, run
 from torch import nn
+
+from .small_run import SmallModel, equal
+from .swa_runs import ROOT, SCHEDULE, Recorder, StopAt, mean, read, run
 
 
 @pytest.fixture(scope='module')

@@ -9,12 +9,13 @@ import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.runner import Runner
-from small_run import equal
-from swa_runs import SCHEDULE, Recorder, mean, numbers, read, small_config
 
 from cbnet.engine import SafeCheckpointHook, add_guards
 from cbnet.engine.swa import SWAHook
 from cbnet.testing import build_model, tiny_composite, tiny_detector
+
+from .small_run import equal
+from .swa_runs import SCHEDULE, Recorder, mean, numbers, read, small_config
 
 
 class Kept(CocoMetric):

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from cbnet.migration import migrate_config
-from cbnet.migration.old_config import convert
+from cbnet.migration.config import convert
 
 OLD = Path(__file__).parent / 'old_configs'
 

@@ -16,13 +16,6 @@ import pickle
 
 import pytest
 import torch
-from detector_pairs import (
-    BASES,
-    TWO_STAGE,
-    assert_equal,
-    losses_of,
-    make_pair,
-)
 from mmdet.models.detectors import RetinaNet
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
@@ -38,6 +31,14 @@ from cbnet.testing import (
     make_batch,
     tiny_composite,
     tiny_detector,
+)
+
+from .detector_pairs import (
+    BASES,
+    TWO_STAGE,
+    assert_equal,
+    losses_of,
+    make_pair,
 )
 
 

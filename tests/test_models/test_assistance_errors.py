@@ -8,7 +8,6 @@
 """
 
 import pytest
-from detector_pairs import losses_of, make_pair
 from mmdet.models.detectors import RetinaNet
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
@@ -16,6 +15,8 @@ from mmengine.registry import DefaultScope
 from cbnet.models import AssistedDetector
 from cbnet.models.detectors.assistance import assisted
 from cbnet.testing import build_model, tiny_composite, tiny_detector
+
+from .detector_pairs import losses_of, make_pair
 
 
 class AsksTwice(RetinaNet):

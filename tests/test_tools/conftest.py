@@ -1,6 +1,6 @@
 """A tiny training config on the tiny data set, and how to run a tool."""
 
-import importlib.util
+import importlib
 import os
 import re
 import shutil
@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tiny_weights import save_weights
 
 from cbnet.testing import tiny_composite, tiny_detector
+
+from .tiny_weights import save_weights
 
 ROOT = Path(__file__).parents[2]
 INFER = ROOT / 'tools' / 'infer.py'
@@ -157,9 +158,7 @@ def weights(tiny_config, tmp_path):
 @pytest.fixture
 def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
     """Run the tool in this process; give its exit status and output."""
-    spec = importlib.util.spec_from_file_location('infer', INFER)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = importlib.import_module('cbnet.commands.infer')
     folder = tmp_path / 'here'
     folder.mkdir()
 

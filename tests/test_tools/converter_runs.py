@@ -1,6 +1,6 @@
 """Tiny detectors for the converters, and how to run one in this process."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -26,19 +26,17 @@ def run_converter(monkeypatch, capsys, name, *arguments, **settings):
         arguments: of its command line.
         settings: names of the tool's module that are set for it.
     """
-    path = ROOT / 'tools' / 'model_converters' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    for key, value in settings.items():
-        monkeypatch.setattr(tool, key, value)
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+    tool = importlib.import_module(f'cbnet.commands.{name}')
     capsys.readouterr()
-    try:
-        tool.main()
-        status = 0
-    except SystemExit as stop:
-        status = stop.code
+    with monkeypatch.context() as patch:
+        for key, value in settings.items():
+            patch.setattr(tool, key, value)
+        patch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        try:
+            tool.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
     found = capsys.readouterr()
     return status, found.out, found.err.splitlines()
 

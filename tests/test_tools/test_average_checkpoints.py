@@ -6,12 +6,13 @@
   file, an output that would replace an input: one line, nothing written.
 """
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from cbnet.commands import average_checkpoints
 
 TOOL = Path(__file__).parents[2] / 'tools/misc/average_checkpoints.py'
 
@@ -19,15 +20,12 @@ TOOL = Path(__file__).parents[2] / 'tools/misc/average_checkpoints.py'
 @pytest.fixture
 def average(tmp_path, monkeypatch, capsys):
     """Run the tool in this process; give its output, or its error."""
-    spec = importlib.util.spec_from_file_location('average', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
         monkeypatch.setattr(sys, 'argv', ['average', *arguments])
         try:
-            tool.main()
+            average_checkpoints.main()
         except SystemExit as end:
             assert end.code == 2
         return capsys.readouterr()

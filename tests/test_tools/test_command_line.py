@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-import cbnet.engine.command_line
+from cbnet.commands import test, train
 from cbnet.engine.launch import LAUNCHERS
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,8 @@ def call(tmp_path, monkeypatch):
             train=lambda: None, test=lambda: None, test_evaluator=metrics
         )
 
-    monkeypatch.setattr(cbnet.engine.command_line, 'build_runner', build)
+    for command in (train, test):
+        monkeypatch.setattr(command, 'build_runner', build)
 
     def run(tool, *arguments):
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""tools/model_converters/official_to_cbnet.py, by tiny models.
+"""tools/model_converters/published_to_cbnet.py, by tiny models.
 
 1. tiny detectors of each family under published names, in all forms that
    released files have (zipped or not, beside an optimizer, averaged,
@@ -11,16 +11,15 @@
 """
 
 import pickle
-import sys
 import zipfile
 from functools import partial
 
 import pytest
 import torch
-from converter_runs import ROOT, make_detector, run_converter
 
-sys.path.append(str(ROOT / 'tests' / 'test_checkpoints'))
-from published_layout import publish
+from tests.test_converters.published_layout import publish
+
+from .converter_runs import make_detector, run_converter
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def test_a_round_trip(base, form, make, call, tmp_path):
     source = save(form, published, tmp_path / 'in.pth')
     out = tmp_path / 'new' / 'out.pth'
     status, said, errors = call(
-        'official_to_cbnet', source, out, '--config', config
+        'published_to_cbnet', source, out, '--config', config
     )
     assert (status, errors) == (0, [])
     file = torch.load(out, weights_only=True)
@@ -145,7 +144,7 @@ def test_the_config_is_found(make, call, tmp_path):
     config.rename(shipped / 'dual_r50.py')
     source = save('trained', publish(model.state_dict()), tmp_path / 'in.pth')
     out = tmp_path / 'out.pth'
-    status, said, _ = call('official_to_cbnet', source, out, CONFIGS=shipped)
+    status, said, _ = call('published_to_cbnet', source, out, CONFIGS=shipped)
     assert status == 0
     assert (
         'model: Faster R-CNN, two members ResNet-50, box heads 1 or 2 fc\n'
@@ -155,7 +154,7 @@ def test_the_config_is_found(make, call, tmp_path):
 
     # The real one is wider.
     other = tmp_path / 'other.pth'
-    status, said, errors = call('official_to_cbnet', source, other)
+    status, said, errors = call('published_to_cbnet', source, other)
     assert status == 2 and not other.exists()
     assert said.endswith('configs/cbnet/dual_r50.py\n')
     assert (
@@ -174,11 +173,11 @@ def test_a_backbone_alone(prefix, make, call, tmp_path):
     }
     source = save('plain', published, tmp_path / 'in.pth')
     out = tmp_path / 'out.pth'
-    status, said, errors = call('official_to_cbnet', source, out)
+    status, said, errors = call('published_to_cbnet', source, out)
     assert status == 2 and not out.exists()
     assert 'no config of a backbone alone, two members Swin' in errors[-1]
     status, said, _ = call(
-        'official_to_cbnet', source, out, '--config', config
+        'published_to_cbnet', source, out, '--config', config
     )
     assert status == 0
     assert 'it cannot be evaluated; train from it:' in said
@@ -229,11 +228,11 @@ def test_weights_that_do_not_fit(kind, make, call, tmp_path):
     torch.save(change(publish(model.state_dict())), source)
     out = tmp_path / 'new' / 'out.pth'
     status, _, errors = call(
-        'official_to_cbnet', source, out, '--config', config
+        'published_to_cbnet', source, out, '--config', config
     )
     assert status == 2
     usage, error = errors
-    assert usage.startswith('usage: official_to_cbnet IN.pth[.zip] OUT.pth')
+    assert usage.startswith('usage: published_to_cbnet IN.pth[.zip] OUT.pth')
     assert message in error
     assert not out.parent.exists()
 
@@ -273,7 +272,7 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
         'gone.pth': 'there is no such file',
     }.items():
         status, said, errors = call(
-            'official_to_cbnet', tmp_path / name, tmp_path / 'out.pth',
+            'published_to_cbnet', tmp_path / name, tmp_path / 'out.pth',
             '--config', config,
         )  # fmt: skip
         assert status == 2, name
@@ -293,12 +292,12 @@ def test_configs_that_are_none(make, call, tmp_path):
         'broken.py': 'never closed',
     }.items():
         status, _, errors = call(
-            'official_to_cbnet', source, tmp_path / 'out.pth',
+            'published_to_cbnet', source, tmp_path / 'out.pth',
             '--config', tmp_path / name,
         )  # fmt: skip
         assert status == 2 and message in errors[-1]
-    status, _, errors = call('official_to_cbnet', source, source)
+    status, _, errors = call('published_to_cbnet', source, source)
     assert status == 2 and 'is IN.pth' in errors[-1]
-    status, _, errors = call('official_to_cbnet', source, tmp_path / 'o.pth')
+    status, _, errors = call('published_to_cbnet', source, tmp_path / 'o.pth')
     assert status == 2
     assert 'no config of Faster R-CNN, two members ResNet-18' in errors[-1]

@@ -5,12 +5,13 @@ holds the exact numbers under sorted keys; a part that needs data is named
 after what could be counted.
 """
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
+
+from cbnet.commands import get_flops as get_flops_command
 
 ROOT = Path(__file__).parents[2]
 DUAL = str(ROOT / 'configs' / 'cbnet' / 'dual_r50.py')
@@ -20,17 +21,13 @@ SINGLE = str(ROOT / 'configs' / 'cbnet' / 'single_r50.py')
 @pytest.fixture
 def get_flops(tmp_path, monkeypatch, capsys):
     """Run the tool in this process; give its exit status and output."""
-    path = ROOT / 'tools' / 'analysis_tools' / 'get_flops.py'
-    spec = importlib.util.spec_from_file_location('get_flops', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
         command = ['get_flops.py', *map(str, arguments)]
         monkeypatch.setattr(sys, 'argv', command)
         try:
-            tool.main()
+            get_flops_command.main()
             status = 0
         except SystemExit as end:
             status = end.code

@@ -18,7 +18,8 @@ from mmdet.apis import DetInferencer, inference_detector, init_detector
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
-from tiny_weights import NAMES
+
+from .tiny_weights import NAMES
 
 
 def read(path):

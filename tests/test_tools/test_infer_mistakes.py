@@ -9,7 +9,8 @@ import json
 
 import pytest
 import torch
-from tiny_weights import save_weights
+
+from .tiny_weights import save_weights
 
 
 def test_config_text_in_a_checkpoint_is_not_run(infer, tiny_config, photos):

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from tiny_weights import NAMES, save_weights
+
+from .tiny_weights import NAMES, save_weights
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / 'docs' / 'notebooks' / 'inference.ipynb'

@@ -9,10 +9,11 @@ from functools import partial
 
 import pytest
 import torch
-from converter_runs import make_detector, randomised, run_converter
 from mmengine.config import Config
 
 from cbnet.testing import build_model
+
+from .converter_runs import make_detector, randomised, run_converter
 
 
 @pytest.fixture

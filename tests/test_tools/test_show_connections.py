@@ -4,14 +4,16 @@ With trained weights it says how strong each connection is; without, that
 the connections add zero; the picture is written where it is asked for.
 """
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
-from tiny_weights import save_weights
+
+from cbnet.commands import show_connections as show_connections_command
+
+from .tiny_weights import save_weights
 
 FOLDER = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 
@@ -19,10 +21,6 @@ FOLDER = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 @pytest.fixture
 def show(tiny_config, tiny_coco, tmp_path, monkeypatch, capsys):
     """Run the tool in this process; give its exit status and output."""
-    path = FOLDER / 'show_connections.py'
-    spec = importlib.util.spec_from_file_location('show_connections', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     monkeypatch.chdir(tmp_path)
     photo = tiny_coco.root / 'val' / '001.png'
 
@@ -30,7 +28,7 @@ def show(tiny_config, tiny_coco, tmp_path, monkeypatch, capsys):
         command = ['show_connections.py', config, image, *arguments]
         monkeypatch.setattr(sys, 'argv', [*map(str, command)])
         try:
-            tool.main()
+            show_connections_command.main()
             status = 0
         except SystemExit as end:
             status = end.code

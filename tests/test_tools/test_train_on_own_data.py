@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-import cbnet.engine.command_line
+from cbnet.commands import train
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +101,7 @@ def test_training_without_validation(
         built.append(cfg)
         return SimpleNamespace(train=lambda: None)
 
-    monkeypatch.setattr(cbnet.engine.command_line, 'build_runner', build)
+    monkeypatch.setattr(train, 'build_runner', build)
     command = ['train.py', tiny_config, '--data-root', own_data, *choice]
     monkeypatch.setattr(sys, 'argv', list(map(str, command)))
     runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')

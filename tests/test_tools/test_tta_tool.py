@@ -22,8 +22,8 @@ from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
 from cbnet.compat.safe_loading import load_safely
-from cbnet.engine.tta import add_tta
 from cbnet.testing import build_model
+from cbnet.tta.config import add_tta
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

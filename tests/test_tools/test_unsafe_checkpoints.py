@@ -22,7 +22,7 @@ from mmdet.apis import DetInferencer, init_detector
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cbnet.compat.checkpoint_errors import UnsafeCheckpointError
+from cbnet.errors import UnsafeCheckpointError
 from cbnet.testing import build_model
 
 TOOLS = Path(__file__).parents[2] / 'tools'

@@ -1,64 +1,6 @@
-"""Average the weights of checkpoints of one model, each counting as much.
+"""The command ``cbnet average-checkpoints`` as a script."""
 
-Counts such as num_batches_tracked are those of the last file; optimizer and
-schedule are left out.
-"""
-
-import cbnet  # noqa: F401  (first: it serves mmcv's ops to mmdet)
-
-# ruff: noqa: I001
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
-
-from cbnet.checkpoints.averaging import KINDS, average_checkpoints
-from cbnet.checkpoints.weight_files import write_weights
-from cbnet.engine.command_line import errors_of_files, refuse_output
-
-EXAMPLES = """examples:
-  python tools/misc/average_checkpoints.py \\
-      work_dirs/dual_r50/epoch_{9..12}.pth --out averaged.pth
-  python tools/misc/average_checkpoints.py --take trained \\
-      work_dirs/dual_swin_b_htc_swa/epoch_{7..12}.pth --out last_six.pth
-"""
-
-
-def main() -> None:
-    """Read the command line, average and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s FILE.pth FILE.pth ... --out OUT.pth [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        'files',
-        metavar='FILE.pth',
-        nargs='+',
-        type=Path,
-        help='checkpoints of one model, two or more',
-    )
-    parser.add_argument(
-        '--out',
-        metavar='OUT.pth',
-        type=Path,
-        required=True,
-        help='the file to write',
-    )
-    parser.add_argument(
-        '--take',
-        choices=KINDS,
-        help='of files of a run with an averaging hook (SWA, EMA): the '
-        'averages that they hold as their state_dict, or the weights that '
-        'were trained',
-    )
-    args = parser.parse_args()
-    refuse_output(parser, '--out', args.out, args.files, 'one of the files')
-    print(f'averaging {len(args.files)} files', flush=True)
-    with errors_of_files(parser):
-        weights, meta = average_checkpoints(args.files, args.take)
-        write_weights(args.out, weights, meta)
-    print(f'average of {len(weights)} weights: {args.out}')
-
+from cbnet.commands.average_checkpoints import main
 
 if __name__ == '__main__':
     main()

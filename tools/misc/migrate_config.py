@@ -1,48 +1,6 @@
-"""Turn a published CBNetV2 config (mmdet 2.x) into one for this package."""
+"""The command ``cbnet migrate-config`` as a script."""
 
-import cbnet  # noqa: F401  (first: it serves mmcv's ops to mmdet)
-
-# ruff: noqa: I001
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-
-from cbnet.migration import migrate_config
-
-EXAMPLES = """examples:
-  python tools/misc/migrate_config.py \\
-      CBNetV2/configs/cbnet/faster_rcnn_cbv2d1_r50_fpn_1x_coco.py \\
-      --out configs/dual.py
-"""
-
-
-def main() -> None:
-    """Read the command line and write the new config."""
-    parser = ArgumentParser(
-        usage='%(prog)s OLD_CONFIG --out NEW_CONFIG',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        'config',
-        help='the old config; the files that it inherits from must lie '
-        'where its _base_ says',
-    )
-    parser.add_argument(
-        '--out', required=True, metavar='FILE', help='the file to write'
-    )
-    args = parser.parse_args()
-    try:
-        report, problem = migrate_config(args.config, args.out)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    print(f'{len(report)} remarks: what was left out or means something else')
-    for line in report:
-        print(f'  {line}')
-    print(f'wrote {args.out}')
-    if problem:
-        parser.exit(1, f'its model does not build: {problem}\n')
-    print(f'train: python tools/train.py {args.out}')
-
+from cbnet.commands.migrate_config import main
 
 if __name__ == '__main__':
     main()

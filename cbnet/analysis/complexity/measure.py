@@ -10,7 +10,9 @@ from mmdet.models.detectors.base import BaseDetector
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ...models.building import build_without_weights, one_line
+from ...errors import UserValueError
+from ...messages import one_line
+from ...models.building import build_without_weights
 from ...models.detectors import AssistantSupervision
 from .figures import Complexity, Part
 from .meter import Reading, metered
@@ -27,7 +29,7 @@ def check_shape(shape: Sequence[int]) -> None:
         ValueError: with what is expected.
     """
     if len(shape) != 2 or min(shape) < SMALLEST:
-        raise ValueError(
+        raise UserValueError(
             f'{" x ".join(map(str, shape))} is no image: expected height and '
             f'width of {SMALLEST} pixels or more'
         )
@@ -48,10 +50,10 @@ def measure(cfg: Config, shape: tuple[int, int]) -> Complexity:
     """
     check_shape(shape)
     if not cfg.get('model'):
-        raise ValueError('the config has no model')
+        raise UserValueError('the config has no model')
     detector = build_without_weights(cfg)
     if not isinstance(detector, BaseDetector):
-        raise ValueError(
+        raise UserValueError(
             f'model.type={cfg.model.get("type")!r} is a '
             f'{type(detector).__name__}, not a detector'
         )

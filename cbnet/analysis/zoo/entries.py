@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from ...near_matches import did_you_mean
+from ...errors import UserValueError
+from ...messages import did_you_mean
 
 MARKS = ('published', 'converted', 'measured')
 AP = ('box AP', 'mask AP')
@@ -115,14 +116,14 @@ def read_zoo(root: str | os.PathLike) -> Zoo:
     root = Path(root)
     files = sorted(root.glob('configs/*/metafile.yml'))
     if not files:
-        raise ValueError(f'there is no configs/*/metafile.yml in {root}')
+        raise UserValueError(f'there is no configs/*/metafile.yml in {root}')
     zoo = Zoo([], {}, [], {})
     for file in files:
         name = file.relative_to(root).as_posix()
         try:
             _read_metafile(zoo, root, file)
         except (ValueError, yaml.YAMLError) as error:
-            raise ValueError(f'{name}: {error}') from None
+            raise UserValueError(f'{name}: {error}') from None
         zoo.metafiles.append(name)
     for entry in zoo.entries.values():
         _inherit(zoo, entry)
@@ -138,32 +139,34 @@ def _read_metafile(zoo: Zoo, root: Path, file: Path) -> None:
     for model in content['Models']:
         entry = _read_model(zoo, model)
         if entry.name in zoo.entries:
-            raise ValueError(f'{entry.name} occurs twice')
+            raise UserValueError(f'{entry.name} occurs twice')
         if not (root / entry.config).is_file():
-            raise ValueError(f'{entry.name}: there is no {entry.config}')
+            raise UserValueError(f'{entry.name}: there is no {entry.config}')
         configs.append(entry.config)
         zoo.entries[entry.name] = entry
     for path in sorted(file.parent.glob('*.py')):
         path = path.relative_to(root).as_posix()
         if path not in configs:
-            raise ValueError(f'{path} has no entry; write one below Models')
+            raise UserValueError(
+                f'{path} has no entry; write one below Models'
+            )
 
 
 def _read_model(zoo: Zoo, model: dict[str, Any]) -> Entry:
     name, config = (_need(model, key, '') for key in ('Name', 'Config'))
     if Path(config).stem != name:
-        raise ValueError(f'{name}: its Name is not that of {config}')
+        raise UserValueError(f'{name}: its Name is not that of {config}')
     entry = Entry(name, config, dict(model.get('Metadata', {})))
     for result in model.get('Results', []):
         dataset = _need(result, 'Dataset', name)
         for metric, value in _need(result, 'Metrics', name).items():
             if metric not in METRICS:
-                raise ValueError(
+                raise UserValueError(
                     f'{name}: {metric!r} is none of the metrics '
                     f'{", ".join(METRICS)}{did_you_mean(metric, METRICS)}'
                 )
             if (dataset, metric) in entry.figures:
-                raise ValueError(f'{name}: two of {metric} on {dataset}')
+                raise UserValueError(f'{name}: two of {metric} on {dataset}')
             figure = _figure(zoo, result, value, f'{name}, {metric}')
             entry.figures[dataset, metric] = figure
     _read_reports(zoo, model, name)
@@ -184,7 +187,7 @@ def _figure(
     zoo: Zoo, result: dict[str, Any], value: Any, place: str
 ) -> Figure:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f'{place}: {value!r} is no number')
+        raise UserValueError(f'{place}: {value!r} is no number')
     mark = _need(result, 'Mark', place)
     _one_of('Mark', mark, MARKS, place)
     source = _need(result, 'Source', place)
@@ -195,13 +198,13 @@ def _figure(
 def _need(holder: dict[str, Any], key: str, place: str) -> Any:
     if holder.get(key) is None:
         place = f'{place}: ' if place else ''
-        raise ValueError(f'{place}{key} is missing in {holder}')
+        raise UserValueError(f'{place}{key} is missing in {holder}')
     return holder[key]
 
 
 def _one_of(key: str, found: str, names: Iterable[str], place: str) -> None:
     if found not in names:
-        raise ValueError(
+        raise UserValueError(
             f'{place}: {key} {found!r} is none of {", ".join(names)}'
             f'{did_you_mean(found, names)}'
         )
@@ -212,9 +215,9 @@ def _inherit(zoo: Zoo, entry: Entry, via: tuple[str, ...] = ()) -> None:
     if entry.origin is None:
         return
     if entry.name in via:
-        raise ValueError(f'{entry.name} is derived from itself')
+        raise UserValueError(f'{entry.name} is derived from itself')
     if entry.origin not in zoo.entries:
-        raise ValueError(
+        raise UserValueError(
             f'{entry.name}: there is no entry {entry.origin!r} to be derived '
             f'from{did_you_mean(entry.origin, zoo.entries)}'
         )

@@ -6,6 +6,8 @@ A block of a Markdown page is what stands between ``<!-- NAME -->`` and
 
 from collections.abc import Mapping
 
+from ...errors import UserValueError
+
 
 def fill_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Give a page with its blocks filled in.
@@ -21,12 +23,12 @@ def fill_blocks(text: str, blocks: Mapping[str, str]) -> str:
     for name, content in blocks.items():
         first, last = f'<!-- {name} -->\n', f'<!-- end of {name} -->'
         if text.count(first) != 1 or text.count(last) != 1:
-            raise ValueError(
+            raise UserValueError(
                 f'expected one block of lines {first.strip()!r} and {last!r}'
             )
         before, _, rest = text.partition(first)
         _, end, after = rest.partition(last)
         if not end:
-            raise ValueError(f'{last!r} stands before {first.strip()!r}')
+            raise UserValueError(f'{last!r} stands before {first.strip()!r}')
         text = f'{before}{first}{content}\n{last}{after}'
     return text

@@ -7,6 +7,7 @@ README.md, docs/model_zoo.md and model-index.yml are written from them.
 import os
 from pathlib import Path
 
+from ...errors import UserValueError
 from . import tables
 from .entries import Zoo, read_zoo
 from .marked_blocks import fill_blocks
@@ -60,7 +61,7 @@ def fresh_pages(root: str | os.PathLike) -> dict[str, str]:
         try:
             pages[page] = fill_blocks(text, texts)
         except ValueError as error:
-            raise ValueError(f'{page}: {error}') from None
+            raise UserValueError(f'{page}: {error}') from None
     return pages
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...errors import UserValueError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -54,7 +56,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     images = cfg.train_dataloader.batch_size
     batch = cfg.get('auto_scale_lr', {}).get('base_batch_size')
     if not batch or batch % images:
-        raise ValueError(
+        raise UserValueError(
             f'{path}: auto_scale_lr.base_batch_size is {batch}, expected a '
             f'multiple of train_dataloader.batch_size, {images}'
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ...errors import UserValueError
 from ..members.base import MemberAdapter
 from .connections import Connection
 
@@ -12,18 +13,18 @@ def member_configs(
 ) -> list[dict[str, Any]]:
     """Give the config of each member; refuse what is none."""
     if not isinstance(num_members, int) or num_members < 1:
-        raise ValueError(
+        raise UserValueError(
             f'num_members={num_members!r}; expected a whole number from 1'
         )
     if isinstance(member, dict):
         return [member] * num_members
     if isinstance(member, str) or not isinstance(member, Sequence):
-        raise ValueError(
+        raise UserValueError(
             f'member={member!r}; expected the config of a backbone, '
             f"dict(type='ResNet', ...), or a list of them, one per member"
         )
     if len(member) != num_members:
-        raise ValueError(
+        raise UserValueError(
             f'member lists {len(member)} configs, num_members={num_members};'
             f' give one config for all, or one for each'
         )
@@ -39,19 +40,19 @@ def check_fit(
         not isinstance(shared_stages, int)
         or not 0 <= shared_stages <= num_stages
     ):
-        raise ValueError(
+        raise UserValueError(
             f'shared_stages={shared_stages!r}; these members have '
             f'{num_stages} stages, so give 0 (the stem alone) to '
             f'{num_stages}, or None (every member has its own stem)'
         )
     for k, adapter in enumerate(adapters):
         if len(adapter.specs) != num_stages:
-            raise ValueError(
+            raise UserValueError(
                 f'member {k} has {len(adapter.specs)} stages, member 0 has '
                 f'{num_stages}; members must have equally many'
             )
         if adapter.out_indices != lead.out_indices:
-            raise ValueError(
+            raise UserValueError(
                 f'member {k} has out_indices={adapter.out_indices}, the lead '
                 f'has {lead.out_indices}; one neck serves all members, so '
                 f'they must be equal'
@@ -62,7 +63,7 @@ def check_fit(
             first, other = adapters[0].specs[i], adapter.specs[i]
             inputs = [(s.in_channels, s.in_stride) for s in (first, other)]
             if inputs[0] != inputs[1]:
-                raise ValueError(
+                raise UserValueError(
                     f'member {k} cannot share with member 0 '
                     f'(shared_stages={shared_stages}): the input of stage '
                     f'{i} has {inputs[0][0]} channels at stride '
@@ -80,7 +81,7 @@ def settle_out_indices(
         return adapters[-1].out_indices
     there = adapters[-1].emittable
     if not isinstance(chosen, Sequence) or not set(chosen) <= set(there):
-        raise ValueError(
+        raise UserValueError(
             f'out_indices={chosen!r}; these members can return the stages '
             f'{list(there)}'
         )
@@ -97,7 +98,7 @@ def check_normed_sources(
         lacking = sorted(connection.normed_sources - set(adapter.emittable))
         if lacking:
             every = tuple(range(len(adapter.specs)))
-            raise ValueError(
+            raise UserValueError(
                 f'member {k} has out_indices={adapter.out_indices} and so no '
                 f'norm for stage {lacking[0]}, whose normed output '
                 f'connection {k} reads; give the members '

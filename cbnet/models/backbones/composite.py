@@ -15,7 +15,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ...checkpoints.pretrained import init_member
+from ...pretrained import init_member
 from ..members.base import MemberAdapter, adapt
 from ..statistics import frozen_statistics
 from .checks import (

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from ...near_matches import did_you_mean
+from ...errors import UserValueError
+from ...messages import did_you_mean
 from ..members.base import StageSpec
 
 Edge = tuple[int, int]
@@ -66,7 +67,7 @@ def style_edges(style: str, num_stages: int) -> list[Edge]:
         ValueError: for a name that is no style.
     """
     if not isinstance(style, str) or style not in STYLES:
-        raise ValueError(
+        raise UserValueError(
             f'style={style!r} is not a composite style'
             f'{did_you_mean(style, STYLES) or ";"} There are '
             f'{", ".join(STYLES)}'
@@ -102,7 +103,7 @@ class ConnectionOptions:
         fields = self.__dataclass_fields__
         unknown = sorted(set(options) - set(fields))
         if unknown:
-            raise ValueError(
+            raise UserValueError(
                 f'connection has no option {unknown[0]!r}'
                 f'{did_you_mean(unknown[0], fields) or ";"} It has '
                 f'{", ".join(fields)}'

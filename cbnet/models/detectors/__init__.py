@@ -1,13 +1,11 @@
-"""Detectors: assistant supervision, and test-time augmentation, of any."""
+"""Detectors: assistant supervision of any mmdet detector."""
 
 from .assistance import AssistantSupervision, AssistedDetector, assisted
 from .htc import StageMeanHTCRoIHead
-from .tta import MaskTTAModel
 
 __all__ = [
     'AssistantSupervision',
     'AssistedDetector',
-    'MaskTTAModel',
     'StageMeanHTCRoIHead',
     'assisted',
 ]

@@ -16,7 +16,8 @@ from mmdet.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ...near_matches import did_you_mean
+from ...errors import UserTypeError, UserValueError
+from ...messages import did_you_mean
 from ..backbones import CompositeBackbone
 from ..statistics import frozen_statistics
 from .proposals import lead_proposals
@@ -51,7 +52,7 @@ class AssistantSupervision:
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(self.backbone, CompositeBackbone):
-            raise TypeError(
+            raise UserTypeError(
                 f'model.backbone is {type(self.backbone).__name__}; '
                 f'assistance needs a CompositeBackbone: give it as '
                 f"backbone=dict(type='CompositeBackbone', member=...), or "
@@ -75,18 +76,18 @@ class AssistantSupervision:
         if options:
             there = ('weights', 'proposals', 'lead_statistics')
             unknown = sorted(options)[0]
-            raise ValueError(
+            raise UserValueError(
                 f'assistance has no option {unknown!r}'
                 f'{did_you_mean(unknown, there) or ";"} It has '
                 f'{", ".join(there)}'
             )
         if self.proposals not in ('lead', 'own'):
-            raise ValueError(
+            raise UserValueError(
                 f"assistance.proposals={self.proposals!r}; expected 'lead' "
                 f"or 'own'"
             )
         if self.proposals == 'lead' and not two_stage:
-            raise ValueError(
+            raise UserValueError(
                 f"assistance.proposals='lead' needs rpn_head and roi_head; "
                 f"{type(self).__name__} lacks one: use 'own'"
             )
@@ -106,7 +107,7 @@ class AssistantSupervision:
             return super().extract_feat(batch_inputs)
         pyramid, self._served = self._served, None
         if pyramid is None:
-            raise TypeError(
+            raise UserTypeError(
                 f'{type(self).__bases__[-1].__name__}.loss requests its '
                 f'features more than once; assistance is not available'
             )
@@ -167,7 +168,7 @@ class AssistantSupervision:
         finally:
             self._served, self._in_pass = None, False
         if unused:
-            raise TypeError(
+            raise UserTypeError(
                 f'{type(self).__bases__[-1].__name__}.loss does not request '
                 f'features through extract_feat; assistance is not available'
             )
@@ -196,7 +197,7 @@ def _check_pyramids(
     ):
         for i in backbone.out_indices if weight else ():
             if assistant[i] != lead[i]:
-                raise ValueError(
+                raise UserValueError(
                     f'assistance.weights[{k}]={weight}: stage {i} gives '
                     f'{assistant[i][0]} channels at stride {assistant[i][1]} '
                     f'in member {k}, {lead[i][0]} at stride {lead[i][1]} in '
@@ -211,7 +212,7 @@ def _weights(weights: Any, assistants: int) -> tuple[float, ...]:
     if isinstance(weights, int | float):
         weights = [weights] * assistants
     if not isinstance(weights, Sequence) or len(weights) != assistants:
-        raise ValueError(
+        raise UserValueError(
             f'assistance.weights={weights!r} does not fit '
             f'backbone.num_members={assistants + 1}: expected one weight for '
             f'each of the {assistants} assistants (every member but the '
@@ -221,7 +222,7 @@ def _weights(weights: Any, assistants: int) -> tuple[float, ...]:
         isinstance(weight, int | float) and 0 <= weight < float('inf')
         for weight in weights
     ):
-        raise ValueError(
+        raise UserValueError(
             f'assistance.weights={list(weights)}; expected finite numbers '
             f'from 0'
         )
@@ -260,7 +261,7 @@ def AssistedDetector(
 def _detector_class(name: str) -> type:
     base = MODELS.get(name)
     if base is None:
-        raise ValueError(
+        raise UserValueError(
             f'base={name!r} is not a registered detector'
             f'{did_you_mean(name, MODELS.module_dict) or ";"} Give the type '
             f"of the plain config, e.g. 'MaskRCNN'"

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ...errors import UserTypeError
+
 
 @dataclass(frozen=True)
 class StageSpec:
@@ -143,7 +145,7 @@ def adapt(
             adapter.cfg = dict(cfg or {})
             return adapter
     names = ', '.join(sorted(base.__name__ for base in _ADAPTERS))
-    raise TypeError(
+    raise UserTypeError(
         f'no adapter serves {type(backbone).__name__} as a member; served: '
         f'{names}. To add one, see docs/add_a_member.md'
     )

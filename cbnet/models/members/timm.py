@@ -14,7 +14,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...checkpoints.pretrained import init_member, names_a_file
+from ...errors import UserValueError
+from ...pretrained import init_member, names_a_file
 from .base import MemberAdapter, StageSpec, register_adapter
 
 _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
@@ -57,7 +58,7 @@ class TimmBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if not timm.is_model(model_name):
-            raise ValueError(
+            raise UserValueError(
                 f'model_name={model_name!r} is not a timm model; '
                 f'timm.list_models() names those there are'
             )
@@ -142,7 +143,7 @@ class TimmBackbone(BaseModule):
             for a, b in zip(maps[1:], truth, strict=True)
         )
         if not equal:
-            raise ValueError(
+            raise UserValueError(
                 f'model_name={self.model_name!r}: run module by module it '
                 f'differs from timm, so it cannot be a member; served: '
                 f'{_SERVED}'
@@ -179,7 +180,7 @@ def _cut(model: nn.Module, name: str) -> list[list[str]]:
         or not set(ends) <= set(chain)
         or not hasattr(model, 'forward_intermediates')
     ):
-        raise ValueError(
+        raise UserValueError(
             f'model_name={name!r} ({type(model).__name__}) is not a chain '
             f'of modules with features of growing stride in its '
             f'feature_info, so it cannot be a member; served: {_SERVED}'
@@ -201,7 +202,7 @@ def _cut(model: nn.Module, name: str) -> list[list[str]]:
 def _check_range(key: str, values: Sequence[int], low: int, high: int) -> None:
     wrong = [value for value in values if not low <= value <= high]
     if wrong:
-        raise ValueError(
+        raise UserValueError(
             f'{key} holds {wrong}; this model has values {low} to {high}'
         )
 

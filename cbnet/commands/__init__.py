@@ -1,0 +1,1 @@
+"""The commands: ``cbnet train``, ``cbnet test``, ``cbnet infer``, ..."""

@@ -1,0 +1,127 @@
+"""Write the composite twin of a config: a short file that inherits from it.
+
+The twin's detector, data and schedule are the given config's; its backbone
+becomes every member.  Its model is built, without weights, before the file
+stays: on the meta device, or in memory where a constructor needs numbers.
+"""
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+
+from torch import nn
+
+from ..models.backbones import STYLES
+from ..twins import TwinOptions, compose, default_name
+
+EXAMPLES = """examples:
+  python tools/misc/compose.py mmdet::gfl/gfl_r50_fpn_1x_coco.py
+  python tools/misc/compose.py my_config.py --out configs/my_dual.py
+  python tools/misc/compose.py my_config.py --members 3 --assistance 0.5 1
+"""
+
+
+def shared(text: str) -> int | str | None:
+    """Read a number of stages, ``none`` or ``published``."""
+    text = text.lower()
+    if text == TwinOptions.shared_stages:
+        return text
+    return None if text == 'none' else int(text)
+
+
+def make_parser() -> ArgumentParser:
+    """Make the parser."""
+    parser = ArgumentParser(
+        usage='%(prog)s CONFIG [options]',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'config',
+        help='a config file of an mmdet detector, or one that an installed '
+        'package carries: mmdet::gfl/gfl_r50_fpn_1x_coco.py',
+    )
+    parser.add_argument(
+        '--members',
+        type=int,
+        default=2,
+        metavar='N',
+        help='how many backbones (default: 2; 1: the plain detector with '
+        'the names of a composite)',
+    )
+    parser.add_argument(
+        '--style',
+        default='dhlc',
+        metavar='NAME',
+        help=f'which stages feed which: {", ".join(STYLES)} (default: dhlc)',
+    )
+    parser.add_argument(
+        '--assistance',
+        type=float,
+        nargs='+',
+        metavar='WEIGHT',
+        help="weight of each assistant's losses, or one number for all; 0: "
+        'none (default: 0.5 for the first, as published, and 1 for further '
+        "ones, as the published code; the paper's weights for more than one "
+        'are not known)',
+    )
+    parser.add_argument(
+        '--shared-stages',
+        type=shared,
+        default=TwinOptions.shared_stages,
+        metavar='N',
+        help='leading stages that later members take from the first one; 0: '
+        'the stem alone; none: not even that (default: as published for the '
+        "member's family, 1 for CNNs, 0 for Swin)",
+    )
+    parser.add_argument(
+        '--proposals',
+        choices=['lead', 'own'],
+        help="whose proposals assistants' RoI losses see (default: lead, as "
+        'published, where there are RPN and RoI heads, else own)',
+    )
+    parser.add_argument(
+        '--out',
+        metavar='FILE',
+        help='the file to write (default: ./dual_<name of the config>, or '
+        'single_, triple_, composite4_, ...)',
+    )
+    return parser
+
+
+def main() -> None:
+    """Read the command line and write the twin."""
+    parser = make_parser()
+    args = parser.parse_args()
+    weights = args.assistance
+    if weights is not None and len(weights) == 1:
+        weights = weights[0]
+    options = TwinOptions(
+        members=args.members,
+        style=args.style,
+        shared_stages=args.shared_stages,
+        weights=weights,
+        proposals=args.proposals,
+    )
+    out = Path(args.out or default_name(args.config, args.members))
+    try:
+        model, remarks = compose(args.config, out, options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    for remark in remarks:
+        print(f'note: {remark}')
+    print(f'built: {describe(model)}')
+    print(f'wrote {out}')
+    print(f'train: python tools/train.py {out}')
+
+
+def describe(model: nn.Module) -> str:
+    """Say in one line what the twin is."""
+    composite = model.backbone
+    weights = ', '.join(f'{weight:g}' for weight in model.assistant_weights)
+    return (
+        f'{type(model).__name__}, {composite.num_members} x '
+        f'{type(composite.members[0]).__name__}, style {composite.style}, '
+        f'shared stages {composite.shared_stages}, assistance '
+        f'{weights or "none"}, proposals {model.proposals}'
+    )

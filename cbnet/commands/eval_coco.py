@@ -1,0 +1,95 @@
+"""Evaluate a COCO results file: COCO's 12 figures and mmdet's."""
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from json import dumps
+from pathlib import Path
+
+from terminaltables import AsciiTable
+
+from ..evaluation.coco import CocoFigures, evaluate
+from ..evaluation.coco_backends import BACKENDS
+from ..evaluation.coco_input import IOU_TYPES
+
+EXAMPLES = """examples:
+  python tools/analysis_tools/eval_coco.py instances_val2017.json boxes.json
+  python tools/analysis_tools/eval_coco.py ann.json results.segm.json \\
+      --iou-type segm --backend faster --classwise --out figures.json
+
+mmdet writes such results with
+  python tools/test.py CONFIG CHECKPOINT \\
+      --cfg-options test_evaluator.outfile_prefix=results
+"""
+
+
+def main() -> None:
+    """Read the command line, evaluate, print and write the figures."""
+    parser = ArgumentParser(
+        usage='%(prog)s ANN RESULTS [options]',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('ann', help='annotation file in COCO format')
+    parser.add_argument('results', help="detections in COCO's results format")
+    parser.add_argument(
+        '--iou-type',
+        choices=IOU_TYPES,
+        default='bbox',
+        help='compare boxes or masks (default: bbox)',
+    )
+    parser.add_argument(
+        '--backend',
+        choices=tuple(BACKENDS),
+        default='pycocotools',
+        help='pycocotools, or faster: the package faster-coco-eval, with '
+        'the same figures (default: pycocotools)',
+    )
+    parser.add_argument(
+        '--classwise', action='store_true', help='print the AP of each class'
+    )
+    parser.add_argument(
+        '--out',
+        metavar='FILE.json',
+        type=Path,
+        help='also write the figures, not rounded',
+    )
+    args = parser.parse_args()
+    if args.out and args.out.suffix != '.json':
+        parser.error(f'--out: {args.out} must end in .json')
+    try:
+        figures = evaluate(args.ann, args.results, args.iou_type, args.backend)
+    except ValueError as error:
+        parser.error(str(error))
+    print(
+        f'{figures.detections} detections ({figures.iou_type}) on '
+        f'{figures.images} images, by {figures.backend}'
+    )
+    if not figures.detections:
+        print(f'{args.results} lists no detections')
+    print(figures.table, end='')
+    print('mmdet, of at most 100/300/1000 detections an image:')
+    for name, value in figures.mmdet.items():
+        print(f'  {name} {_shown(value)}')
+    if args.classwise:
+        print(class_table(figures))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(dumps(figures.as_json(), indent=1) + '\n')
+        print(f'figures: {args.out}')
+
+
+def class_table(figures: CocoFigures) -> str:
+    """Lay out one row for each class."""
+    names = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+    rows = [['class', 'objects', *names]]
+    rows += [
+        [row['name'], row['objects'], *(_shown(row[name]) for name in names)]
+        for row in figures.classwise
+    ]
+    table = AsciiTable([[str(cell) for cell in row] for row in rows])
+    table.justify_columns = dict.fromkeys(range(1, len(rows[0])), 'right')
+    return table.table
+
+
+def _shown(value: float) -> str:
+    return '-' if value == -1 else f'{value:.3f}'

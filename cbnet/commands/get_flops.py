@@ -1,0 +1,103 @@
+"""Count parameters and multiply-accumulates of a detector, part by part.
+
+What the field calls FLOPs are multiply-accumulates (MACs). Needs no data, no
+weights and no memory for them: the model has shapes only.
+"""
+
+from argparse import ArgumentParser, Namespace
+from json import dumps
+from pathlib import Path
+
+from ..analysis.complexity import check_shape, measure
+from ..analysis.complexity.figures import Complexity
+from ..analysis.complexity.table import notes, part_table, total_table
+from .command_line import load_config, make_parser, parse
+
+EXAMPLES = """examples:
+  python tools/analysis_tools/get_flops.py configs/cbnet/dual_swin_l.py
+  python tools/analysis_tools/get_flops.py configs/cbnet/dual_r50.py \\
+      configs/cbnet/single_r50.py --out work_dirs/cost.json
+  python tools/analysis_tools/get_flops.py configs/cbnet/dual_r50.py \\
+      --shape 640 --cfg-options model.backbone.style=fcc
+
+docs/cost.md says what is counted and by which rule.
+"""
+
+
+def describe() -> ArgumentParser:
+    """Describe the command line."""
+    parser = make_parser(__doc__, 'CONFIG [CONFIG ...]', EXAMPLES)
+    parser.add_argument(
+        'more',
+        nargs='*',
+        metavar='CONFIG',
+        help='further configs; then one row for each instead of the parts',
+    )
+    parser.add_argument(
+        '--shape',
+        nargs='+',
+        type=int,
+        default=[800, 1280],
+        metavar=('H', 'W'),
+        help='height and width of the image as the model sees it, padding '
+        'included; one number: a square (default: 800 1280, that of the '
+        'published figures)',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE.json',
+        help='also write all numbers, exactly: config -> parts, total, ...',
+    )
+    return parser
+
+
+def main() -> None:
+    """Read the command line, count, print and write."""
+    parser = describe()
+    args = parse(parser)
+    shape = tuple(args.shape * 2 if len(args.shape) == 1 else args.shape)
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        parser.error(f'--shape: {error}')
+    if args.out and args.out.suffix != '.json':
+        parser.error(f'--out: {args.out} must end in .json')
+
+    names = list(dict.fromkeys([args.config, *args.more]))
+    found = {name: count(parser, args, name, shape) for name in names}
+    print(f'{shape[0]} x {shape[1]} (height x width), one image')
+    if len(found) > 1:
+        print(total_table(found))
+    else:
+        print(part_table(found[args.config]))
+        print('\n'.join(notes(found[args.config])))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        figures = {name: one.as_json() for name, one in found.items()}
+        args.out.write_text(dumps(figures, indent=1, sort_keys=True) + '\n')
+        print(f'figures: {args.out}')
+    missing = [
+        f'{name}: {part} does not run without data ({reason})'
+        for name, one in found.items()
+        for part, reason in one.uncounted.items()
+    ]
+    if missing:
+        parser.error(
+            f'{"; ".join(missing)}; what follows it and training are not '
+            f'counted either'
+        )
+
+
+def count(
+    parser: ArgumentParser,
+    args: Namespace,
+    name: str,
+    shape: tuple[int, int],
+) -> Complexity:
+    """Count one config; the parser says what is wrong with it."""
+    cfg = load_config(parser, Namespace(**{**vars(args), 'config': name}))
+    try:
+        return measure(cfg, shape)
+    except ValueError as error:
+        parser.error(f'{name}: {error}')

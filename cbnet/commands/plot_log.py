@@ -1,0 +1,98 @@
+"""Draw the curves of training runs into one picture.
+
+Losses of the lead and of the assistants apart, AP, learning rate, time per
+step, and memory where it was logged (mmengine logs it on a GPU only).
+"""
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+
+from ..analysis.curve_picture import (
+    choose_panels,
+    draw_curves,
+    panels_of,
+)
+from ..analysis.log_curves import labels_of, read_run
+
+EXAMPLES = """examples:
+  python tools/analysis_tools/plot_log.py work_dirs/quickstart/trained
+  python tools/analysis_tools/plot_log.py work_dirs/dual work_dirs/single \\
+      --labels dual single --smooth 5 --out curves.png
+  python tools/analysis_tools/plot_log.py work_dirs/dual \\
+      --keys loss_mask assist0.loss_mask bbox_mAP
+"""
+FORMATS = ('.png', '.pdf', '.svg')
+
+
+def main() -> None:
+    """Read the command line and the logs, draw and write."""
+    parser = ArgumentParser(
+        usage='%(prog)s RUN [RUN ...] [options]',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'runs',
+        nargs='+',
+        metavar='RUN',
+        help='work dir (a run that was resumed is drawn as one), the folder '
+        'of one process inside it, or a scalars.json',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('curves.png'),
+        metavar='FILE',
+        help='picture to write: .png, .pdf or .svg (default: curves.png)',
+    )
+    parser.add_argument(
+        '--keys',
+        nargs='+',
+        metavar='KEY',
+        help='draw these, a panel each (default: the panels that there are); '
+        'the prefix of an evaluator (coco/) may be left out',
+    )
+    parser.add_argument(
+        '--labels',
+        nargs='+',
+        metavar='TEXT',
+        help='names of the runs (default: the ends of their paths)',
+    )
+    parser.add_argument(
+        '--smooth',
+        type=int,
+        default=1,
+        metavar='N',
+        help='draw running means over N logged values (default: 1, none)',
+    )
+    args = parser.parse_args()
+    if args.out.suffix.lower() not in FORMATS:
+        parser.error(f'--out: {args.out} must end in {", ".join(FORMATS)}')
+    if args.smooth < 1:
+        parser.error(f'--smooth: {args.smooth}, expected 1 or more')
+    if args.labels and len(args.labels) != len(args.runs):
+        parser.error(
+            f'--labels: {len(args.labels)} names for {len(args.runs)} runs'
+        )
+    try:
+        runs = [read_run(run) for run in args.runs]
+        panels = (
+            panels_of(runs, args.keys) if args.keys else choose_panels(runs)
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    labels = args.labels or labels_of(runs)
+    for label, run in zip(labels, runs, strict=True):
+        line = (
+            f'{label}: up to iteration {run.train[-1][0]}, '
+            f'{len(run.train)} steps logged, '
+            f'evaluations: {len(run.evaluations)}'
+        )
+        if run.resumed:
+            line += f', resumed at {", ".join(map(str, run.resumed))}'
+        print(line)
+    figure = draw_curves(runs, labels, panels, args.smooth)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out)
+    print(f'{len(panels)} panels: {args.out}')

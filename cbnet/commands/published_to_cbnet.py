@@ -1,0 +1,125 @@
+"""Convert a published CBNetV2 checkpoint; find its config by its keys.
+
+Takes the files as they were released, zipped or not, SWA ones too. Only the
+weights are kept. The result is loaded strictly into the config's detector
+before anything is written.
+"""
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections import Counter
+from pathlib import Path
+
+from torch import Tensor
+
+from ..checkpoints.weight_files import read_file, write_weights
+from ..config_files import find_config, read_config
+from ..converters.published_detector import (
+    convert_detector,
+    published_weights,
+)
+from ..converters.published_models import OfficialModel
+from ..messages import listed
+from .command_line import (
+    errors_of_files,
+    refuse_output,
+)
+
+CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
+EXAMPLES = """examples:
+  python tools/model_converters/published_to_cbnet.py \\
+      faster_rcnn_cbv2d1_r50_fpn_1x_coco.pth.zip dual_r50.pth
+  python tools/model_converters/published_to_cbnet.py own.pth dual_own.pth \\
+      --config configs/own.py
+"""
+
+
+def main() -> None:
+    """Read the command line, convert and write."""
+    parser = ArgumentParser(
+        usage='%(prog)s IN.pth[.zip] OUT.pth [--config CONFIG]',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'source',
+        metavar='IN.pth[.zip]',
+        type=Path,
+        help='a checkpoint in the published layout',
+    )
+    parser.add_argument(
+        'out', metavar='OUT.pth', type=Path, help='the file to write'
+    )
+    parser.add_argument(
+        '--config',
+        metavar='CONFIG',
+        help='config of the model, where it is none of the published ones '
+        'or has other classes (default: found by the keys of the file)',
+    )
+    args = parser.parse_args()
+    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
+    with errors_of_files(parser):
+        run(args)
+
+
+def run(args: Namespace) -> None:
+    """Convert one file; print what was found and done."""
+    print(f'reading {args.source}', flush=True)
+    file = read_file(args.source)
+    weights, found = published_weights(file)
+    print(f'model: {found}')
+    config = choose_config(args.config, found)
+    print(f'config: {config}', flush=True)
+    cfg = read_config(find_config(config), config)
+    if not (cfg.get('model') or {}).get('backbone'):
+        raise ValueError(f'--config: {config} has no model with a backbone')
+    converted = convert_detector(file, cfg, config, args.source)
+    left = [key for key in file if key not in ('state_dict', 'meta')]
+    if 'state_dict' not in file:
+        left = []
+    if left:
+        print(f'left out: {", ".join(map(str, left))}')
+    print(f'converted: {count_parts(converted.weights)}')
+    print(describe('permuted', converted.permuted))
+    print(describe('dropped, nothing reads them', converted.dropped, 99))
+    write_weights(args.out, converted.weights, converted.meta)
+    print(f'wrote {args.out}')
+    if found.detector is None:
+        print(
+            'the file has no neck and no heads: it cannot be evaluated; '
+            'train from it:\n  python tools/train.py '
+            f'{config} --cfg-options load_from={args.out}'
+        )
+    else:
+        print(f'evaluate: python tools/test.py {config} {args.out}')
+
+
+def choose_config(given: str | None, found: OfficialModel) -> str:
+    """Give the config: the one asked for, or the published model's.
+
+    Raises:
+        ValueError: where there is none for such a model.
+    """
+    if given:
+        return given
+    if found.config is None:
+        raise ValueError(
+            f'configs/cbnet has no config of {found}; give its config by '
+            f'--config'
+        )
+    path = CONFIGS / f'{found.config}.py'
+    near = path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd()) if near else path)
+
+
+def count_parts(weights: dict[str, Tensor]) -> str:
+    """Count the entries of backbone, neck and heads."""
+    parts = Counter(name.partition('.')[0] for name in weights)
+    each = ', '.join(f'{part} {count}' for part, count in parts.items())
+    return f'{len(weights)} entries ({each})'
+
+
+def describe(what: str, names: list[str], most: int = 4) -> str:
+    """Count entries and name them, at most so many, in one line."""
+    shown = f' ({listed(names, most)})' if names else ''
+    return f'{what}: {len(names)}{shown}'

@@ -1,0 +1,146 @@
+"""Put an ordinary detector's or backbone's weights into every member.
+
+The result is a start for training a composite: connections are left out and
+start as they are initialised. With a config, it is compared strictly: only
+connections may be missing.
+"""
+
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
+from pathlib import Path
+
+from torch import Tensor
+
+from ..checkpoints.weight_files import (
+    find_weights,
+    kept_meta,
+    read_file,
+    write_weights,
+)
+from ..config_files import read_config
+from ..converters.replicate import (
+    family_of,
+    replicate,
+    replicate_into,
+    take_apart,
+)
+from ..messages import listed
+from ..models.building import build_without_weights
+from .command_line import (
+    errors_of_files,
+    find_config,
+    refuse_output,
+)
+
+PUBLISHED = {'ResNet': 1, 'Swin': 0}
+EXAMPLES = """examples:
+  python tools/model_converters/replicate_members.py \\
+      mask_rcnn_swin-t.pth start.pth --config configs/cbnet/dual_swin_t.py
+  python tools/model_converters/replicate_members.py \\
+      faster_rcnn_r50.pth start.pth --num-members 3 --shared-stages none
+"""
+
+
+def shared(text: str) -> int | str | None:
+    """Read a number of stages, ``none`` or ``published``."""
+    if text.lower() in ('none', 'published'):
+        return None if text.lower() == 'none' else 'published'
+    if not text.isdigit():
+        raise ArgumentTypeError(f'{text!r} is neither a number nor none')
+    return int(text)
+
+
+def main() -> None:
+    """Read the command line, replicate and write."""
+    parser = ArgumentParser(
+        usage='%(prog)s IN.pth OUT.pth (--config CONFIG | --num-members N)',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'source',
+        metavar='IN.pth',
+        type=Path,
+        help='an mmdet detector, a detector of ours with one member, or a '
+        "backbone in mmdet's or Microsoft's names",
+    )
+    parser.add_argument(
+        'out', metavar='OUT.pth', type=Path, help='the file to write'
+    )
+    parser.add_argument(
+        '--config',
+        metavar='CONFIG',
+        help='config of the composite detector; says how many members there '
+        'are and what they share',
+    )
+    parser.add_argument(
+        '--num-members',
+        type=int,
+        metavar='N',
+        help='how many members, without a config (ResNets and Swins)',
+    )
+    parser.add_argument(
+        '--shared-stages',
+        type=shared,
+        default='published',
+        metavar='S',
+        help='with --num-members: leading stages that later members take '
+        'from the first one; 0: the stem alone; none: not even that '
+        '(default: as published, 1 for ResNets, 0 for Swins)',
+    )
+    args = parser.parse_args()
+    if (args.config is None) == (args.num_members is None):
+        parser.error('give either --config or --num-members')
+    if args.config and args.shared_stages != 'published':
+        parser.error('--shared-stages: --config says it already')
+    if args.num_members is not None and args.num_members < 1:
+        parser.error(f'--num-members: {args.num_members}; expected 1 or more')
+    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
+    with errors_of_files(parser):
+        run(args)
+
+
+def run(args: Namespace) -> None:
+    """Replicate one file; print what was done."""
+    print(f'reading {args.source}', flush=True)
+    file = read_file(args.source)
+    plain = take_apart(find_weights(file))
+    if args.config:
+        cfg = read_config(find_config(args.config), args.config)
+        weights, left = replicate_into(
+            plain, build_without_weights(cfg), args.config
+        )
+        left = f'{len(left)} entries ({listed(left)})'
+    else:
+        stages = args.shared_stages
+        if stages == 'published':
+            stages = PUBLISHED.get(family_of(plain))
+        weights = replicate(plain, args.num_members, stages)
+        left = 'all (give --config to have names and shapes compared)'
+    for k, count in enumerate(count_members(weights)):
+        print(f'member {k}: {count} entries')
+    print(f'neck and heads: {len(plain.rest)} entries')
+    if plain.dropped:
+        print(f'dropped, a classifier: {listed(plain.dropped)}')
+    print(f'connections, left to their initialisation: {left}')
+    write_weights(args.out, weights, kept_meta(file, args.source))
+    print(f'wrote {args.out}')
+    print(
+        f'train from it: python tools/train.py {args.config or "CONFIG"} '
+        f'--cfg-options load_from={args.out}'
+    )
+
+
+def count_members(weights: dict[str, Tensor]) -> list[int]:
+    """Count the entries of each member."""
+    counts: dict[str, int] = {}
+    for name in weights:
+        if name.startswith('backbone.members.'):
+            k = name.split('.')[2]
+            counts[k] = counts.get(k, 0) + 1
+    return list(counts.values())

@@ -1,0 +1,1 @@
+"""Inference: a trained detector on images, videos and COCO results."""

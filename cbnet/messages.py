@@ -1,0 +1,67 @@
+"""The parts of messages to users: suggestions, short lists, short values."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from textwrap import shorten
+from typing import Any
+
+
+def did_you_mean(found: Any, names: Iterable[str]) -> str:
+    """Suggest similar names: ``; did you mean 'a' or 'b'?``.
+
+    Args:
+        found: what was given instead of a name.
+        names: the names that exist.
+
+    Returns:
+        The suggestion, or an empty string if no name is similar.
+    """
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(found).lower(), lower, 2, 0.5)
+    if not near:
+        return ''
+    return f'; did you mean {" or ".join(repr(lower[n]) for n in near)}?'
+
+
+def listed(items: Iterable[Any], most: int = 5) -> str:
+    """Join items with commas; count those beyond ``most``.
+
+    ``listed('abcdefg')`` is ``'a, b, c, d, e, and 2 more'``.
+    """
+    items = [str(item) for item in items]
+    rest = len(items) - most
+    shown = ', '.join(items[:most])
+    return f'{shown}, and {rest} more' if rest > 0 else shown
+
+
+def one_line(text: Any, most: int = 2000) -> str:
+    """Put the text of an error or another value on one short line."""
+    if isinstance(text, KeyError) and text.args:
+        text = text.args[0]  # str() of a KeyError adds quotes
+    line = shorten(str(text), most, placeholder=' ...')
+    return line or type(text).__name__
+
+
+def brief(value: Any, most: int = 60) -> str:
+    """Show a value's ``repr`` in one line of at most ``most`` characters."""
+    text = ' '.join(repr(value).split())
+    return text if len(text) <= most else f'{text[: most - 4]} ...'
+
+
+def counted(names: Iterable[str], most: int = 4) -> str:
+    """Count names and show some; names that differ in numbers are grouped.
+
+    ``counted(['blocks.0.w', 'blocks.1.w', 'head'])`` is
+    ``'3 (blocks.*.w x2, head)'``.
+    """
+    names = list(names)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        key = re.sub(r'(?<![^.])\d+(?![^.])|(?<=layer)\d+', '*', name)
+        groups.setdefault(key, []).append(name)
+    shown = [
+        group[0] if len(group) == 1 else f'{key} x{len(group)}'
+        for key, group in groups.items()
+    ]
+    return f'{len(names)} ({listed(shown, most)})' if shown else '0'

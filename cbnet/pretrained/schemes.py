@@ -1,0 +1,54 @@
+"""Two more sources of weights for mmengine's loader.
+
+``timm://NAME`` is timm's own file, ``package://MODULE/PATH`` a file inside an
+installed package.
+"""
+
+from importlib import resources
+
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+
+from ..compat.safe_loading import load_safely
+from ..errors import MissingFileError
+
+
+@CheckpointLoader.register_scheme(prefixes='timm://')
+def load_from_timm(
+    filename: str, map_location: str | torch.device | None = None
+) -> dict[str, Tensor]:
+    """Read timm's own weights of ``timm://NAME`` (downloads them once)."""
+    import timm
+
+    name = filename.removeprefix('timm://')
+    model = timm.create_model(name, pretrained=True)
+    return {
+        key: value.to(map_location or 'cpu')
+        for key, value in model.state_dict().items()
+    }
+
+
+@CheckpointLoader.register_scheme(prefixes='package://')
+def load_from_package(
+    filename: str, map_location: str | torch.device | None = None
+) -> dict:
+    """Read ``package://MODULE/PATH``, a file inside an installed package.
+
+    Raises:
+        FileNotFoundError: where the package or the file is missing.
+    """
+    package, _, path = filename.removeprefix('package://').partition('/')
+    try:
+        file = resources.files(package) / path
+    except ModuleNotFoundError:
+        raise MissingFileError(
+            f'{filename}: no package {package!r} is installed; run: '
+            f'pip install {package.replace("_", "-")}'
+        ) from None
+    if not file.is_file():
+        raise MissingFileError(
+            f'{filename}: the package {package!r} holds no file {path!r}'
+        )
+    with resources.as_file(file) as local:
+        return load_safely(local, map_location, filename)

@@ -1,0 +1,183 @@
+"""Any config on own data: classes, data sets and evaluators follow.
+
+- configs of one and two stages, cascades, DETRs, masks, wrapped data sets;
+- every label means the same name in training and evaluation;
+- without validation; more classes than mmdet has colours;
+- what COCO-format instances do not have is refused.
+"""
+
+import json
+
+import pytest
+from mmdet.registry import DATASETS, METRICS
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+from cbnet.commands.command_line import find_config
+from cbnet.datasets.own_data import find_own_data
+from cbnet.datasets.retarget import retarget, set_num_classes
+from cbnet.testing import build_model
+
+CONFIGS = [
+    'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py',
+    'retinanet/retinanet_r50_fpn_1x_coco.py',
+    'detr/detr_r50_8xb2-150e_coco.py',
+    'queryinst/queryinst_r50_fpn_1x_coco.py',
+    'solo/solo_r50_fpn_1x_coco.py',
+    'yolox/yolox_tiny_8xb8-300e_coco.py',  # MultiImageMixDataset
+    'pascal_voc/faster-rcnn_r50_fpn_1x_voc0712.py',  # Repeat, Concat, VOC
+    'seesaw_loss/'
+    'cascade-mask-rcnn_r101_fpn_seesaw-loss_random-ms-2x_lvis-v1.py',
+]
+
+
+@pytest.fixture
+def data(tiny_coco, tmp_path):
+    """The tiny data set; its val file in another order, with gaps."""
+    content = json.loads((tiny_coco.root / 'val.json').read_text())
+    new = {1: 90, 2: 13}
+    for entry in content['annotations']:
+        entry['category_id'] = new[entry['category_id']]
+    for entry in content['categories']:
+        entry['id'] = new[entry['id']]
+    content['categories'].reverse()
+    file = tmp_path / 'val.json'
+    file.write_text(json.dumps(content))
+    return find_own_data(tiny_coco.root, val_ann=str(file))
+
+
+def load(name, tmp_path):
+    cfg = Config.fromfile(find_config(f'mmdet::{name}'))
+    cfg.work_dir = str(tmp_path / 'work')
+    return cfg
+
+
+def values(node, key):
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key:
+                yield value
+            if name not in ('rpn_head', 'semantic_head'):
+                yield from values(value, key)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from values(value, key)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_any_config(name, data, tmp_path):
+    cfg = load(name, tmp_path)
+    lines = retarget(cfg, data)
+    assert 'classes: 2 (square, triangle), set at' in lines[0]
+    assert set(values(cfg.model, 'num_classes')) == {2}
+    masks = any(values(cfg.train_dataloader, 'with_mask'))
+    init_default_scope('mmdet')
+    for split, images in (('train', 4), ('val', 2), ('test', 2)):
+        inner = cfg[f'{split}_dataloader'].dataset
+        while 'dataset' in inner:
+            inner = inner.dataset
+        inner.update(pipeline=[], filter_cfg=None)
+        dataset = DATASETS.build(inner)
+        assert dataset.metainfo['classes'] == ('square', 'triangle')
+        assert len(dataset) == images
+    names = {}  # what the metric writes for a label, by the file's names
+    metric = METRICS.build(cfg.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    api = metric._coco_api
+    for label, category in enumerate(
+        api.get_cat_ids(cat_names=metric.dataset_meta['classes'])
+    ):
+        names[label] = api.cats[category]['name'], category
+    assert names == {0: ('square', 90), 1: ('triangle', 13)}
+    assert ('segm' in metric.metrics) == masks
+
+
+def test_the_model_builds(data, tmp_path):
+    cfg = load(CONFIGS[1], tmp_path)
+    retarget(cfg, data)
+    cfg.model.backbone.init_cfg = None
+    model = build_model(cfg.model)
+    assert model.roi_head.bbox_head.fc_cls.out_features == 3
+    assert model.roi_head.mask_head.conv_logits.out_channels == 2
+
+
+def test_weights_of_classes():
+    model = ConfigDict(
+        panoptic_head=dict(
+            num_things_classes=80,
+            num_stuff_classes=0,
+            loss_cls=dict(class_weight=[1.0] * 80 + [0.1]),
+        )
+    )
+    set_num_classes(model, 3)
+    assert model.panoptic_head.num_things_classes == 3
+    weights = model.panoptic_head.loss_cls.class_weight
+    assert weights == [1.0, 1.0, 1.0, 0.1]
+    model.panoptic_head.loss_cls.class_weight = [1.0, 2.0, 0.1]
+    with pytest.raises(ValueError, match='weighs 2 classes differently'):
+        set_num_classes(model, 3)
+
+
+def test_an_rpn_keeps_its_class():
+    model = ConfigDict(
+        rpn_head=dict(num_classes=1), bbox_head=[dict(num_classes=80)] * 2
+    )
+    assert set_num_classes(model, 7) == 2
+    assert model.rpn_head.num_classes == 1
+
+
+def test_without_validation(tiny_coco, tmp_path):
+    cfg = load(CONFIGS[0], tmp_path)
+    cfg.default_hooks.checkpoint.save_best = 'auto'
+    cfg.custom_hooks = [
+        dict(type='EarlyStoppingHook', monitor='x'),
+        dict(type='NumClassCheckHook'),
+    ]
+    lines = retarget(cfg, find_own_data(tiny_coco.root, validate=False))
+    assert lines[-1] == 'no validation, as asked for'
+    for split in ('val', 'test'):
+        for part in ('dataloader', 'evaluator', 'cfg'):
+            assert cfg[f'{split}_{part}'] is None
+    assert 'save_best' not in cfg.default_hooks.checkpoint
+    assert [hook.type for hook in cfg.custom_hooks] == ['NumClassCheckHook']
+
+
+def test_a_colour_for_every_class(data, tmp_path):
+    cfg = load(CONFIGS[0], tmp_path)
+    many = data.__class__(
+        data.root, tuple(f'c{i}' for i in range(81)), data.train, None
+    )
+    retarget(cfg, many)
+    metainfo = cfg.train_dataloader.dataset.metainfo
+    assert len(metainfo.palette) == len(metainfo.classes) == 81
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('htc/htc_r50_fpn_1x_coco.py', 'semantic maps'),
+        ('panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'Panoptic'),
+        ('fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', 'LoadProposals'),
+        (
+            'soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_'
+            'semi-0.1-coco.py',
+            'labelled and unlabelled',
+        ),
+    ],
+)
+def test_what_is_refused(data, tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
+        retarget(load(name, tmp_path), data)
+
+
+def test_masks_that_are_not_there(tiny_coco, data, tmp_path):
+    content = json.loads((tiny_coco.root / 'train.json').read_text())
+    del content['annotations'][0]['segmentation']
+    file = tmp_path / 'boxes.json'
+    file.write_text(json.dumps(content))
+    boxes = find_own_data(tiny_coco.root, train_ann=str(file), validate=False)
+    with pytest.raises(ValueError, match='boxes.json: the config trains mask'):
+        retarget(load(CONFIGS[1], tmp_path), boxes)
+    retarget(load(CONFIGS[0], tmp_path), boxes)

@@ -1,0 +1,82 @@
+"""Microsoft's Swin names and channel order, turned into mmdet's.
+
+1. every name maps onto one of mmdet's, one to one, as its own converter has
+   it; names of neither stay;
+2. patch merging: what Microsoft's joining and its weights give is what
+   mmdet's gives with the permuted ones; without, it is something else;
+3. absolute positions in both of Microsoft's forms; wrong sizes are named.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet.models.backbones.swin import swin_converter
+from mmdet.models.layers import PatchMerging
+
+from cbnet.pretrained.swin_names import (
+    merging_to_unfold,
+    microsoft_to_mmdet,
+    mmdet_name,
+)
+from cbnet.testing import build_model
+
+from .pretrained_files import SWIN, microsoft_names, timm_swin
+
+
+def test_names_and_order_are_those_of_mmdets_converter():
+    weights = microsoft_names(timm_swin())
+    found = microsoft_to_mmdet(weights)
+    assert len(found) == len(weights)
+    expected = swin_converter(weights)
+    assert {f'backbone.{n}' for n in found if 'head' not in n} == set(expected)
+    for name, value in found.items():
+        if 'head' not in name:
+            assert torch.equal(value, expected[f'backbone.{name}'])
+    own = {n for n in build_model(SWIN).state_dict() if n[:4] != 'norm'}
+    assert own <= set(found)
+
+
+@pytest.mark.parametrize(
+    'name', ['norm0.weight', 'head.weight', 'mlp.fc1.weight', 'stages.0.x']
+)
+def test_other_names_stay(name):
+    assert mmdet_name(name) == name
+
+
+def test_patch_merging():
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 8, 3).double()  # B, H, W, C
+    parts = [x[:, i::2, j::2] for i, j in ((0, 0), (1, 0), (0, 1), (1, 1))]
+    joined = torch.cat(parts, -1).flatten(1, 2)
+    weight, scale, shift = torch.randn(5, 12), torch.rand(12), torch.rand(12)
+    wanted = F.layer_norm(joined, (12,), scale.double(), shift.double())
+    wanted = wanted @ weight.double().T
+    merge = PatchMerging(3, 5).double()
+    prefix = 'layers.0.downsample.'
+    theirs = {
+        f'{prefix}reduction.weight': weight,
+        f'{prefix}norm.weight': scale,
+        f'{prefix}norm.bias': shift,
+    }
+    ours = microsoft_to_mmdet(theirs)
+    for weights, close in ((theirs, False), (ours, True)):
+        state = {k.split('downsample.')[1]: v for k, v in weights.items()}
+        merge.load_state_dict(state)
+        found, size = merge(x.flatten(1, 2), (6, 8))
+        assert size == (3, 4)
+        assert ((found - wanted).abs().max() < 1e-12) == close
+    assert not torch.equal(merging_to_unfold(weight), weight)
+
+
+def test_absolute_positions():
+    grid = torch.randn(1, 3, 4, 5)
+    tokens = grid.flatten(2).transpose(1, 2)
+    for form in (grid, tokens):
+        (found,) = microsoft_to_mmdet({'absolute_pos_embed': form}).values()
+        assert torch.equal(found, tokens)
+
+
+def test_a_wrong_size_is_named():
+    name = 'layers.0.downsample.reduction.weight'
+    with pytest.raises(ValueError, match=r'reduction.weight.*\(2, 6\)'):
+        microsoft_to_mmdet({name: torch.zeros(2, 6)})
