@@ -1,18 +1,17 @@
 """What the members of a composite compute and what connections add."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.backbones import CompositeBackbone
-from ..models.backbones.connections import STEM, Edge
-from ..models.members.base import MemberAdapter
+from ..models.backbones import CompositeBackbone, Connection
+from ..models.backbones.connections import Edge
+from ..models.members import STEM, MemberAdapter, MemberRun
 
 
 @dataclass
@@ -66,90 +65,81 @@ class MemberMaps:
 def connection_maps(
     composite: CompositeBackbone, image: Tensor
 ) -> list[MemberMaps]:
-    """Run a composite on one image and keep what passes its seams.
+    """Run a composite on one image and keep what its members compute.
 
-    The composite stays as it is, and in the mode it is in.
+    The composite and its mode stay as they are.
 
     Args:
         composite: any number of members, any style.
-        image: what the backbone is given, (1, 3, H, W).
+        image: the input of the backbone, (1, 3, H, W).
 
     Returns:
-        One entry a member, the lead's last.
+        One entry per member, the lead's last.
     """
     members = [MemberMaps(type(m).__name__) for m in composite.members]
-    hooks = [
-        connection.register_forward_hook(partial(_keep_added, member))
-        for connection, member in zip(
-            composite.connections, members[1:], strict=True
-        )
-    ]
-    try:
-        with _recorded(composite, members):
-            # All members: those stages too that no edge reads.
-            composite(image, all_members=True)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for member, adapter in zip(members, composite.adapters, strict=True):
-        member.outputs = {
-            i: _feature_map(y, _stride(adapter, i))
-            for i, y in member.outputs.items()
-        }
-        for i, (edges, added, total) in member.added.items():
-            before = (total - added).norm()
-            strength = float(added.norm() / before) if before else 0.0
-            stride = adapter.specs[i].in_stride
-            feature_map = _feature_map(added, stride)
-            member.added[i] = Added(feature_map, edges, strength)
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(_recorded_run(adapter))
+            for adapter in composite.adapters
+        ]
+        added = [
+            stack.enter_context(_recorded_additions(connection))
+            for connection in composite.connections
+        ]
+        # All members, so that stages which no edge reads run, too.
+        composite(image, all_members=True)
+    for k, (member, adapter) in enumerate(
+        zip(members, composite.adapters, strict=True)
+    ):
+        (run,) = runs[k]
+        own = range(adapter.shared_stages or 0, len(adapter.specs))
+        stem = [STEM] if adapter.shared_stages is None else []
+        for i in (*stem, *own):
+            member.outputs[i] = _feature_map(
+                run.outputs[i], _stride(adapter, i)
+            )
+        for i, total in added[k - 1].items() if k else ():
+            before = run.inputs[i].norm()
+            member.added[i] = Added(
+                _feature_map(total, adapter.specs[i].in_stride),
+                [(s, i) for s in composite.connections[k - 1].sources[i]],
+                float(total.norm() / before) if before else 0.0,
+            )
     return members
 
 
-def _keep_added(
-    member: MemberMaps, connection: Any, arguments: tuple, added: Tensor | None
-) -> None:
-    if added is not None:
-        target = arguments[1]
-        edges = [(source, target) for source in connection.sources[target]]
-        member.added[target] = (edges, added)
+@contextmanager
+def _recorded_run(adapter: MemberAdapter) -> Iterator[list[MemberRun]]:
+    """Keep what the adapter's ``run`` returns."""
+    runs, run = [], adapter.run
+
+    def recorded(*args: Any) -> MemberRun:
+        runs.append(run(*args))
+        return runs[-1]
+
+    adapter.run = recorded
+    try:
+        yield runs
+    finally:
+        del adapter.run
 
 
 @contextmanager
-def _recorded(
-    composite: CompositeBackbone, members: list[MemberMaps]
-) -> Iterator[None]:
-    """Put a recorder before every adapter of the composite."""
-    adapters = composite.adapters
-    composite.adapters = [
-        _Recorder(adapter, member)
-        for adapter, member in zip(adapters, members, strict=True)
-    ]
+def _recorded_additions(
+    connection: Connection,
+) -> Iterator[dict[int, Tensor]]:
+    """Keep what a connection computes for each target stage."""
+    added: dict[int, Tensor] = {}
+
+    def keep(_: Any, arguments: tuple, total: Tensor | None) -> None:
+        if total is not None:
+            added[arguments[1]] = total
+
+    hook = connection.register_forward_hook(keep)
     try:
-        yield
+        yield added
     finally:
-        composite.adapters = adapters
-
-
-class _Recorder:
-    """An adapter that keeps what its stem and its stages give."""
-
-    def __init__(self, adapter: MemberAdapter, member: MemberMaps) -> None:
-        self._adapter, self._member = adapter, member
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._adapter, name)
-
-    def stem(self, x: Tensor) -> Tensor:
-        return self._kept(STEM, self._adapter.stem, x)
-
-    def run_stage(self, i: int, x: Tensor) -> Tensor:
-        if i in self._member.added:
-            self._member.added[i] += (x,)
-        return self._kept(i, partial(self._adapter.run_stage, i), x)
-
-    def _kept(self, i: int, run: Callable, x: Tensor) -> Tensor:
-        self._member.outputs[i] = y = run(x)
-        return y
+        hook.remove()
 
 
 def _stride(adapter: MemberAdapter, i: int) -> int:

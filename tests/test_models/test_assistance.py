@@ -24,8 +24,8 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cbnet.models.detectors import assistance as assistance_module
-from cbnet.models.detectors.assistance import assisted, fresh
+from cbnet.models.detectors import assisted, factory
+from cbnet.models.detectors.samples import fresh
 from cbnet.testing import (
     build_model,
     make_batch,
@@ -289,9 +289,9 @@ def test_pickle_and_deepcopy(base):
         assert type(twin) is type(model)
         for name, value in losses_of(twin).items():
             assert_equal(value, expected[name])
-    assert getattr(assistance_module, f'Assisted{base}') is type(model)
+    assert getattr(factory, f'Assisted{base}') is type(model)
     with pytest.raises(AttributeError):
-        _ = assistance_module.AssistedNothing
+        _ = factory.AssistedNothing
 
 
 @pytest.mark.parametrize('base', BASES)

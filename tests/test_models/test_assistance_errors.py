@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 
 from cbnet.models import AssistedDetector
-from cbnet.models.detectors.assistance import assisted
+from cbnet.models.detectors import assisted
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 
 from .detector_pairs import losses_of, make_pair
@@ -99,7 +99,7 @@ def test_a_plain_backbone_is_refused():
 def test_an_unknown_base_is_named():
     with pytest.raises(ValueError, match="base='MaskRCN'.*mean 'MaskRCNN'"):
         AssistedDetector('MaskRCN')
-    with pytest.raises(ValueError, match="base='?'.* detector; Give the type"):
+    with pytest.raises(ValueError, match="base='?'.* detector. Give the type"):
         AssistedDetector('?')
 
 
@@ -117,7 +117,7 @@ def test_an_assistant_whose_maps_do_not_fit_the_neck():
         unequal(weights=[0.5])
     assert str(raised.value) == (
         'assistance.weights[0]=0.5: stage 0 gives 16 channels at stride 4 in '
-        'member 0, 8 at stride 4 in the lead, and one neck serves both; use '
-        'members of equal maps, or weight 0 for this one'
+        'member 0, 8 channels at stride 4 in the lead, and one neck serves '
+        'both; use members with equal maps, or weight 0 for this assistant'
     )
     losses_of(unequal(weights=[0]))

@@ -14,11 +14,12 @@
 import copy
 import logging
 import pickle
+import re
 
 import pytest
 import torch
 
-from cbnet.models.backbones import STYLES
+from cbnet.models.backbones import STYLES, CompositeBackbone
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
 
 IMAGE = torch.randn(2, 3, 97, 131)
@@ -200,7 +201,8 @@ def test_checkpointing_changes_nothing(member):
         backbone.norm_eval = False
     plain.train()
     saving = copy.deepcopy(plain)
-    saving.with_cp = True
+    for adapter in saving.adapters:
+        adapter.with_cp = True
     for model in (plain, saving):
         sum(y.square().mean() for y in model(IMAGE)).backward()
     for (name, a), b in zip(
@@ -257,27 +259,34 @@ def test_channels_last_and_bf16_run():
     ('options', 'message'),
     [
         (dict(num_members=0), 'num_members=0'),
-        (dict(style='dense'), 'not a composite style; There are slc, ahlc'),
-        (dict(style='dhcl'), "did you mean 'dhlc' or 'ahlc'. There are slc"),
+        (dict(num_members=True), 'num_members=True; expected a whole number'),
+        (dict(style='dense'), 'not a composite style. The styles are slc'),
+        (
+            dict(style='dhcl'),
+            "did you mean 'dhlc' or 'ahlc'. The sty",
+        ),
         (dict(style='FCC', num_members=1), "did you mean 'fcc'"),
         (dict(style=3), 'style=3 is not'),
+        (dict(style=['dhlc']), 'is not a composite style'),
         (
             dict(shared_stages=5),
             'shared_stages=5; these members have 4 stages',
         ),
-        (
-            dict(shared_stages=1.5),
-            'shared_stages=1.5; .* 0 .the stem alone. to 4',
-        ),
+        (dict(shared_stages=5), 'stages, so give 0 .share the stem. to 4'),
+        (dict(shared_stages=1.5), 'shared_stages=1.5; expected a whole'),
+        (dict(shared_stages=True), 'shared_stages=True; expected a whole'),
         (dict(shared_stages='1'), "shared_stages='1'"),
         (dict(shared_stages=-1), 'shared_stages=-1'),
-        (dict(connection=dict(bais=1)), "'bais'; did you mean 'bias'. It has"),
+        (
+            dict(connection=dict(bais=1)),
+            "no option 'bais'; did you mean 'bias'. Its",
+        ),
         (dict(member=['resnet', 'resnet'], num_members=3), 'lists 2'),
         (
             dict(member=['resnet', 'regnet']),
             'member 1 cannot share with member 0 .shared_stages=0.: the input '
-            'of stage 0 has 8 channels at stride 4 in member 0, 32 at stride '
-            '2 in member 1; use shared_stages=None',
+            'of stage 0 has 8 channels at stride 4 in member 0, 32 channels '
+            'at stride 2 in member 1; use shared_stages=None',
         ),
         (
             dict(member=['resnet', 'resnet_bottleneck'], shared_stages=1),
@@ -290,9 +299,45 @@ def test_arguments_that_do_not_fit(options, message):
         build_model(tiny_composite(**options))
 
 
-@pytest.mark.parametrize('member', ['ResNet', 3])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(connection=[dict(bias=True), {}]),
+        dict(connection='zero'),
+        dict(connection=False),
+        dict(with_cp=1),
+        dict(with_cp='no'),
+        dict(frozen=None),
+    ],
+)
+def test_values_of_another_kind(options):
+    """Each ends in one sentence that names the key and what was found."""
+    ((key, value),) = options.items()
+    with pytest.raises(TypeError) as raised:
+        build_model(tiny_composite(**options))
+    expected = 'a dict of settings' if key == 'connection' else 'True or False'
+    assert str(raised.value) == f'{key}={value!r}; expected {expected}'
+
+
+def test_built_backbones_are_members():
+    configs = [TINY_MEMBERS['resnet'], TINY_MEMBERS['resnet_v1d']]
+    members = [build_model(cfg) for cfg in configs]
+    torch.manual_seed(0)
+    composite = CompositeBackbone(members, shared_stages=None).eval()
+    torch.manual_seed(0)
+    expected = build_model(
+        dict(type='CompositeBackbone', member=configs, shared_stages=None)
+    ).eval()
+    expected.load_state_dict(composite.state_dict())
+    assert composite.members[1] is members[1]
+    assert all(map(torch.equal, composite(IMAGE), expected(IMAGE)))
+    with pytest.raises(ValueError, match='one backbone object twice'):
+        CompositeBackbone([members[0], members[0]])
+
+
+@pytest.mark.parametrize('member', ['ResNet', 3, [3, 4]])
 def test_a_member_that_is_no_config(member):
-    with pytest.raises(ValueError, match=f'member={member!r}; expected'):
+    with pytest.raises(ValueError, match=re.escape(f'member={member!r}; exp')):
         build_model(dict(type='CompositeBackbone', member=member))
 
 

@@ -56,11 +56,11 @@ def test_unknown_style_lists_the_styles():
 
 def test_unknown_option_lists_the_options():
     with pytest.raises(ValueError, match="'nrom'.*zero_init"):
-        ConnectionOptions().updated(nrom=1)
+        ConnectionOptions().updated(dict(nrom=1))
 
 
 def test_edges_compute_the_formula():
-    options = NORM.updated(zero_init=False)
+    options = NORM.updated(dict(zero_init=False))
     join = Connection([(1, 0), (0, 0), (STEM, 1)], SPECS, SPECS, options)
     for module in join.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -103,15 +103,17 @@ def test_zero_init_adds_zero(options):
     added = join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4))
     assert added.abs().max() == 0
     open_join = Connection(
-        [(1, 0)], SPECS, SPECS, options.updated(zero_init=False)
+        [(1, 0)], SPECS, SPECS, options.updated(dict(zero_init=False))
     )
     added = open_join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4))
     assert added.abs().max() > 0
 
 
 def test_norms_stay_in_eval_mode_and_learn():
-    frozen = dict(type='BN', requires_grad=False)  # as in caffe-style members
-    join = Connection([(1, 0)], SPECS, SPECS, NORM.updated(norm_cfg=frozen))
+    frozen = dict(type='BN', requires_grad=False)  # as in caffe style
+    join = Connection(
+        [(1, 0)], SPECS, SPECS, NORM.updated(dict(norm_cfg=frozen))
+    )
     join.train()
     norm = join['1_to_0'].norm
     assert join.training and not norm.training

@@ -1,76 +1,109 @@
-"""What a composite refuses: arguments and members that do not fit."""
+"""The arguments and members that a composite refuses."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from ...errors import UserValueError
-from ..members.base import MemberAdapter
+from torch import nn
+
+from ...errors import UserTypeError, UserValueError
+from ..members import MemberAdapter
 from .connections import Connection
 
 
-def member_configs(
-    member: dict[str, Any] | Sequence[dict[str, Any]], num_members: int
-) -> list[dict[str, Any]]:
-    """Give the config of each member; refuse what is none."""
-    if not isinstance(num_members, int) or num_members < 1:
+def check_arguments(
+    num_members: int, shared_stages: int | None, with_cp: bool, frozen: bool
+) -> None:
+    """Refuse numbers and switches of the wrong kind."""
+    if not _is_whole(num_members) or num_members < 1:
         raise UserValueError(
             f'num_members={num_members!r}; expected a whole number from 1'
         )
-    if isinstance(member, dict):
-        return [member] * num_members
-    if isinstance(member, str) or not isinstance(member, Sequence):
-        raise UserValueError(
-            f'member={member!r}; expected the config of a backbone, '
-            f"dict(type='ResNet', ...), or a list of them, one per member"
-        )
-    if len(member) != num_members:
-        raise UserValueError(
-            f'member lists {len(member)} configs, num_members={num_members};'
-            f' give one config for all, or one for each'
-        )
-    return list(member)
-
-
-def check_fit(
-    adapters: Sequence[MemberAdapter], shared_stages: int | None
-) -> None:
-    """Refuse members that cannot be joined or cannot share."""
-    lead, num_stages = adapters[-1], len(adapters[0].specs)
     if shared_stages is not None and (
-        not isinstance(shared_stages, int)
-        or not 0 <= shared_stages <= num_stages
+        not _is_whole(shared_stages) or shared_stages < 0
     ):
         raise UserValueError(
-            f'shared_stages={shared_stages!r}; these members have '
-            f'{num_stages} stages, so give 0 (the stem alone) to '
-            f'{num_stages}, or None (every member has its own stem)'
+            f'shared_stages={shared_stages!r}; expected a whole number from '
+            f'0 (share the stem), or None (every member has its own stem)'
         )
+    for key, value in (('with_cp', with_cp), ('frozen', frozen)):
+        if not isinstance(value, bool):
+            raise UserTypeError(f'{key}={value!r}; expected True or False')
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def member_configs(
+    member: dict[str, Any] | Sequence[dict[str, Any] | nn.Module],
+    num_members: int,
+) -> list[dict[str, Any] | nn.Module]:
+    """List the config, or the built backbone, of each member."""
+    configs = [member] * num_members if isinstance(member, dict) else member
+    if (
+        isinstance(configs, str)
+        or not isinstance(configs, Sequence)
+        or not all(isinstance(cfg, dict | nn.Module) for cfg in configs)
+    ):
+        raise UserValueError(
+            f'member={member!r}; expected the config of a backbone, '
+            f"dict(type='ResNet', ...), or a list with one config or built "
+            f'backbone per member'
+        )
+    if len(configs) != num_members:
+        raise UserValueError(
+            f'member lists {len(configs)} configs, num_members={num_members};'
+            f' give one config for all members, or one for each'
+        )
+    built = [cfg for cfg in configs if isinstance(cfg, nn.Module)]
+    if len({*map(id, built)}) < len(built):
+        raise UserValueError(
+            'member lists one backbone object twice; build one per member'
+        )
+    return list(configs)
+
+
+def check_members(
+    adapters: Sequence[MemberAdapter], shared_stages: int | None
+) -> None:
+    """Refuse members that cannot be joined or cannot share stages."""
+    lead, num_stages = adapters[-1], len(adapters[0].specs)
     for k, adapter in enumerate(adapters):
         if len(adapter.specs) != num_stages:
             raise UserValueError(
                 f'member {k} has {len(adapter.specs)} stages, member 0 has '
-                f'{num_stages}; members must have equally many'
+                f'{num_stages}; all members need the same number of stages'
             )
         if adapter.out_indices != lead.out_indices:
             raise UserValueError(
                 f'member {k} has out_indices={adapter.out_indices}, the lead '
-                f'has {lead.out_indices}; one neck serves all members, so '
-                f'they must be equal'
+                f'has {lead.out_indices}; they must be equal, because one '
+                f'neck serves all members'
             )
-        if shared_stages is None:
-            continue
-        for i in range(min(shared_stages + 1, num_stages)):
-            first, other = adapters[0].specs[i], adapter.specs[i]
-            inputs = [(s.in_channels, s.in_stride) for s in (first, other)]
-            if inputs[0] != inputs[1]:
+    if shared_stages is None:
+        return
+    if shared_stages > num_stages:
+        raise UserValueError(
+            f'shared_stages={shared_stages}; these members have {num_stages} '
+            f'stages, so give 0 (share the stem) to {num_stages}, or None '
+            f'(every member has its own stem)'
+        )
+    for i in range(min(shared_stages + 1, num_stages)):
+        needed = _input(adapters[0], i)
+        for k, adapter in enumerate(adapters):
+            if _input(adapter, i) != needed:
                 raise UserValueError(
                     f'member {k} cannot share with member 0 '
                     f'(shared_stages={shared_stages}): the input of stage '
-                    f'{i} has {inputs[0][0]} channels at stride '
-                    f'{inputs[0][1]} in member 0, {inputs[1][0]} at stride '
-                    f'{inputs[1][1]} in member {k}; use shared_stages=None, '
-                    f'or members of one kind'
+                    f'{i} has {needed} in member 0, {_input(adapter, i)} in '
+                    f'member {k}; use shared_stages=None, or members of one '
+                    f'kind'
                 )
+
+
+def _input(adapter: MemberAdapter, i: int) -> str:
+    spec = adapter.specs[i]
+    return f'{spec.in_channels} channels at stride {spec.in_stride}'
 
 
 def settle_out_indices(
@@ -82,8 +115,8 @@ def settle_out_indices(
     there = adapters[-1].emittable
     if not isinstance(chosen, Sequence) or not set(chosen) <= set(there):
         raise UserValueError(
-            f'out_indices={chosen!r}; these members can return the stages '
-            f'{list(there)}'
+            f'out_indices={chosen!r}; expected some of {list(there)}, the '
+            f'stages whose maps these members can return'
         )
     return tuple(chosen)
 
@@ -92,16 +125,15 @@ def check_normed_sources(
     adapters: Sequence[MemberAdapter], connections: Sequence[Connection]
 ) -> None:
     """Refuse connections that read normed maps of stages without a norm."""
-    for k, (adapter, connection) in enumerate(
-        zip(adapters, connections, strict=False)
-    ):
+    for k, connection in enumerate(connections):
+        adapter = adapters[k]
         lacking = sorted(connection.normed_sources - set(adapter.emittable))
         if lacking:
             every = tuple(range(len(adapter.specs)))
             raise UserValueError(
-                f'member {k} has out_indices={adapter.out_indices} and so no '
-                f'norm for stage {lacking[0]}, whose normed output '
-                f'connection {k} reads; give the members '
+                f'connection {k} reads the normed output of stage '
+                f'{lacking[0]}, but member {k} has no norm for that stage '
+                f'(out_indices={adapter.out_indices}); give the members '
                 f'out_indices={every} and the composite '
                 f'out_indices={adapter.out_indices}'
             )

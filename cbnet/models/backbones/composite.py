@@ -1,32 +1,23 @@
 """The composite backbone: the model in one file.
 
 Paper: arXiv 2107.00420, section 3.  Member ``k`` computes its stage ``l`` as
-``x_k^l = F_k^l(x_k^{l-1} + g^{l-1}(x_{k-1}))``, where ``g`` joins it to the
-outputs of the member before it.
+``x_k^l = F_k^l(x_k^{l-1} + g^{l-1}(x_{k-1}))``, where ``g`` is the connection
+from the member before it.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...pretrained import init_member
-from ..members.base import MemberAdapter, adapt
-from ..statistics import frozen_statistics
-from .checks import (
-    check_fit,
-    check_normed_sources,
-    member_configs,
-    settle_out_indices,
-)
-from .connections import STEM, Connection, ConnectionOptions, style_edges
-
-Outputs = dict[int, Tensor]  # by stage; STEM: the stem's
+from ..members import MemberRun, adapt
+from . import checks
+from .connections import Connection, ConnectionOptions, style_edges
 
 
 @MODELS.register_module()
@@ -44,32 +35,30 @@ class CompositeBackbone(BaseModule):
                                                  the pyramid: neck, heads
 
     Args:
-        member: one backbone config for identical members, or a list of
-            them, one per member; the last one is the lead's.
-        num_members: how many members; 1 is the backbone alone.
-        style: which stages feed which (``connections.STYLES``).
+        member: one backbone config for identical members, or a list with a
+            config or a built backbone per member; the last one leads.
+        num_members: the number of members; 1 is the plain backbone.
+        style: the rule which stages feed which (``connections.STYLES``).
         shared_stages: None: every member has its own stem; 0: later members
-            take the first one's stem; n: its stem and its first n stages.
-        connection: overrides of ``connections.ConnectionOptions``; the
+            take the stem of the first one; n: also its first n stages.
+        connection: the overrides of ``connections.ConnectionOptions``, whose
             defaults are those of the target member's family.
-        out_indices: stages whose maps the composite returns; None: those
-            that the members return.
-        with_cp: recompute each stage's activations in the backward pass
-            instead of keeping them.
-        frozen: neither train members and connections nor move their
-            statistics, as for comparing pretrained weights as they are.
-        init_cfg: weights of the composite as a whole; those of a member
-            belong into the member's config.
+        out_indices: the stages whose maps the composite returns; None:
+            those that the members return.
+        with_cp: whether to recompute each stage's activations in the
+            backward pass instead of keeping them.
+        frozen: whether to keep weights and statistics as they are, as for
+            comparing pretrained members.
+        init_cfg: the weights of the whole composite, not of a member.
 
     Raises:
-        TypeError: for a backbone that no adapter serves.
-        ValueError: for members that do not fit together, or arguments out
-            of range.
+        TypeError: if no adapter serves a member's backbone.
+        ValueError: if members do not fit together.
     """
 
     def __init__(
         self,
-        member: dict[str, Any] | Sequence[dict[str, Any]],
+        member: dict[str, Any] | Sequence[dict[str, Any] | nn.Module],
         num_members: int = 2,
         style: str = 'dhlc',
         shared_stages: int | None = 0,
@@ -80,56 +69,62 @@ class CompositeBackbone(BaseModule):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        configs = member_configs(member, num_members)
-        self.style = style
-        self.shared_stages = shared_stages
-        self.with_cp = with_cp
+        checks.check_arguments(num_members, shared_stages, with_cp, frozen)
+        self.style, self.shared_stages = style, shared_stages
         self.frozen = frozen
-        self.members = nn.ModuleList(MODELS.build(c) for c in configs)
-        self.adapters = [
-            adapt(backbone, cfg)
-            for backbone, cfg in zip(self.members, configs, strict=True)
-        ]
-        check_fit(self.adapters, shared_stages)
-        self.out_indices = settle_out_indices(self.adapters, out_indices)
-        edges = style_edges(style, len(self.adapters[-1].specs))
+        self._build_members(checks.member_configs(member, num_members))
+        for adapter in self.adapters:
+            adapter.with_cp = with_cp
+        checks.check_members(self.adapters, shared_stages)
+        self.out_indices = checks.settle_out_indices(
+            self.adapters, out_indices
+        )
+        self._connect_members(connection)
+        checks.check_normed_sources(self.adapters, self.connections)
+        self._prune_members()
+        if frozen:
+            self.requires_grad_(False)
 
-        own = shared_stages or 0  # the first stage that later members own
+    def _build_members(self, configs: Sequence) -> None:
+        self.members = nn.ModuleList(
+            cfg if isinstance(cfg, nn.Module) else MODELS.build(cfg)
+            for cfg in configs
+        )
+        self.adapters = [*map(adapt, self.members, configs)]
+        # Kept so that the weights of shared stages in a pretrained file are
+        # not reported as unexpected.
+        self._names = [frozenset(m.state_dict()) for m in self.members]
+
+    def _connect_members(self, connection: dict[str, Any] | None) -> None:
+        edges = style_edges(self.style, len(self.adapters[-1].specs))
+        own = self.shared_stages or 0  # the first stage of later members
         self.connections = nn.ModuleList()
-        for source, target in zip(
-            self.adapters, self.adapters[1:], strict=False
-        ):
+        for source, target in pairwise(self.adapters):
             options = ConnectionOptions(norm_cfg=target.norm_cfg)
-            options = options.updated(**target.connection)
+            options = options.updated(target.connection).updated(connection)
             self.connections.append(
                 Connection(
                     [edge for edge in edges if edge[1] >= own],
                     source.specs,
                     target.specs,
-                    options.updated(**(connection or {})),
+                    options,
                 )
             )
-        check_normed_sources(self.adapters, self.connections)
-        # A complete member's names, to tell a file's shared weights, which
-        # a later member does not own, from foreign ones.
-        self.complete = [frozenset(m.state_dict()) for m in self.members]
-        # Dropped after the members froze their stages: what a member says
-        # of frozen stages holds before DDP looks at the parameters.
-        if shared_stages is not None:
+
+    def _prune_members(self) -> None:
+        """Remove what later members share and norms that nothing reads."""
+        # The members have frozen their stages by now: frozen parameters must
+        # be marked before DDP collects them.
+        if self.shared_stages is not None:
             for adapter in self.adapters[1:]:
-                adapter.drop_stem()
-                for i in range(shared_stages):
-                    adapter.drop_stage(i)
+                adapter.share(self.shared_stages)
         for k, adapter in enumerate(self.adapters):
-            emitted = {*self.out_indices, *self._normed_sources(k)}
-            for i in set(adapter.emittable) - emitted:
+            for i in set(adapter.emittable) - self._emitted(k, True):
                 adapter.drop_emission(i)
-        if frozen:
-            self.requires_grad_(False)
 
     @property
     def num_members(self) -> int:
-        """How many members there are."""
+        """The number of members."""
         return len(self.members)
 
     def train(self, mode: bool = True) -> 'CompositeBackbone':
@@ -137,13 +132,11 @@ class CompositeBackbone(BaseModule):
         return super().train(mode and not self.frozen)
 
     def init_weights(self) -> None:
-        """Give every member its weights; log one line a member."""
+        """Initialise every member; log one line per member."""
         super().init_weights()
         if self.init_cfg is None:
-            for k, (member, names) in enumerate(
-                zip(self.members, self.complete, strict=True)
-            ):
-                init_member(member, names, f'member {k}')
+            for k, member in enumerate(self.members):
+                init_member(member, self._names[k], f'member {k}')
 
     def forward(
         self, x: Tensor, all_members: bool = False
@@ -151,101 +144,44 @@ class CompositeBackbone(BaseModule):
         """Compute the lead's pyramid.
 
         Args:
-            x: images (B, C, H, W).
-            all_members: for assistance: return every member's pyramid, the
-                lead's last.
+            x: the images (B, C, H, W).
+            all_members: whether to return every member's pyramid, the
+                lead's last, as assistance needs them.
 
         Returns:
             A tuple of maps (B, C_i, H / s_i, W / s_i), one for each of
             ``out_indices``, or a list of such tuples.
         """
-        pyramids: list[tuple[Tensor, ...]] = []
-        first_inputs: Outputs = {}
-        outputs: Outputs = {}
-        sources: Outputs = {}
+        pyramids, first, before = [], None, None
         for k, adapter in enumerate(self.adapters):
             emits = all_members or k == self.num_members - 1
-            end = len(adapter.specs) if emits else self._last_used(k) + 1
-            inputs, outputs = self._run_member(
-                k, x, end, outputs, sources, first_inputs
-            )
-            if k == 0:
-                first_inputs = inputs
-            normed = self._normed_sources(k)
-            maps = {
-                i: adapter.emit(i, outputs[i])
-                for i in {*normed, *(self.out_indices if emits else ())}
-            }
-            sources = outputs | {i: maps[i] for i in normed}
+            end = self._num_stages(k, emits)
+            run = adapter.run(x, self._addition(k, before), end, first)
+            for i in self._emitted(k, emits):
+                run.maps[i] = adapter.emit(i, run.outputs[i])
             if emits:
-                pyramids.append(tuple(maps[i] for i in self.out_indices))
+                pyramids.append(tuple(run.maps[i] for i in self.out_indices))
+            first, before = first or run, run
         return pyramids if all_members else pyramids[-1]
 
-    def _normed_sources(self, k: int) -> set[int]:
-        """Stages of member ``k`` that its connection reads normed."""
-        if k == self.num_members - 1:
-            return set()
-        return self.connections[k].normed_sources
+    def _addition(self, k: int, before: MemberRun | None) -> Callable:
+        """Make ``g(x_{k-1})``: what to add to each stage input of member k."""
+        if before is None:
+            return lambda stage, size: None
+        connection = self.connections[k - 1]
+        normed = {i: before.maps[i] for i in connection.normed_sources}
+        return partial(connection, before.outputs | normed)
 
-    def _last_used(self, k: int) -> int:
-        """The last stage of assistant ``k`` that a later member reads."""
-        read = [s for ss in self.connections[k].sources.values() for s in ss]
-        return max([*read, (self.shared_stages or 0) - 1])
+    def _emitted(self, k: int, emits: bool) -> set[int]:
+        """The stages whose emitted maps of member ``k`` are used."""
+        emitted = set(self.out_indices) if emits else set()
+        if k < len(self.connections):
+            emitted |= self.connections[k].normed_sources
+        return emitted
 
-    def _run_member(
-        self,
-        k: int,
-        x: Tensor,
-        end: int,
-        before: Outputs,
-        sources: Outputs,
-        first_inputs: Outputs,
-    ) -> tuple[Outputs, Outputs]:
-        """Run one member.
-
-        Args:
-            k: which one.
-            x: images (B, C, H, W).
-            end: how many of its stages to run.
-            before: stage outputs of member ``k - 1``.
-            sources: the same as its connection reads them.
-            first_inputs: stage inputs of member 0.
-
-        Returns:
-            Its stage inputs and stage outputs.
-        """
-        adapter = self.adapters[k]
-        own, inputs, outputs = 0, {}, {}
-        if k == 0 or self.shared_stages is None:
-            inputs[0] = outputs[STEM] = adapter.stem(x)
-        else:
-            own = self.shared_stages
-            outputs = {i: before[i] for i in range(STEM, own)}
-            inputs = {own: first_inputs[own]} if own in first_inputs else {}
-        for i in range(own, end):
-            x = inputs[i]
-            if k:
-                added = self.connections[k - 1](sources, i, x.shape[-2:])
-                x = x if added is None else x + added
-            outputs[i] = self._run_stage(adapter, i, x)
-            inputs[i + 1] = adapter.next_input(i, outputs[i])
-        return inputs, outputs
-
-    def _run_stage(self, adapter: MemberAdapter, i: int, x: Tensor) -> Tensor:
-        if not (self.with_cp and self.training):
-            return adapter.run_stage(i, x)
-        # The second run must not record statistics a second time.
-        return checkpoint(
-            adapter.run_stage,
-            i,
-            x,
-            use_reentrant=False,
-            context_fn=partial(_recomputation, adapter.backbone),
-        )
-
-
-def _recomputation(
-    backbone: nn.Module,
-) -> tuple[AbstractContextManager, AbstractContextManager]:
-    """Contexts of a checkpointed stage's first and second run."""
-    return nullcontext(), frozen_statistics(backbone)
+    def _num_stages(self, k: int, emits: bool) -> int:
+        """Count the stages of member ``k`` that something reads."""
+        if emits:
+            return len(self.adapters[k].specs)
+        last = max(self.connections[k].read_stages, default=-1)
+        return max(last + 1, self.shared_stages or 0)

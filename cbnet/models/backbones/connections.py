@@ -1,15 +1,14 @@
-"""Composite connections: which edges a style has, and what an edge does.
+"""Composite connections: the edges of each style, and what an edge computes.
 
 Paper: arXiv 2107.00420, section 3.2 (the five composite styles).  An edge
 (source, target) carries an assistant's output of stage ``source`` to the
 *input* of stage ``target`` of the next member.  Stages count from 0; the
-paper counts from 1 and calls the stem its stage 1, so its ``g^l`` with input
-``x^i`` is the edge ``(i - 2, l - 1)`` here, and source ``STEM`` (-1) is the
-stem's output.
+paper counts from 1 and calls the stem its stage 1 (here ``STEM``, -1), so its
+``g^l`` with input ``x^i`` is the edge ``(i - 2, l - 1)`` here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch.nn.functional as F
@@ -18,38 +17,25 @@ from torch import Tensor, nn
 
 from ...errors import UserValueError
 from ...messages import did_you_mean
-from ..members.base import StageSpec
+from ..members import STEM, StageSpec
+from ..options import Options
 
 Edge = tuple[int, int]
-STEM = -1
 
 
-def _slc(n: int) -> list[Edge]:
-    return [(t - 1, t) for t in range(1, n)]
-
-
-def _ahlc(n: int) -> list[Edge]:
-    return [(t, t) for t in range(n)]
-
-
-def _allc(n: int) -> list[Edge]:
-    return [(t - 2, t) for t in range(1, n)]
-
-
-def _dhlc(n: int) -> list[Edge]:
-    return [(s, t) for t in range(n) for s in range(t, n)]
-
-
-def _fcc(n: int) -> list[Edge]:
-    return [(s, t) for t in range(n) for s in range(n)]
-
-
+#: the edges of each style for n stages, with the paper's formula, in which
+#: ``U`` and ``D`` resample and ``w`` is a 1x1 convolution with a norm
 STYLES: dict[str, Callable[[int], list[Edge]]] = {
-    'slc': _slc,  # same level: w(x^l)
-    'ahlc': _ahlc,  # adjacent higher level: U(w(x^{l+1}))
-    'allc': _allc,  # adjacent lower level: D(w(x^{l-1}))
-    'dhlc': _dhlc,  # dense higher level: sum over i > l of U(w_i(x^i))
-    'fcc': _fcc,  # fully connected: sum over i >= 2 of I(w_i(x^i))
+    # same level: w(x^l)
+    'slc': lambda n: [(t - 1, t) for t in range(1, n)],
+    # adjacent higher level: U(w(x^{l+1}))
+    'ahlc': lambda n: [(t, t) for t in range(n)],
+    # adjacent lower level: D(w(x^{l-1}))
+    'allc': lambda n: [(t - 2, t) for t in range(1, n)],
+    # dense higher level: the sum over i > l of U(w_i(x^i))
+    'dhlc': lambda n: [(s, t) for t in range(n) for s in range(t, n)],
+    # fully connected: the sum over i >= 2 of U(w_i(x^i)) or D(w_i(x^i))
+    'fcc': lambda n: [(s, t) for t in range(n) for s in range(n)],
 }
 
 
@@ -58,29 +44,29 @@ def style_edges(style: str, num_stages: int) -> list[Edge]:
 
     Args:
         style: a key of ``STYLES``.
-        num_stages: stages of a member, the stem not counted.
+        num_stages: the number of stages of a member, without the stem.
 
     Returns:
-        Edges (source, target), 0-based; source -1 is the stem.
+        The edges (source, target), counted from 0; source -1 is the stem.
 
     Raises:
-        ValueError: for a name that is no style.
+        ValueError: if there is no such style.
     """
-    if not isinstance(style, str) or style not in STYLES:
+    if style not in list(STYLES):
         raise UserValueError(
             f'style={style!r} is not a composite style'
-            f'{did_you_mean(style, STYLES) or ";"} There are '
+            f'{did_you_mean(style, STYLES) or "."} The styles are '
             f'{", ".join(STYLES)}'
         )
     return STYLES[style](num_stages)
 
 
 @dataclass(frozen=True)
-class ConnectionOptions:
-    """How the edges are realised; each member family has its own defaults.
+class ConnectionOptions(Options):
+    """How the edges are computed; each member family has its own defaults.
 
-    Args:
-        norm_cfg: normalisation after each 1x1 convolution, or None.
+    Attributes:
+        norm_cfg: the normalisation after each 1x1 convolution, or None.
         bias: whether the convolutions have a bias.
         identity: whether an edge between equal channels has no convolution.
         normed_source: whether edges read a stage's emitted (normed) map
@@ -88,48 +74,29 @@ class ConnectionOptions:
         zero_init: whether the last layer of each edge starts at zero.
     """
 
+    key = 'connection'
+
     norm_cfg: dict[str, Any] | None = None
     bias: bool = True
     identity: bool = False
     normed_source: bool = False
     zero_init: bool = True
 
-    def updated(self, **options: Any) -> 'ConnectionOptions':
-        """Return a copy with ``options`` in place of the defaults.
-
-        Raises:
-            ValueError: for a key that is no option.
-        """
-        fields = self.__dataclass_fields__
-        unknown = sorted(set(options) - set(fields))
-        if unknown:
-            raise UserValueError(
-                f'connection has no option {unknown[0]!r}'
-                f'{did_you_mean(unknown[0], fields) or ";"} It has '
-                f'{", ".join(fields)}'
-            )
-        return replace(self, **options)
-
 
 class Connection(nn.ModuleDict):
     """Carry an assistant's stage outputs to the next member's stage inputs.
 
     The input of stage ``t`` receives the sum over the edges ``(s, t)`` of
-    ``resize(w_st(x^s))``: ``w`` is a 1x1 convolution and a norm, ``resize``
-    goes to the exact size of that input, nearest upwards and area averaging
-    downwards.  Both act on each position, or on each channel, alone, so the
-    order does not change the result; the convolution runs at the lower
-    resolution of the two.
-
-    Norms stay in eval mode: their statistics remain 0 and 1 and each is a
-    trainable scale and shift (as published; section 3.2 of the released
-    behaviour).
+    ``resize(w_st(x^s))``: ``w`` is a 1x1 convolution and a norm; ``resize``
+    goes to the exact size of that input, by nearest neighbours upwards and
+    by area averaging downwards.  The two commute, so the convolution runs at
+    the lower resolution.  Norms stay in eval mode: their statistics remain 0
+    and 1, so each is a trainable scale and shift, as published.
 
     Args:
-        edges: (source, target) pairs.
-        sources: stages of the assistant.
-        targets: stages of the next member.
-        options: how edges are realised.
+        edges: the (source, target) pairs.
+        sources, targets: the stages of the assistant and the next member.
+        options: how the edges are computed.
     """
 
     def __init__(
@@ -141,32 +108,36 @@ class Connection(nn.ModuleDict):
     ) -> None:
         super().__init__()
         self.options = options
+        channels = {i: spec.out_channels for i, spec in enumerate(sources)}
+        channels[STEM] = sources[0].in_channels
+        #: target stage -> its source stages
         self.sources: dict[int, list[int]] = {}
         for source, target in sorted(edges, key=lambda edge: edge[::-1]):
             self.sources.setdefault(target, []).append(source)
             self[_edge_name(source, target)] = self._transform(
-                _channels(sources, source), targets[target].in_channels
+                channels[source], targets[target].in_channels
             )
 
     @property
+    def read_stages(self) -> set[int]:
+        """The stages that the edges read, ``STEM`` among them."""
+        return {source for group in self.sources.values() for source in group}
+
+    @property
     def normed_sources(self) -> set[int]:
-        """Stages whose normed (emitted) maps the edges read."""
-        if not self.options.normed_source:
-            return set()
-        return {s for ss in self.sources.values() for s in ss if s != STEM}
+        """The stages whose normed (emitted) maps the edges read."""
+        normed = self.options.normed_source
+        return self.read_stages - {STEM} if normed else set()
 
     def _transform(self, in_channels: int, out_channels: int) -> nn.Module:
         if self.options.identity and in_channels == out_channels:
             return nn.Identity()
         transform = nn.Sequential()
-        transform.add_module(
-            'conv',
-            nn.Conv2d(in_channels, out_channels, 1, bias=self.options.bias),
-        )
-        last = transform.conv
+        last = nn.Conv2d(in_channels, out_channels, 1, bias=self.options.bias)
+        transform.add_module('conv', last)
         if self.options.norm_cfg is not None:
-            # Deviation: trainable even where the members' own norms are
-            # not; scale and shift start at zero and would stay there.
+            # Deviation: trainable even if the members' own norms are not;
+            # scale and shift start at zero and would stay there.
             norm_cfg = dict(self.options.norm_cfg, requires_grad=True)
             last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)
@@ -190,13 +161,13 @@ class Connection(nn.ModuleDict):
         """Compute what is added to the input of stage ``target``.
 
         Args:
-            outputs: the assistant's stage outputs, (B, C_s, H_s, W_s) each,
-                by stage; -1 is the stem's.
-            target: stage of the next member.
-            size: (H, W) of that stage's input.
+            outputs: the assistant's stage outputs (B, C_s, H_s, W_s), by
+                stage; the stem's under ``STEM``.
+            target: the stage of the next member.
+            size: the (H, W) of that stage's input.
 
         Returns:
-            A map (B, C_target_in, H, W), or None where no edge ends.
+            A map (B, C_target_in, H, W), or None if no edge ends there.
         """
         total = None
         for source in self.sources.get(target, ()):
@@ -214,9 +185,3 @@ class Connection(nn.ModuleDict):
 
 def _edge_name(source: int, target: int) -> str:
     return f'{"stem" if source == STEM else source}_to_{target}'
-
-
-def _channels(stages: Sequence[StageSpec], source: int) -> int:
-    if source == STEM:
-        return stages[0].in_channels
-    return stages[source].out_channels

@@ -1,6 +1,7 @@
 """Detectors: assistant supervision of any mmdet detector."""
 
-from .assistance import AssistantSupervision, AssistedDetector, assisted
+from .assistance import AssistantSupervision
+from .factory import AssistedDetector, assisted
 from .htc import StageMeanHTCRoIHead
 
 __all__ = [

@@ -1,18 +1,15 @@
 """Members: adapters that cut an unmodified backbone into stages."""
 
-from .base import (
-    MemberAdapter,
-    StageSpec,
-    adapt,
-    register_adapter,
-    served_backbones,
-)
+from .base import STEM, MemberAdapter, MemberRun, StageSpec
+from .registry import adapt, register_adapter, served_backbones
 from .resnet import ResNetAdapter
 from .swin import SwinAdapter
 from .timm import TimmAdapter, TimmBackbone
 
 __all__ = [
+    'STEM',
     'MemberAdapter',
+    'MemberRun',
     'ResNetAdapter',
     'StageSpec',
     'SwinAdapter',

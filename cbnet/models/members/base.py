@@ -1,30 +1,32 @@
-"""The contract of a member: a backbone cut into a stem and stages.
+"""The contract of a member: a backbone that runs stage by stage.
 
-An adapter holds an unmodified backbone, built from its ordinary config, and
-runs it in pieces, so that the composite can add something at every stage
-input.  With nothing added, running the pieces equals calling the backbone,
-bit for bit; the tests ask that of every registered adapter.
+An adapter holds an unmodified backbone and lets the composite add a map to
+the input of every stage.  If nothing is added, the result equals the
+backbone's own, bit for bit; the tests check this for every adapter.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from ...errors import UserTypeError
+from ..statistics import recomputation_contexts
+
+STEM = -1  # the place of the stem's output among the stage outputs
 
 
 @dataclass(frozen=True)
 class StageSpec:
-    """What goes into a stage and what comes out of it.
+    """The shapes at both ends of a stage.
 
-    Args:
-        in_channels: channels of the stage's input.
-        in_stride: input pixels per position of the stage's input.
-        out_channels: channels of the stage's output.
-        out_stride: input pixels per position of the stage's output.
+    Attributes:
+        in_channels: the channels of the stage's input.
+        in_stride: the input pixels per position of the stage's input.
+        out_channels: the channels of the stage's output.
+        out_stride: the input pixels per position of the stage's output.
     """
 
     in_channels: int
@@ -33,48 +35,109 @@ class StageSpec:
     out_stride: int
 
 
+@dataclass
+class MemberRun:
+    """What one member computed, by stage; every map is (B, C, H, W).
+
+    For a CNN, the output of a stage, the next input and the emitted map are
+    one tensor.  A Swin merges patches between the output and the next input,
+    and normalises the output before it emits it.
+
+    Attributes:
+        inputs: the stage inputs, before a connection adds to them.
+        outputs: the stage outputs; under ``STEM`` the stem's.
+        maps: the emitted maps, which the pyramid consists of.
+    """
+
+    inputs: dict[int, Tensor]
+    outputs: dict[int, Tensor]
+    maps: dict[int, Tensor] = field(default_factory=dict)
+
+
 class MemberAdapter:
-    """Run a backbone in pieces.
+    """Run a backbone, adding to its stage inputs.
 
     ::
 
-        image -> stem -> x0 -> run_stage 0 -> y0 -> next_input 0 -> x1 -> ...
-                                              |
-                                              emit 0 -> map of the pyramid
+        images -> stem -> x0 -> run_stage(0) -> y0 -> next_input(0) -> x1 ...
+                                                |
+                                                emit(0) -> map of the pyramid
 
-    A plain object, not a module: the composite owns the backbone itself, so
-    the names of parameters stay those of the backbone.
+    An adapter is a plain object, not a module: the composite owns the
+    backbone itself, so parameters keep the backbone's names.
 
     Args:
         backbone: the built backbone.
     """
 
-    #: overrides of ConnectionOptions that this family's members start from
+    #: the overrides of ConnectionOptions that members of this family need
     connection: ClassVar[dict[str, Any]] = {}
     #: ``shared_stages`` of the published composites of this family
     published_shared_stages: ClassVar[int] = 1
 
     specs: tuple[StageSpec, ...]
-    #: the config that the backbone was built from, for what it forgets
-    cfg: Mapping[str, Any] = MappingProxyType({})
+    #: the stages taken from the first member; None: not even the stem
+    shared_stages: int | None = None
+    #: whether to recompute each stage's activations in the backward pass
+    with_cp: bool = False
 
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
+        #: the config of the backbone, which may not keep all its arguments
+        self.cfg: Mapping[str, Any] = {}
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """Stages whose maps the backbone emits."""
+        """The stages whose maps the backbone emits."""
         return tuple(self.backbone.out_indices)
 
     @property
     def emittable(self) -> tuple[int, ...]:
-        """Stages that ``emit`` serves; the others lack what it needs."""
+        """The stages that ``emit`` can serve."""
         return tuple(range(len(self.specs)))
 
     @property
     def norm_cfg(self) -> dict[str, Any] | None:
-        """The backbone's norm config; connections use the same layer."""
+        """The backbone's norm config, which connections reuse."""
         return getattr(self.backbone, 'norm_cfg', None)
+
+    def run(
+        self,
+        images: Tensor,
+        add: Callable[[int, tuple[int, int]], Tensor | None],
+        end: int,
+        first: MemberRun | None = None,
+    ) -> MemberRun:
+        """Run the stages before ``end``, adding to the input of each.
+
+        Args:
+            images: (B, C, H, W).
+            add: called with a stage and the (H, W) of its input; returns
+                the map to add to that input, or None.
+            end: the number of stages to run.
+            first: the first member's run, for the stages shared with it.
+        """
+        start = self.shared_stages or 0
+        if self.shared_stages is None:
+            stem = self.stem(images)
+            run = MemberRun({0: stem}, {STEM: stem})
+        else:
+            outputs = {i: first.outputs[i] for i in range(STEM, start)}
+            run = MemberRun({start: first.inputs[start]}, outputs)
+        for i in range(start, end):
+            x = run.inputs[i]
+            added = add(i, x.shape[-2:])
+            y = self._stage(i, x if added is None else x + added)
+            run.outputs[i], run.inputs[i + 1] = y, self.next_input(i, y)
+        return run
+
+    def _stage(self, i: int, x: Tensor) -> Tensor:
+        if not (self.with_cp and self.backbone.training):
+            return self.run_stage(i, x)
+        contexts = partial(recomputation_contexts, self.backbone)
+        return checkpoint(
+            self.run_stage, i, x, use_reentrant=False, context_fn=contexts
+        )
 
     def stem(self, x: Tensor) -> Tensor:
         """Turn images (B, C, H, W) into the input of stage 0."""
@@ -92,60 +155,20 @@ class MemberAdapter:
         """Turn the output of stage ``i`` into the pyramid's map."""
         return y
 
+    def share(self, stages: int) -> None:
+        """Take the stem and leading stages from the first member."""
+        self.shared_stages = stages
+        self.drop_stem()
+        for i in range(stages):
+            self.drop_stage(i)
+
     def drop_stem(self) -> None:
-        """Remove the stem: this member takes the first member's."""
+        """Remove the stem, which the first member computes."""
         raise NotImplementedError
 
     def drop_stage(self, i: int) -> None:
-        """Remove stage ``i``: this member takes the first member's."""
+        """Remove stage ``i``, which the first member computes."""
         raise NotImplementedError
 
     def drop_emission(self, i: int) -> None:
-        """Remove what only ``emit(i, y)`` needs: nothing asks for it."""
-
-
-_ADAPTERS: dict[type, type[MemberAdapter]] = {}
-
-
-def register_adapter(
-    *backbones: type,
-) -> Callable[[type[MemberAdapter]], type[MemberAdapter]]:
-    """Register an adapter class for backbone classes (a decorator)."""
-
-    def register(adapter: type[MemberAdapter]) -> type[MemberAdapter]:
-        _ADAPTERS.update(dict.fromkeys(backbones, adapter))
-        return adapter
-
-    return register
-
-
-def served_backbones() -> tuple[type, ...]:
-    """Backbone classes that can be members."""
-    return tuple(_ADAPTERS)
-
-
-def adapt(
-    backbone: nn.Module, cfg: Mapping[str, Any] | None = None
-) -> MemberAdapter:
-    """Find the adapter of a backbone.
-
-    A subclass of a served backbone is served too, unless it has a
-    ``forward`` of its own, which the adapter would not follow.
-
-    Args:
-        backbone: the built backbone.
-        cfg: the config it was built from.
-
-    Raises:
-        TypeError: where no adapter serves it; lists those that are.
-    """
-    for base in type(backbone).__mro__:
-        if base in _ADAPTERS and type(backbone).forward is base.forward:
-            adapter = _ADAPTERS[base](backbone)
-            adapter.cfg = dict(cfg or {})
-            return adapter
-    names = ', '.join(sorted(base.__name__ for base in _ADAPTERS))
-    raise UserTypeError(
-        f'no adapter serves {type(backbone).__name__} as a member; served: '
-        f'{names}. To add one, see docs/add_a_member.md'
-    )
+        """Remove what only ``emit(i, y)`` needs, if nothing reads it."""

@@ -1,20 +1,21 @@
 """Members of mmdet's ResNet family.
 
-ResNet with and without deep stem, ResNeXt, Res2Net, ResNeSt share one
+ResNet with and without deep stem, ResNeXt, Res2Net and ResNeSt share one
 ``forward``; RegNet has its own, without max pooling.
 """
 
 from mmdet.models.backbones import RegNet, ResNet
 from torch import Tensor, nn
 
-from .base import MemberAdapter, StageSpec, register_adapter
+from .base import MemberAdapter, StageSpec
+from .registry import register_adapter
 
 
 @register_adapter(ResNet, RegNet)
 class ResNetAdapter(MemberAdapter):
-    """Cut a ResNet at its ``layer1`` to ``layer4``."""
+    """Run a ResNet; its stages are ``layer1`` to ``layer4``."""
 
-    # As published: raw stage outputs, 1x1 convolution without bias, norm.
+    # As published: raw stage outputs, a 1x1 convolution without bias, a norm.
     connection = dict(bias=False)
 
     def __init__(self, backbone: ResNet) -> None:
@@ -25,15 +26,11 @@ class ResNetAdapter(MemberAdapter):
             backbone.res_layers, backbone.strides, strict=True
         ):
             layer = getattr(backbone, name)
-            first, last = layer[0], layer[-1]
-            last_conv = last.conv3 if hasattr(last, 'conv3') else last.conv2
+            channels = layer[0].conv1.in_channels
+            last = layer[-1]
+            conv = last.conv3 if hasattr(last, 'conv3') else last.conv2
             specs.append(
-                StageSpec(
-                    first.conv1.in_channels,
-                    stride,
-                    last_conv.out_channels,
-                    stride * step,
-                )
+                StageSpec(channels, stride, conv.out_channels, stride * step)
             )
             stride *= step
         self.specs = tuple(specs)
@@ -52,17 +49,14 @@ class ResNetAdapter(MemberAdapter):
         return getattr(self.backbone, self.backbone.res_layers[i])(x)
 
     def drop_stem(self) -> None:
-        """Put placeholders without parameters in the stem's place.
+        """Replace the stem by modules without parameters.
 
-        Placeholders, because the backbone's own ``train`` goes on freezing
-        these names.
+        The backbone's own ``train`` still freezes these names.
         """
-        names = ['stem']
-        if not self.backbone.deep_stem:
-            names = ['conv1', self.backbone.norm1_name]
-        for name in names:
-            setattr(self.backbone, name, nn.Identity())
+        net = self.backbone
+        for name in ['stem'] if net.deep_stem else ['conv1', net.norm1_name]:
+            setattr(net, name, nn.Identity())
 
     def drop_stage(self, i: int) -> None:
-        """Put a placeholder in the place of ``layer{i + 1}``."""
+        """Replace ``layer{i + 1}`` by a module without parameters."""
         setattr(self.backbone, self.backbone.res_layers[i], nn.Identity())

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from mmdet.models.backbones import SwinTransformer
 from torch import Tensor, nn
 
-from .base import MemberAdapter, StageSpec, register_adapter
+from .base import MemberAdapter, StageSpec
+from .registry import register_adapter
 
 
 @register_adapter(SwinTransformer)

@@ -16,7 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import UserValueError
 from ...pretrained import init_member, names_a_file
-from .base import MemberAdapter, StageSpec, register_adapter
+from .base import MemberAdapter, StageSpec
+from .registry import register_adapter
 
 _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
 
