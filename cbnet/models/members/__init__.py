@@ -1,4 +1,4 @@
-"""Members: adapters that cut an unmodified backbone into stages."""
+"""Members: adapters that run an unmodified backbone stage by stage."""
 
 from .base import STEM, MemberAdapter, MemberRun, StageSpec
 from .registry import adapt, register_adapter, served_backbones

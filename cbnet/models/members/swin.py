@@ -1,7 +1,7 @@
 """Members of the Swin family, over mmdet's unmodified SwinTransformer.
 
-Between the pieces travel maps (B, C, H, W): views of the tokens
-(B, H * W, C), so that connections need to know of one form only.
+The pieces exchange maps (B, C, H, W), which are views of the tokens
+(B, H * W, C), so that connections have to handle only one layout.
 """
 
 import torch.nn.functional as F
@@ -14,17 +14,17 @@ from .registry import register_adapter
 
 @register_adapter(SwinTransformer)
 class SwinAdapter(MemberAdapter):
-    """Cut a Swin behind its patch embedding and behind each stage's blocks.
+    """Run a Swin; its stem is the patch embedding.
 
-    A stage is its blocks; patch merging lies between the stages
-    (``next_input``), the output norms before the pyramid (``emit``).  A
-    later member that shares stages keeps its own norms of their outputs.
+    A stage consists of its blocks.  Patch merging lies between the stages
+    (``next_input``), and the output norms lie before the pyramid (``emit``).
+    A later member that shares stages keeps its own norms of their outputs.
     """
 
-    # As published: normed maps, the same stage's as it is, the others
-    # through a 1x1 convolution with bias and without norm.  Zero
-    # initialisation leaves the former, so a composite of Swins does not
-    # begin as its lead alone.
+    # As published: an edge between equal channels is the identity of the
+    # normed map; the others are a 1x1 convolution with bias and without a
+    # norm.  Zero initialisation does not affect identities, so a composite
+    # of Swins does not start as its lead.
     connection = dict(bias=True, identity=True, normed_source=True)
     published_shared_stages = 0
 
@@ -39,16 +39,17 @@ class SwinAdapter(MemberAdapter):
             if stage.downsample is not None:
                 stride *= stage.downsample.sampler.stride[0]
         self.specs = tuple(specs)
-        # mmdet freezes Swin's stages in train() alone, after DDP looked.
+        # mmdet freezes Swin's stages only in train(), which is too late:
+        # frozen parameters must be marked before DDP collects them.
         backbone.train(backbone.training)
 
     @property
     def emittable(self) -> tuple[int, ...]:
-        """Stages with an output norm: those in the backbone's out_indices."""
+        """The stages with an output norm: the backbone's out_indices."""
         return self.out_indices
 
     def stem(self, x: Tensor) -> Tensor:
-        """Embed patches; add absolute positions where the backbone does."""
+        """Embed patches; add absolute positions if the backbone does."""
         net = self.backbone
         tokens, size = net.patch_embed(x)
         if net.use_abs_pos_embed:
@@ -56,10 +57,11 @@ class SwinAdapter(MemberAdapter):
         return _map(net.drop_after_pos(tokens), size)
 
     def _positions(self, size: tuple[int, int]) -> Tensor:
-        """Absolute positions (1, H * W, C) of a grid of patches.
+        """Give the absolute positions (1, H * W, C) of a grid of patches.
 
-        Deviation: resized (bicubic), as published; mmdet's own forward
-        takes images of the pretraining size alone, and equals this there.
+        Deviation: they are resized (bicubic), as published; mmdet's own
+        forward accepts only images of the pretraining size, for which the
+        result is the same.
         """
         embedding = self.backbone.absolute_pos_embed
         grid = self._pretraining_grid()
@@ -70,7 +72,7 @@ class SwinAdapter(MemberAdapter):
         )
 
     def _pretraining_grid(self) -> tuple[int, int]:
-        """(H, W) of the patches that the absolute positions belong to."""
+        """Give the (H, W) of the grid that the positions were trained for."""
         net = self.backbone
         size = self.cfg.get('pretrain_img_size', 224)
         height, width = (size, size) if isinstance(size, int) else size
@@ -86,7 +88,7 @@ class SwinAdapter(MemberAdapter):
         return _map(tokens, size)
 
     def next_input(self, i: int, y: Tensor) -> Tensor:
-        """Merge patches, where a stage follows."""
+        """Merge patches if a stage follows."""
         merge = self.backbone.stages[i].downsample
         return y if merge is None else _map(*merge(_tokens(y), y.shape[-2:]))
 
@@ -96,16 +98,16 @@ class SwinAdapter(MemberAdapter):
         return _map(norm(_tokens(y)), y.shape[-2:]).contiguous()
 
     def drop_stem(self) -> None:
-        """Put a placeholder in the patch embedding's place."""
+        """Replace the patch embedding by a module without parameters."""
         net = self.backbone
         net.patch_embed = nn.Identity()
         if net.use_abs_pos_embed:
-            # train() would go on freezing it by name.
+            # train() would otherwise try to freeze it by name.
             net.use_abs_pos_embed = False
             del net.absolute_pos_embed
 
     def drop_stage(self, i: int) -> None:
-        """Remove blocks and patch merging of stage ``i``, not its norm."""
+        """Remove the blocks and patch merging of stage ``i``, not its norm."""
         self.backbone.stages[i] = nn.Identity()
 
     def drop_emission(self, i: int) -> None:

@@ -1,7 +1,7 @@
 """Members from timm: any model that runs as one chain of modules.
 
-``TimmBackbone`` is an ordinary mmdet backbone, usable alone;
-``TimmAdapter`` hands its pieces to the composite.
+``TimmBackbone`` is an ordinary mmdet backbone, which can be used without a
+composite; ``TimmAdapter`` makes it a member.
 """
 
 from collections.abc import Sequence
@@ -26,25 +26,25 @@ _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
 class TimmBackbone(BaseModule):
     """A timm model as a backbone: maps (B, C, H, W) from several stages.
 
-    The stages are those of timm's ``feature_info``.  Features of a stride
-    below 4 belong to the stem, so that stage ``i`` has the meaning it has
-    in mmdet's ResNet: strides 4, 8, 16, 32.
+    The stages are those of timm's ``feature_info``.  Features with a stride
+    below 4 belong to the stem, so stage ``i`` means the same as in mmdet's
+    ResNet: the strides are 4, 8, 16 and 32.
 
     Args:
-        model_name: timm's name, e.g. ``'tf_efficientnet_lite0'``.
-        out_indices: stages whose maps are returned; None: all of them.
-        frozen_stages: -1: none; 0: the stem; k: the stem and k stages are
-            in eval mode and not trained.
+        model_name: timm's name, such as ``'tf_efficientnet_lite0'``.
+        out_indices: the stages whose maps are returned; None: all of them.
+        frozen_stages: the stages that stay in eval mode and are not
+            trained; -1: none; 0: the stem; k: the stem and k stages.
         norm_eval: whether BatchNorm layers stay in eval mode.
-        norm_cfg: norm of the connections that read or feed this member.
-        init_cfg: weights, e.g. ``dict(type='Pretrained', checkpoint=...)``
-            with a file in timm's or efficientnet_pytorch's names, or
-            ``timm://NAME`` for timm's own.
-        model_args: passed to ``timm.create_model``.
+        norm_cfg: the norm of the connections that feed this member.
+        init_cfg: the weights, such as ``dict(type='Pretrained',
+            checkpoint=...)`` with a file in the names of timm or
+            efficientnet_pytorch, or ``timm://NAME`` for timm's own.
+        model_args: the further arguments of ``timm.create_model``.
 
     Raises:
-        ValueError: for a model that is no chain of modules, or for stages
-            that it does not have.
+        ValueError: if the model is not a chain of modules, or does not have
+            one of the stages.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TimmBackbone(BaseModule):
         if not timm.is_model(model_name):
             raise UserValueError(
                 f'model_name={model_name!r} is not a timm model; '
-                f'timm.list_models() names those there are'
+                f'timm.list_models() lists the models'
             )
         self.model_name = model_name
         self.model = timm.create_model(model_name, **model_args)
@@ -85,7 +85,7 @@ class TimmBackbone(BaseModule):
         return x
 
     def drop(self, piece: int) -> None:
-        """Put placeholders without parameters in the place of a piece."""
+        """Replace a piece by modules without parameters."""
         for name in self.pieces[piece]:
             self.model.set_submodule(name, nn.Identity())
 
@@ -100,14 +100,14 @@ class TimmBackbone(BaseModule):
         return tuple(maps)
 
     def init_weights(self) -> None:
-        """Load a file of any served layout, or leave timm's own start."""
+        """Load a file of any served layout, or keep timm's initialisation."""
         if names_a_file(self.init_cfg):
             init_member(self, frozenset(self.state_dict()), 'backbone')
         else:
             super().init_weights()
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
-        """Switch modes; frozen stages and frozen norms stay in eval."""
+        """Switch modes; frozen stages and norms stay in eval mode."""
         super().train(mode)
         self._freeze_stages()
         if mode and self.norm_eval:
@@ -123,7 +123,7 @@ class TimmBackbone(BaseModule):
 
     @torch.no_grad()
     def _measure(self) -> tuple[StageSpec, ...]:
-        """Run a small image; read the specs, check against timm itself."""
+        """Read the specs from a small image and compare with timm's maps."""
         mode = self.model.training
         self.model.eval()
         weight = next(self.model.parameters())
@@ -145,8 +145,8 @@ class TimmBackbone(BaseModule):
         )
         if not equal:
             raise UserValueError(
-                f'model_name={self.model_name!r}: run module by module it '
-                f'differs from timm, so it cannot be a member; served: '
+                f'model_name={self.model_name!r} cannot be a member: run '
+                f'module by module, its output differs from timm; served: '
                 f'{_SERVED}'
             )
         return tuple(
@@ -158,11 +158,11 @@ def _cut(model: nn.Module, name: str) -> list[list[str]]:
     """Cut a model's chain of modules after its features.
 
     Returns:
-        Names of submodules, in order: those of the stem, then those of each
-        stage.  The head behind the last feature is removed from the model.
+        The names of the submodules of the stem, then of each stage, in
+        order.  The head after the last feature is removed from the model.
 
     Raises:
-        ValueError: for a model whose features are no points of a chain.
+        ValueError: if the features are not points of a chain.
     """
     features = getattr(model, 'feature_info', None) or []
     ends = [f['module'] for f in features if f['reduction'] >= 4]
@@ -182,12 +182,12 @@ def _cut(model: nn.Module, name: str) -> list[list[str]]:
         or not hasattr(model, 'forward_intermediates')
     ):
         raise UserValueError(
-            f'model_name={name!r} ({type(model).__name__}) is not a chain '
-            f'of modules with features of growing stride in its '
-            f'feature_info, so it cannot be a member; served: {_SERVED}'
+            f'model_name={name!r} ({type(model).__name__}) cannot be a '
+            f'member, because it is not a chain of modules with features of '
+            f'growing stride in its feature_info; served: {_SERVED}'
         )
-    # The stem ends where the container of the first stage begins: with
-    # the feature before it, and with what has no parameters (max pooling).
+    # The stem ends where the module of the first stage begins: after the
+    # previous feature and modules without parameters (max pooling).
     pieces, piece = [], []
     for link in chain[: chain.index(ends[-1]) + 1]:
         piece.append(link)
@@ -204,15 +204,16 @@ def _check_range(key: str, values: Sequence[int], low: int, high: int) -> None:
     wrong = [value for value in values if not low <= value <= high]
     if wrong:
         raise UserValueError(
-            f'{key} holds {wrong}; this model has values {low} to {high}'
+            f'{key} holds {wrong}; expected values from {low} to {high} for '
+            f'this model'
         )
 
 
 @register_adapter(TimmBackbone)
 class TimmAdapter(MemberAdapter):
-    """Hand out the pieces that ``TimmBackbone`` was cut into."""
+    """Run the pieces of a ``TimmBackbone``."""
 
-    # The same defaults as the ResNet family: raw outputs, conv, norm.
+    # The same defaults as in the ResNet family: raw outputs, conv, norm.
     connection = dict(bias=False)
 
     def __init__(self, backbone: TimmBackbone) -> None:
@@ -220,7 +221,7 @@ class TimmAdapter(MemberAdapter):
         self.specs = backbone.specs
 
     def stem(self, x: Tensor) -> Tensor:
-        """Run what comes before the first stage."""
+        """Run the modules before the first stage."""
         return self.backbone.run(0, x)
 
     def run_stage(self, i: int, x: Tensor) -> Tensor:
@@ -228,9 +229,9 @@ class TimmAdapter(MemberAdapter):
         return self.backbone.run(i + 1, x)
 
     def drop_stem(self) -> None:
-        """Put placeholders in the stem's place."""
+        """Replace the stem by modules without parameters."""
         self.backbone.drop(0)
 
     def drop_stage(self, i: int) -> None:
-        """Put placeholders in the place of stage ``i``."""
+        """Replace stage ``i`` by modules without parameters."""
         self.backbone.drop(i + 1)
