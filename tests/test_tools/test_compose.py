@@ -89,7 +89,7 @@ MISTAKES = [
     ([PLAIN, '--assistance', 'x'], "--assistance: invalid float value: 'x'"),
     ([PLAIN, '--proposals', 'x'], "--proposals: invalid choice: 'x'"),
     ([PLAIN, '--proposals', 'lead'], "use 'own'"),
-    (['mmdet::ssd/ssd300_coco.py'], 'no adapter serves SSDVGG'),
+    (['mmdet::ssd/ssd300_coco.py'], 'SSDVGG cannot be a member'),
     ([PLAIN, '--out', 'a/twin.txt'], 'must end in .py'),
     ([PLAIN, '--out', 'file/twin.py'], 'file'),
 ]

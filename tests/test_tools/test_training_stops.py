@@ -65,6 +65,6 @@ def test_a_mistake_in_the_config(tiny_config, run_tool):
     )  # fmt: skip
     assert last(done) == (
         "train.py: error: style='dhcl' is not a composite style; did you "
-        "mean 'dhlc' or 'ahlc'? There are slc, ahlc, allc, dhlc, fcc"
+        "mean 'dhlc' or 'ahlc'? The styles are slc, ahlc, allc, dhlc, fcc"
     )
     assert done.stdout.splitlines()[-2].startswith('traceback: ')

@@ -249,7 +249,7 @@ MISTAKES = [
     ('mmdet::gone.py', {}, 'no config file'),
     ('nowhere::a.py', {}, 'no package nowhere is installed'),
     (PLAIN, dict(style='dlhc'), "style='dlhc' .*id you mean 'dhlc'"),
-    (PLAIN, dict(style='x'), f'here are {", ".join(STYLES)}'),
+    (PLAIN, dict(style='x'), f'The styles are {", ".join(STYLES)}'),
     (PLAIN, dict(shared_stages=5), 'shared_stages=5; .* 4 stages'),
     (PLAIN, dict(shared_stages=-1), 'shared_stages=-1'),
     (PLAIN, dict(members=0), 'num_members=0; expected a whole number from 1'),
@@ -268,7 +268,7 @@ MISTAKES = [
     (
         'mmdet::ssd/ssd300_coco.py',
         {},
-        'no adapter serves SSDVGG as a member; served: '
+        'SSDVGG cannot be a member, because no adapter serves it; served: '
         + ', '.join(sorted(c.__name__ for c in served_backbones())),
     ),
     (
