@@ -16,6 +16,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import nn
 
+from cbnet.models.detectors.htc import StageMeanHTCRoIHead
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 from cbnet.tta import MaskTTAModel
 
@@ -27,7 +28,7 @@ from .tta_views import (
     predict,
 )
 
-WITH_MASKS = ['MaskRCNN', 'CascadeRCNN', 'HybridTaskCascade']
+WITH_MASKS = ['MaskRCNN', 'CascadeRCNN', 'HybridTaskCascade', 'DualSwinL']
 SCALE = (130, 80)
 OWN = (97, 65)  # of the images: resizing a mirrored image may round otherwise
 AXES = dict(horizontal=(1,), vertical=(0,), diagonal=(0, 1))
@@ -153,6 +154,21 @@ def propose(model, monkeypatch, boxes):
     monkeypatch.setattr(model.rpn_head, 'predict', found)
 
 
+@pytest.mark.parametrize('base', ['FasterRCNN', 'DualSwinL'])
+@pytest.mark.parametrize('direction', ['horizontal', 'diagonal'])
+def test_flipped_view_in_a_padded_image(base, direction, monkeypatch):
+    """A flip mirrors the resized image, not the larger one that Pad makes."""
+    model = make_detector(base, score_thr=0.1)
+    boxes = torch.tensor([[30.0, 20, 60, 45], [40, 15, 65, 35]])
+    propose(model, monkeypatch, [boxes, boxes])
+    images, pad = make_images(), (160, 128)
+    views = make_views(images, (OWN, direction), pad=pad)
+    found = MaskTTAModel(module=model).test_step(views)
+    assert found[0].img_shape == (128, 160)
+    expected = predict(model, flipped(images, direction), OWN, pad)
+    assert_close(found, expected, direction)
+
+
 def test_means_of_boxes_and_scores(monkeypatch):
     """One proposal; its class-wise boxes and scores in two scales."""
     model = make_detector('FasterRCNN', score_thr=0.0)
@@ -236,10 +252,13 @@ def probabilities_of(model, images, boxes):
         feature = features[-1] + roi_head.semantic_roi_extractor(
             [semantic], rois
         )
-        flow = None
+        flow, stages = None, []
         for head in heads:
             maps, flow = head(feature, flow)
-        return maps.sigmoid()
+            stages.append(maps.sigmoid())
+        if isinstance(roi_head, StageMeanHTCRoIHead):
+            return torch.stack(stages).mean(0)
+        return stages[-1]
 
 
 @pytest.mark.parametrize('base', ['MaskRCNN', 'HybridTaskCascade'])

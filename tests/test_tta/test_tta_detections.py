@@ -81,6 +81,7 @@ def test_which_detectors():
         MaskRCNN=True,
         CascadeRCNN=True,
         HybridTaskCascade=True,
+        DualSwinL=True,
         RetinaNet=False,
     )
 
