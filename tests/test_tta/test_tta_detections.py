@@ -194,5 +194,5 @@ def test_views_that_do_not_say_how_they_were_made(base):
     meta = {key: old.metainfo[key] for key in keys}
     data['data_samples'][0] = [DetDataSample(metainfo=meta)]
     model = MaskTTAModel(module=make_detector(base))
-    with pytest.raises(ValueError, match='needs flip, flip_direction of'):
+    with pytest.raises(ValueError, match='needs flip, flip_direction in'):
         model.test_step(data)
