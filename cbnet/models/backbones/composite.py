@@ -95,6 +95,8 @@ class CompositeBackbone(BaseModule):
         edges = style_edges(style, len(self.adapters[-1].specs))
 
         own = shared_stages or 0  # the first stage that later members own
+        # Deviation: number of members.  Every pair of neighbours has its own
+        # connection; the published code has one connection.
         self.connections = nn.ModuleList()
         for source, target in zip(
             self.adapters, self.adapters[1:], strict=False

@@ -165,8 +165,9 @@ class Connection(nn.ModuleDict):
         )
         last = transform.conv
         if self.options.norm_cfg is not None:
-            # Deviation: trainable even where the members' own norms are
-            # not; scale and shift start at zero and would stay there.
+            # Deviation: norms of connections.  They are trainable even if
+            # the members' norms are not, because their scale and shift start
+            # at zero and would stay there.
             norm_cfg = dict(self.options.norm_cfg, requires_grad=True)
             last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)

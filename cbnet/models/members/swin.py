@@ -38,7 +38,8 @@ class SwinAdapter(MemberAdapter):
             if stage.downsample is not None:
                 stride *= stage.downsample.sampler.stride[0]
         self.specs = tuple(specs)
-        # mmdet freezes Swin's stages in train() alone, after DDP looked.
+        # Deviation: freezing of Swin.  mmdet freezes stages only in train(),
+        # but frozen parameters must be marked before DDP collects them.
         backbone.train(backbone.training)
 
     @property
@@ -57,8 +58,9 @@ class SwinAdapter(MemberAdapter):
     def _positions(self, size: tuple[int, int]) -> Tensor:
         """Absolute positions (1, H * W, C) of a grid of patches.
 
-        Deviation: resized (bicubic), as published; mmdet's own forward
-        takes images of the pretraining size alone, and equals this there.
+        Deviation: absolute positions of Swin.  They are resized (bicubic),
+        as published; mmdet's own forward takes only images of the
+        pretraining size, for which both are equal.
         """
         embedding = self.backbone.absolute_pos_embed
         grid = self._pretraining_grid()
