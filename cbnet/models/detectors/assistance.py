@@ -32,6 +32,8 @@ class AssistantSupervision:
     ``extract_feat`` for the features once, and nothing else touches the
     backbone.  Where a detector breaks it, an error says so.
 
+    Deviation: kinds of detectors.  The published code has two-stage ones.
+
     Args:
         assistance: ``weights``: a factor per assistant, or one for all; as
             published by default: 0.5 for the first, 1 for further ones; 0
@@ -70,8 +72,8 @@ class AssistantSupervision:
         self.proposals = options.pop(
             'proposals', 'lead' if two_stage else 'own'
         )
-        # Deviation: the published code lets every pass move the statistics
-        # of shared norms; what is used at inference is the lead's.
+        # Deviation: statistics of shared norms.  The published code lets
+        # every pass move them, but inference uses the lead's pyramid.
         self.lead_statistics = options.pop('lead_statistics', True)
         if options:
             there = ('weights', 'proposals', 'lead_statistics')
@@ -148,7 +150,9 @@ class AssistantSupervision:
                     else nullcontext()
                 ):
                     part = self._member_loss(pyramid, *inputs, **kwargs)
+                # Deviation: accuracy of assistants.  It is not weighted.
                 part = reweight_loss_dict(part, weight)
+                # Deviation: names of losses.
                 losses.update(rename_loss_dict(f'assist{i}.', part))
         return losses
 
