@@ -20,7 +20,7 @@ def detect(detector: nn.Module, batch: dict[str, Any]) -> list[DetDataSample]:
     """Run a whole detector on one view, and flip its detections back.
 
     Raises:
-        ValueError: if the detector predicts something else than instances.
+        ValueError: if the detector does not predict instances.
     """
     frames = [frame_of(sample) for sample in batch['data_samples']]
     hidden = [hide_flip(sample) for sample in batch['data_samples']]

@@ -1,9 +1,8 @@
 """Test-time augmentation: detections from several views of an image.
 
-A view is the image at one scale, perhaps flipped.  Views of a two-stage
-detector are merged inside the detector, masks too, as published.  Of any
-other detector the final detections are merged.  The views run one after
-another.
+A view is the image at one scale, perhaps flipped.  A two-stage detector
+merges its views step by step, masks too, as published.  For any other
+detector, the final detections are merged.  The views run one after another.
 """
 
 from collections.abc import Sequence

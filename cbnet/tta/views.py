@@ -70,9 +70,9 @@ def look(detector: TwoStageDetector, batch: dict[str, Any]) -> View:
     roi_head = detector.roi_head
     semantic = {}
     if isinstance(roi_head, HybridTaskCascadeRoIHead):
-        has = roi_head.with_semantic
-        feature = roi_head.semantic_head(pyramid)[1] if has else None
-        semantic['semantic_feat'] = feature
+        semantic['semantic_feat'] = None
+        if roi_head.with_semantic:
+            _, semantic['semantic_feat'] = roi_head.semantic_head(pyramid)
     return View(
         samples=batch['data_samples'],
         frames=frames,

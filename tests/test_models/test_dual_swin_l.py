@@ -25,7 +25,8 @@ def pair():
     cfg = tiny_dual_swin_l()
     model = build_model(cfg)
     assert cfg.pop('assistance') == dict(weights=[0.5], proposals='lead')
-    plain = build_model(dict(cfg, type=cfg.pop('base')))
+    cfg['type'] = cfg.pop('base')
+    plain = build_model(cfg)
     for p in model.backbone.connections.parameters():  # some start at zero
         torch.nn.init.normal_(p, std=0.1)
     plain.load_state_dict(model.state_dict(), strict=True)

@@ -1,13 +1,17 @@
 """MaskTTAModel on detectors whose views are averaged.
 
-One view gives the plain predictions bit for bit, with soft-NMS too; a view
-that is flipped gives those of the flipped image, flipped back, in three
-directions; a view seen twice changes nothing; with a flipped view beside it
-a flipped image gives flipped results; on known proposals, boxes and scores
-are the means over the views, and so are mask probabilities, in one head and
-in a cascade; several images at once give what each gives alone; thresholds
-and numbers of the config hold; views or images without proposals, and images
-without detections; AssistedDetector gives what the plain detector gives.
+1. One view gives the plain predictions bit for bit, with soft-NMS too; a
+   view seen twice changes nothing.
+2. A flipped view gives the predictions of the flipped image, flipped back,
+   in three directions and inside a Pad; a flipped image gives flipped results.
+3. Boxes and scores on known proposals are the means over the views, and so
+   are mask probabilities: of one head, of a cascade, of HTC's last stage and
+   of the mean of HTC's stages.
+4. Several images in a batch give the results that each gives alone.
+5. Thresholds and numbers of the config hold; views or images may have no
+   proposals, images may have no detections.
+6. An assisted detector gives the results of the plain one; the tiny
+   Dual-Swin-L among the detectors is an assisted one, too.
 """
 
 import numpy as np
@@ -270,7 +274,7 @@ def test_several_images(base):
     alone = [merged(model, [image], *views)[0] for image in images]
     assert_close(together, alone)
     assert [one.img_id for one in together] == [0, 1, 2]
-    # The sample of the first view that is not flipped, as pictures need it.
+    # The sample of the first view that is not flipped, as figures need it.
     assert not together[0].flip
 
 

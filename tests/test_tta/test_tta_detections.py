@@ -1,10 +1,13 @@
 """MaskTTAModel where final detections are merged, and what it refuses.
 
-Which detectors are merged so: without proposals, or with RoI heads that
-predict in their own way; a box that two views find stays once, with the
-better score and the mask of its view, flipped back; the detector is not told
-of a flip; one view passes; a detector without NMS needs tta_cfg, and one
-without instances, or views that do not say how they were made, are refused.
+1. This is done for detectors without proposals, and for RoI heads that
+   predict in their own way.
+2. A box that two views find stays once, with the better score and the mask
+   of its view, flipped back.  The detector does not learn of a flip.
+3. A single view needs no NMS.  Several views need one, from the detector's
+   test_cfg or from tta_cfg.
+4. A detector without instances, and views that do not say how they were
+   made, are refused.
 """
 
 import pytest

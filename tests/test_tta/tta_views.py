@@ -70,7 +70,7 @@ def _spread(spread, layer, inputs, output):
 
 
 def make_images(count=2, size=(65, 97), seed=0):
-    """Smooth pictures, uint8 (H, W, 3), that look different everywhere."""
+    """Smooth images, uint8 (H, W, 3), that look different everywhere."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 7, 11, generator=generator)
     fine = nn.functional.interpolate(
