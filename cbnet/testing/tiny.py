@@ -4,7 +4,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import mmdet
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -13,6 +12,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
+
+from ..config_files import find_config
 
 #: name -> backbone config; every family of members has at least one entry
 TINY_MEMBERS: dict[str, dict[str, Any]] = {
@@ -59,12 +60,6 @@ BASES = {
     'HybridTaskCascade': 'htc/htc_r50_fpn_1x_coco.py',
 }
 
-_HEADS = dict(
-    bbox_head=dict(in_channels=8, conv_out_channels=8, fc_out_channels=16),
-    mask_head=dict(in_channels=8, conv_out_channels=8, num_convs=1),
-    semantic_head=dict(in_channels=8, conv_out_channels=8),
-)
-
 
 def tiny_composite(
     member: str | list[str] = 'resnet', **options: Any
@@ -96,9 +91,8 @@ def tiny_detector(
             channels; the tiny ResNet by default.
         num_classes: the number of classes of all box and mask heads.
     """
-    if base in BASES:
-        base = Path(mmdet.__file__).parent / '.mim/configs' / BASES[base]
-    model = Config.fromfile(base).model
+    path = find_config(f'mmdet::{BASES[base]}') if base in BASES else base
+    model = Config.fromfile(path).model
     model.backbone = backbone or copy.deepcopy(TINY_MEMBERS['resnet'])
     model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
     if 'bbox_head' in model:
@@ -109,14 +103,18 @@ def tiny_detector(
         model.rpn_head.update(in_channels=8, feat_channels=8)
         for cfg in (model.train_cfg.rpn_proposal, model.test_cfg.rpn):
             cfg.update(nms_pre=50, max_per_img=30)
+    small = dict(in_channels=8, conv_out_channels=8)
+    heads = dict(
+        bbox_head=dict(small, fc_out_channels=16, num_classes=num_classes),
+        mask_head=dict(small, num_convs=1, num_classes=num_classes),
+        semantic_head=small,
+    )
     for name, parts in model.get('roi_head', {}).items():
         for part in parts if isinstance(parts, list) else [parts]:
             if name.endswith('_roi_extractor'):
                 part.out_channels = 8
-            elif name in _HEADS:
-                part.update(_HEADS[name])
-            if name in ('bbox_head', 'mask_head'):
-                part.num_classes = num_classes
+            elif name in heads:
+                part.update(heads[name])
     return model.to_dict()
 
 
