@@ -25,7 +25,7 @@ from ..inference.media import (
     is_video,
 )
 from ..inference.results_file import ResultsFile
-from ..tta.config import add_tta, add_tta_options
+from ..tta.config import add_tta
 from .command_line import (
     load_config,
     make_parser,
@@ -33,6 +33,7 @@ from .command_line import (
     require_file,
     require_section,
 )
+from .tta_options import add_tta_options
 
 EXAMPLES = """examples:
   python tools/infer.py configs/cbnet/quickstart.py \\

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ..datasets.data_check import check_data
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
-from ..tta.config import add_tta, add_tta_options
+from ..tta.config import add_tta
 from .command_line import (
     build_runner,
     load_config,
@@ -17,6 +17,7 @@ from .command_line import (
     require_file,
     require_section,
 )
+from .tta_options import add_tta_options
 from .user_errors import plain_errors
 
 EXAMPLES = """examples:

@@ -104,6 +104,7 @@ def _convert_swin(
         member['mlp_ratio'] = _whole('mlp_ratio', member['mlp_ratio'])
     if member.get('patch_size', 4) != 4:
         member['strides'] = (member['patch_size'], 2, 2, 2)
+    # Deviation: patch_norm=False of Swin.
     if not member.get('patch_norm', True):
         raise UserValueError(
             "backbone.patch_norm=False: mmdet's SwinTransformer then has no "
@@ -122,9 +123,9 @@ def _convert_swin(
             f'have four stages'
         )
     if member.get('frozen_stages', -1) >= 0:
-        # Deviation: the published number counts from the patch embedding
-        # and leaves the output norms trainable; mmdet's counts from the
-        # first stage and freezes the norms of frozen stages, too.
+        # Deviation: frozen_stages of Swin.  The published number counts from
+        # the patch embedding and leaves the output norms trainable; mmdet's
+        # counts from the first stage and freezes their norms, too.
         member['frozen_stages'] = max(member['frozen_stages'] - 1, 0)
     member = dict(type='SwinTransformer', **member)
     return member, None if dropped < 0 else max(dropped - 1, 0)

@@ -35,7 +35,7 @@ class Moved:
         if self.with_mask:
             preprocessor['pad_mask'] = True
         if self.with_seg:
-            # As 2.x did, though 0 is a class.
+            # Deviation: semantic maps of HTC.  As in 2.x, though 0 is a class.
             preprocessor.update(pad_seg=True, seg_pad_value=0)
         return preprocessor
 

@@ -1,4 +1,4 @@
-"""Hold the running statistics of normalisation layers still for a while."""
+"""Keep the running statistics of normalisation layers for a while."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,12 +9,12 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @contextmanager
 def frozen_statistics(*modules: nn.Module) -> Iterator[None]:
-    """Keep running means and variances as they are inside the block.
+    """Keep running means and variances unchanged inside the block.
 
-    Layers in training mode go on normalising with the statistics of the
-    batch; they only stop recording them (``num_batches_tracked`` included).
-    Used where a module sees the same step twice: the assistants' passes
-    through shared heads, and recomputation under activation checkpointing.
+    Layers in training mode still normalise with the statistics of the batch,
+    but do not record them (nor count in ``num_batches_tracked``).  Two
+    callers run a module twice in one step: assistance, whose assistants pass
+    through the lead's heads, and recomputation for activation checkpointing.
     """
     recording = [
         (layer, layer.momentum, layer.num_batches_tracked)
@@ -25,8 +25,8 @@ def frozen_statistics(*modules: nn.Module) -> Iterator[None]:
         and layer.track_running_stats
     ]
     for layer, _, count in recording:
-        # The layer still takes its buffers (recomputation must save what
-        # the first run saved), but moves them by a share of zero.
+        # The layer must still read its buffers, because recomputation has to
+        # save the same tensors as the first run; momentum 0 keeps them.
         layer.momentum = 0.0
         layer.num_batches_tracked = count.clone()
     try:

@@ -28,6 +28,8 @@ def resize_positions(
     resized = dict(weights)
     names = []
     for name, value in weights.items():
+        # Deviation: position tables of a pruned Swin.  A later member has no
+        # table for the stages that it shares.
         if name not in own or value.shape == own[name].shape:
             continue
         if name.endswith('.relative_position_bias_table'):

@@ -4,17 +4,18 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import mmdet
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
-#: name -> backbone config; every backbone that can be a member has entries
+from ..config_files import find_config
+
+#: name -> backbone config; every family of members has at least one entry
 TINY_MEMBERS: dict[str, dict[str, Any]] = {
     'resnet': dict(type='ResNet', depth=18, base_channels=8),
     'resnet_deep_stem': dict(
@@ -50,13 +51,13 @@ TINY_MEMBERS: dict[str, dict[str, Any]] = {
     'timm_convnext': dict(type='TimmBackbone', model_name='test_convnext'),
 }
 
-#: detector -> its base file among mmdet's own configs
+#: detector -> the file among mmdet's own configs that defines it
 BASES = {
-    'FasterRCNN': 'faster-rcnn_r50_fpn.py',
-    'MaskRCNN': 'mask-rcnn_r50_fpn.py',
-    'CascadeRCNN': 'cascade-mask-rcnn_r50_fpn.py',
-    'RetinaNet': 'retinanet_r50_fpn.py',
-    'HybridTaskCascade': '../../htc/htc_r50_fpn_1x_coco.py',
+    'FasterRCNN': '_base_/models/faster-rcnn_r50_fpn.py',
+    'MaskRCNN': '_base_/models/mask-rcnn_r50_fpn.py',
+    'CascadeRCNN': '_base_/models/cascade-mask-rcnn_r50_fpn.py',
+    'RetinaNet': '_base_/models/retinanet_r50_fpn.py',
+    'HybridTaskCascade': 'htc/htc_r50_fpn_1x_coco.py',
 }
 
 
@@ -66,7 +67,7 @@ def tiny_composite(
     """Return the config of a composite of tiny members.
 
     Args:
-        member: a name of ``TINY_MEMBERS``, or one for each member.
+        member: a key of ``TINY_MEMBERS``, or a list with one for each member.
         options: further arguments of ``CompositeBackbone``.
     """
     if isinstance(member, str):
@@ -78,50 +79,43 @@ def tiny_composite(
 
 
 def tiny_detector(
-    base: str = 'MaskRCNN',
+    base: str | Path = 'MaskRCNN',
     backbone: dict[str, Any] | None = None,
     num_classes: int = 3,
 ) -> dict[str, Any]:
-    """Return the config of one of mmdet's detectors, made tiny.
+    """Return the config of a detector, made tiny.
 
     Args:
-        base: a key of ``BASES``.
-        backbone: a backbone config with stages of 8, 16, 32, 64 channels;
-            by default the tiny ResNet alone.
-        num_classes: classes of all heads.
+        base: a key of ``BASES``, or the path of a config with a model.
+        backbone: a backbone config whose stages have 8, 16, 32 and 64
+            channels; the tiny ResNet by default.
+        num_classes: the number of classes of all box and mask heads.
     """
-    path = Path(mmdet.__file__).parent / '.mim/configs/_base_/models'
-    model = Config.fromfile(path / BASES[base]).model.to_dict()
-    model['backbone'] = backbone or copy.deepcopy(TINY_MEMBERS['resnet'])
-    model['neck'].update(in_channels=[8, 16, 32, 64], out_channels=8)
-    for head in ('rpn_head', 'bbox_head'):
-        if head in model:
-            model[head].update(in_channels=8, feat_channels=8)
+    path = find_config(f'mmdet::{BASES[base]}') if base in BASES else base
+    model = Config.fromfile(path).model
+    model.backbone = backbone or copy.deepcopy(TINY_MEMBERS['resnet'])
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
     if 'bbox_head' in model:
-        model['bbox_head']['num_classes'] = num_classes
-    if 'roi_head' in model:
-        _shrink_roi_head(model['roi_head'], num_classes)
-    if 'rpn_proposal' in (model.get('train_cfg') or {}):
-        model['train_cfg']['rpn_proposal'].update(nms_pre=50, max_per_img=30)
-        model['test_cfg']['rpn'].update(nms_pre=50, max_per_img=30)
-    return model
-
-
-def _shrink_roi_head(roi_head: dict[str, Any], num_classes: int) -> None:
-    for name in ('bbox', 'mask'):
-        if f'{name}_head' not in roi_head:
-            continue
-        roi_head[f'{name}_roi_extractor']['out_channels'] = 8
-        heads = roi_head[f'{name}_head']
-        for head in heads if isinstance(heads, list) else [heads]:
-            head.update(in_channels=8, num_classes=num_classes)
-            if name == 'bbox':
-                head['fc_out_channels'] = 16
-            else:
-                head.update(conv_out_channels=8, num_convs=1)
-    if 'semantic_head' in roi_head:
-        roi_head['semantic_roi_extractor']['out_channels'] = 8
-        roi_head['semantic_head'].update(in_channels=8, conv_out_channels=8)
+        model.bbox_head.update(
+            in_channels=8, feat_channels=8, num_classes=num_classes
+        )
+    if 'rpn_head' in model:
+        model.rpn_head.update(in_channels=8, feat_channels=8)
+        for cfg in (model.train_cfg.rpn_proposal, model.test_cfg.rpn):
+            cfg.update(nms_pre=50, max_per_img=30)
+    small = dict(in_channels=8, conv_out_channels=8)
+    heads = dict(
+        bbox_head=dict(small, fc_out_channels=16, num_classes=num_classes),
+        mask_head=dict(small, num_convs=1, num_classes=num_classes),
+        semantic_head=small,
+    )
+    for name, parts in model.get('roi_head', {}).items():
+        for part in parts if isinstance(parts, list) else [parts]:
+            if name.endswith('_roi_extractor'):
+                part.out_channels = 8
+            elif name in heads:
+                part.update(heads[name])
+    return model.to_dict()
 
 
 def build_model(cfg: dict[str, Any]) -> nn.Module:
@@ -139,51 +133,51 @@ def make_batch(
     """Make a batch for ``detector.data_preprocessor`` and ``loss``.
 
     Args:
-        boxes_per_image: ground-truth instances of each image; 0 is allowed.
-        size: (H, W) of the images, in pixels.
-        num_classes: labels are drawn from it.
-        seed: of the generator.
+        boxes_per_image: the number of instances in each image; may be 0.
+        size: the (H, W) of the images, in pixels.
+        num_classes: the number of classes that labels are drawn from.
+        seed: the seed of the generator.
 
     Returns:
-        ``inputs``: a list of uint8 images (3, H, W); ``data_samples``: with
-        boxes (n, 4), xyxy, input pixels, labels (n,) and bitmap masks.
+        ``inputs``, a list of uint8 images (3, H, W), and ``data_samples``
+        with boxes (n, 4), xyxy in input pixels, labels (n,), bitmap masks,
+        and a semantic map (1, H, W): 0 or an instance's label + 1.
     """
     generator = torch.Generator().manual_seed(seed)
     height, width = size
+    corner = torch.tensor([width, height])
     inputs, samples = [], []
     for count in boxes_per_image:
         image = torch.randint(0, 256, (3, *size), generator=generator)
         inputs.append(image.to(torch.uint8))
         corners = torch.rand(count, 2, 2, generator=generator)
-        corners = corners.sort(dim=1).values * torch.tensor([width, height])
-        boxes = corners.flatten(1)
-        boxes[:, 2:] = (boxes[:, 2:] + 8).minimum(
-            torch.tensor([width, height])
-        )
-        boxes[:, :2] = boxes[:, :2].minimum(boxes[:, 2:] - 4)
+        first, last = (corners.sort(dim=1).values * corner).unbind(1)
+        last = (last + 8).minimum(corner)
+        boxes = torch.cat([first.minimum(last - 4), last], 1)
+        labels = torch.randint(0, num_classes, (count,), generator=generator)
         masks = torch.zeros(count, *size, dtype=torch.uint8)
-        for mask, (x1, y1, x2, y2) in zip(masks, boxes.int(), strict=True):
+        semantic = torch.zeros(1, *size, dtype=torch.uint8)
+        for mask, label, box in zip(masks, labels, boxes.int(), strict=True):
+            x1, y1, x2, y2 = box
             mask[y1:y2, x1:x2] = 1
+            semantic[:, y1:y2, x1:x2] = label + 1
         sample = DetDataSample(
             metainfo=dict(
                 img_id=len(samples),
                 img_shape=size,
                 ori_shape=size,
-                pad_shape=size,
-                batch_input_shape=size,
                 scale_factor=(1.0, 1.0),
                 flip=False,
-            )
-        )
-        sample.gt_instances = InstanceData(
-            bboxes=boxes,
-            labels=torch.randint(
-                0, num_classes, (count,), generator=generator
             ),
-            masks=BitmapMasks(masks.numpy(), height, width),
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+            gt_instances=InstanceData(
+                bboxes=boxes,
+                labels=labels,
+                masks=BitmapMasks(masks.numpy(), height, width),
+            ),
+            ignored_instances=InstanceData(
+                bboxes=torch.zeros(0, 4), labels=labels[:0]
+            ),
+            gt_sem_seg=PixelData(sem_seg=semantic),
         )
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)

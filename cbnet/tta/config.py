@@ -1,8 +1,7 @@
 """Put test-time augmentation into a config, for testing and inference."""
 
 import copy
-import re
-from argparse import ArgumentParser, ArgumentTypeError
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,52 +12,32 @@ from ..errors import UserValueError
 _FLIP_KEYS = ('flip', 'flip_direction')
 
 
-def add_tta_options(parser: ArgumentParser) -> None:
-    """Add ``--tta`` and ``--tta-scales``; either asks for ``add_tta``."""
-    parser.add_argument(
-        '--tta',
-        action='store_true',
-        help='test-time augmentation: merge the views that tta_pipeline of '
-        'the config makes; without one, the test scale plain and flipped',
-    )
-    parser.add_argument(
-        '--tta-scales',
-        nargs='+',
-        type=_scale,
-        metavar='W,H',
-        help='test-time augmentation with these scales instead, each plain '
-        'and flipped',
-    )
-
-
 def add_tta(
     cfg: Config, scales: Sequence[tuple[int, int]] | None = None
 ) -> int:
-    """Wrap the model of a config, and give its test data several views.
+    """Wrap the model of a config and give its test data several views.
 
-    The views are those of ``scales``; else of ``tta_pipeline`` in the
-    config; else the scale of the test pipeline.  But for ``tta_pipeline``,
-    which says it itself, every scale comes plain and flipped.  The model is
-    wrapped by ``tta_model`` of the config, by ``MaskTTAModel`` without one.
+    The views are those of ``scales``, else those of ``tta_pipeline`` in the
+    config, else the scale of the test pipeline.  Every scale is used plain
+    and flipped, unless ``tta_pipeline`` says otherwise.  The model is wrapped
+    in ``tta_model`` of the config, by default in ``MaskTTAModel``.
 
     Args:
         cfg: any mmdet config, changed in place.
-        scales: (width, height) for the ``Resize`` of the test pipeline.
+        scales: the (width, height) for the ``Resize`` of the test pipeline.
 
     Returns:
         The number of views of an image.
 
     Raises:
-        ValueError: the views cannot be made from the test pipeline.
+        ValueError: if the views cannot be made from the test pipeline.
     """
     written = None if scales else cfg.get('tta_pipeline')
     count = 0
     for dataset in _datasets(cfg.test_dataloader.dataset):
         if 'pipeline' in dataset:
-            dataset.pipeline = (
-                copy.deepcopy(written)
-                if written
-                else _augmented(dataset.pipeline, scales)
+            dataset.pipeline = copy.deepcopy(written) or _augmented(
+                dataset.pipeline, scales
             )
             count = _count(dataset.pipeline)
     if not count:
@@ -66,7 +45,7 @@ def add_tta(
             'test-time augmentation: tta_pipeline has no TestTimeAug'
             if written
             else 'test-time augmentation needs the pipeline of the test data '
-            'set, test_dataloader.dataset.pipeline, and finds none'
+            'set, test_dataloader.dataset.pipeline, but there is none'
         )
     wrapper = cfg.get('tta_model') or dict(type='MaskTTAModel')
     cfg.model = ConfigDict(**wrapper, module=cfg.model)
@@ -74,7 +53,7 @@ def add_tta(
 
 
 def _datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """Give a data set and those that it wraps."""
+    """Yield a data set and those that it wraps."""
     yield dataset
     for inner in (dataset.get('dataset'), *(dataset.get('datasets') or ())):
         if isinstance(inner, dict):
@@ -85,41 +64,33 @@ def _augmented(
     pipeline: Sequence[dict[str, Any]],
     scales: Sequence[tuple[int, int]] | None,
 ) -> list[dict[str, Any]]:
-    """Give the steps of a pipeline from its Resize on to every view."""
+    """Apply the steps of a pipeline from its Resize on to every view."""
     steps = copy.deepcopy(list(pipeline))
     places = [i for i, step in enumerate(steps) if _name(step) == 'Resize']
     if len(places) != 1:
         raise UserValueError(
-            f'test-time augmentation makes its views from the one Resize of '
-            f'the test pipeline, which has {len(places)}: write tta_pipeline '
+            f'test-time augmentation makes its views with the one Resize of '
+            f'the test pipeline, which has {len(places)}; write tta_pipeline '
             f'and tta_model into the config, as '
             f'configs/_base_/tta_4scales.py does'
         )
-    before, resize, after = (
-        steps[: places[0]],
-        steps[places[0]],
-        steps[places[0] + 1 :],
-    )
+    (place,) = places
+    resize, after = steps[place], steps[place + 1 :]
     for step in after:
         if 'meta_keys' in step:
-            step['meta_keys'] = (
-                *step['meta_keys'],
-                *(k for k in _FLIP_KEYS if k not in step['meta_keys']),
-            )
+            keys = (*step['meta_keys'], *_FLIP_KEYS)
+            step['meta_keys'] = tuple(dict.fromkeys(keys))
     resizes = [{**resize, 'scale': tuple(scale)} for scale in scales or ()]
     flips = [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]
     views = [resizes or [resize], flips, *([step] for step in after)]
-    return [*before, dict(type='TestTimeAug', transforms=views)]
+    return [*steps[:place], dict(type='TestTimeAug', transforms=views)]
 
 
 def _count(pipeline: Sequence[dict[str, Any]]) -> int:
-    """Count the views of a pipeline; 0 without a TestTimeAug."""
+    """Count the views that a pipeline makes; 0 without a TestTimeAug."""
     for step in pipeline:
         if _name(step) == 'TestTimeAug':
-            count = 1
-            for alternatives in step['transforms']:
-                count *= len(alternatives)
-            return count
+            return math.prod(len(options) for options in step['transforms'])
     return 0
 
 
@@ -127,12 +98,3 @@ def _name(step: dict[str, Any]) -> str:
     kind = step['type']
     name = kind if isinstance(kind, str) else kind.__name__
     return name.rpartition('.')[2]
-
-
-def _scale(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r'([1-9]\d*),([1-9]\d*)', text)
-    if not match:
-        raise ArgumentTypeError(
-            f'{text!r} is no scale; give width,height in pixels, as 1600,1400'
-        )
-    return int(match[1]), int(match[2])

@@ -6,65 +6,82 @@ from typing import Any
 import torch
 from mmcv.ops import batched_nms
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_flip
 from mmengine.structures import InstanceData
+from torch import nn
 
 from ..errors import UserValueError
-from .frames import Frame
+from .frames import frame_of, hide_flip
+
+_KEPT = ('bboxes', 'scores', 'labels', 'masks')
+
+
+def detect(detector: nn.Module, batch: dict[str, Any]) -> list[DetDataSample]:
+    """Run a whole detector on one view, and flip its detections back.
+
+    Raises:
+        ValueError: if the detector does not predict instances.
+    """
+    frames = [frame_of(sample) for sample in batch['data_samples']]
+    hidden = [hide_flip(sample) for sample in batch['data_samples']]
+    samples = detector.test_step(dict(batch, data_samples=hidden))
+    for sample, frame in zip(samples, frames, strict=True):
+        if 'pred_instances' not in sample:
+            raise UserValueError(
+                f'{type(detector).__name__} predicts no instances, and '
+                f'test-time augmentation can merge nothing else'
+            )
+        flip = dict(flip=bool(frame.flip), flip_direction=frame.flip)
+        sample.set_metainfo(flip)
+        found = sample.pred_instances
+        kept = {key: found[key] for key in _KEPT if key in found}
+        if frame.flip:
+            shape = sample.ori_shape
+            kept['bboxes'] = bbox_flip(kept['bboxes'], shape, frame.flip)
+        if 'masks' in kept:
+            kept['masks'] = frame.unflip(torch.as_tensor(kept['masks']))
+        sample.pred_instances = InstanceData(**kept)
+    return samples
 
 
 def merge_detections(
     samples: Sequence[DetDataSample], cfg: dict[str, Any]
-) -> InstanceData:
+) -> DetDataSample:
     """Select among the detections of all views; each box keeps its mask.
 
     Args:
-        samples: of the same image, one a view; predictions in pixels of the
-            image, flipped as the view.
-        cfg: ``nms`` and ``max_per_img``.
+        samples: the image's sample in every view, as ``detect`` returns it.
+        cfg: the ``nms`` and ``max_per_img`` of the selection.
+
+    Returns:
+        The sample of the first view that is not flipped, with the selection.
 
     Raises:
-        ValueError: the config has no NMS.
+        ValueError: if the config has no NMS.
     """
-    sizes = [tuple(sample.ori_shape[:2]) for sample in samples]
-    views = [
-        _unflipped(
-            sample.pred_instances,
-            Frame(
-                size,
-                (1.0, 1.0),
-                sample.flip_direction if sample.flip else None,
-            ),
-        )
-        for sample, size in zip(samples, sizes, strict=True)
-    ]
-    found = InstanceData.cat(views)
-    if len(views) == 1 or not len(found):
-        return found
+    merged = next((s for s in samples if not s.flip), samples[0])
+    found = InstanceData.cat([sample.pred_instances for sample in samples])
+    if len(samples) > 1 and len(found):
+        found = _select(found, cfg)
+    merged.pred_instances = found
+    return merged
+
+
+def _select(found: InstanceData, cfg: dict[str, Any]) -> InstanceData:
     if cfg.get('nms') is None:
         raise UserValueError(
             'test_cfg of the detector has no nms to select among the '
-            "detections of all views: set tta_model=dict(type='MaskTTAModel', "
+            "detections of all views; set tta_model=dict(type='MaskTTAModel', "
             "tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), "
             'max_per_img=100)) in the config'
         )
-    selected, keep = batched_nms(
+    boxes, keep = batched_nms(
         found.bboxes, found.scores, found.labels, cfg.nms
     )
     most = cfg.get('max_per_img', -1)
     if most > 0:
-        selected, keep = selected[:most], keep[:most]
+        boxes, keep = boxes[:most], keep[:most]
     found = found[keep]
     # Soft-NMS lowers scores.
-    found.bboxes, found.scores = selected[:, :4], selected[:, 4]
+    found.bboxes, found.scores = boxes[:, :4], boxes[:, 4]
     return found
-
-
-def _unflipped(found: InstanceData, frame: Frame) -> InstanceData:
-    result = InstanceData(
-        bboxes=frame.move(found.bboxes, frame._replace(flip=None)),
-        scores=found.scores,
-        labels=found.labels,
-    )
-    if 'masks' in found:
-        result.masks = frame.unflip(torch.as_tensor(found.masks))
-    return result

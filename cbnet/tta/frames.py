@@ -13,22 +13,17 @@ _DIMENSIONS = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-1, -2)}
 
 
 class Frame(NamedTuple):
-    """The place of one image in one view; boxes are in its pixels."""
+    """The place of one image in one view."""
 
     #: (H, W) of the resized image, without padding
     size: tuple[int, int]
-    #: (width, height) of the resized image over those of the image
+    #: factors (width, height) from the image to the resized image
     scale: tuple[float, float]
-    #: direction; None for a view that is not flipped
+    #: the direction of the flip, or None
     flip: str | None = None
 
     def move(self, boxes: Tensor, target: 'Frame') -> Tensor:
-        """Give boxes of this view in pixels of another view.
-
-        Args:
-            boxes: (n, 4 k), xyxy; class after class for k of them.
-            target: the place of the same image in the other view.
-        """
+        """Map boxes (n, 4 k), xyxy, to another view of the same image."""
         if self == target:
             return boxes
         if self.flip:
@@ -40,7 +35,7 @@ class Frame(NamedTuple):
         return boxes
 
     def unflip(self, maps: Tensor) -> Tensor:
-        """Turn maps (..., H, W) of this view to where the image has them."""
+        """Turn maps (..., H, W) of this view the way the image is."""
         return maps.flip(_DIMENSIONS[self.flip]) if self.flip else maps
 
 
@@ -48,28 +43,28 @@ def frame_of(sample: DetDataSample) -> Frame:
     """Read the place of an image in a view from its metainfo.
 
     Raises:
-        ValueError: what says how the view was made is not there.
+        ValueError: if the metainfo does not say how the view was made.
     """
     meta = sample.metainfo
     missing = [key for key in _NEEDED if key not in meta]
     if missing:
         raise UserValueError(
-            f'test-time augmentation needs {", ".join(missing)} of every '
-            f'view, and the pipeline does not pass it on: give every view a '
-            f'Resize and a RandomFlip (prob=0.0 or 1.0), and PackDetInputs '
-            f'meta_keys that hold {", ".join(_NEEDED)}'
+            f'test-time augmentation needs {", ".join(missing)} in the '
+            f'metainfo of every view, and the pipeline does not pass it on; '
+            f'give every view a Resize and a RandomFlip (prob=0.0 or 1.0), '
+            f'and list {", ".join(_NEEDED)} in meta_keys of PackDetInputs'
         )
     height, width = meta['ori_shape'][:2]
     scale = tuple(meta['scale_factor'][:2])
-    # Not img_shape, which a Pad in the pipeline enlarges.
+    # A Pad in the pipeline enlarges img_shape, but flips come before it.
     size = (round(height * scale[1]), round(width * scale[0]))
     return Frame(size, scale, meta['flip_direction'] if meta['flip'] else None)
 
 
 def hide_flip(sample: DetDataSample) -> DetDataSample:
-    """Copy a sample as one that is not flipped, its contents shared.
+    """Copy a sample, sharing its contents, and mark it as not flipped.
 
-    Some of mmdet's RoI heads undo a flip of their masks, others do not.
+    Some RoI heads of mmdet undo a flip of their masks, others do not.
     """
     hidden = sample.new()
     hidden.set_metainfo(dict(flip=False, flip_direction=None))

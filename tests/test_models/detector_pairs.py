@@ -1,11 +1,14 @@
 """The plain and the assisted detector side by side, for several tests."""
 
 import copy
+from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from cbnet.testing import (
+    TINY_MEMBERS,
     build_model,
     make_batch,
     tiny_composite,
@@ -14,6 +17,15 @@ from cbnet.testing import (
 
 BASES = ['FasterRCNN', 'MaskRCNN', 'CascadeRCNN', 'RetinaNet']
 TWO_STAGE = BASES[:3]
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+def tiny_dual_swin_l():
+    """The model of configs/cbnet/dual_swin_l.py, made tiny."""
+    path = CONFIGS / 'cbnet/dual_swin_l.py'
+    backbone = Config.fromfile(path).model.backbone.to_dict()
+    backbone['member'] = TINY_MEMBERS['swin']
+    return tiny_detector(path, backbone)
 
 
 def make_pair(base, num_members=2, **options):

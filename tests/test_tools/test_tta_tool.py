@@ -82,7 +82,7 @@ def test_infer_tool(infer, tiny_config, weights, photos):
 def test_no_scale(infer, photos, text):
     status, output = infer(photos, '--tta-scales', text)
     assert status == 2
-    assert f'{text!r} is no scale; give width,height in pixels' in output
+    assert f'{text!r} is not a scale; give width,height in pixels' in output
 
 
 def steps(cfg):
@@ -174,7 +174,7 @@ def test_no_views_to_be_made(tiny_config):
     cfg.test_dataloader.dataset.pipeline = [
         step for step in pipeline if step['type'] != 'Resize'
     ]
-    with pytest.raises(ValueError, match='which has 0: write tta_pipeline'):
+    with pytest.raises(ValueError, match='which has 0; write tta_pipeline'):
         add_tta(cfg)
     cfg.tta_pipeline = pipeline
     with pytest.raises(ValueError, match='tta_pipeline has no TestTimeAug'):

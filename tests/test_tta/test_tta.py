@@ -1,13 +1,17 @@
 """MaskTTAModel on detectors whose views are averaged.
 
-One view gives the plain predictions bit for bit, with soft-NMS too; a view
-that is flipped gives those of the flipped image, flipped back, in three
-directions; a view seen twice changes nothing; with a flipped view beside it
-a flipped image gives flipped results; on known proposals, boxes and scores
-are the means over the views, and so are mask probabilities, in one head and
-in a cascade; several images at once give what each gives alone; thresholds
-and numbers of the config hold; views or images without proposals, and images
-without detections; AssistedDetector gives what the plain detector gives.
+1. One view gives the plain predictions bit for bit, with soft-NMS too; a
+   view seen twice changes nothing.
+2. A flipped view gives the predictions of the flipped image, flipped back,
+   in three directions and inside a Pad; a flipped image gives flipped results.
+3. Boxes and scores on known proposals are the means over the views, and so
+   are mask probabilities: of one head, of a cascade, of HTC's last stage and
+   of the mean of HTC's stages.
+4. Several images in a batch give the results that each gives alone.
+5. Thresholds and numbers of the config hold; views or images may have no
+   proposals, images may have no detections.
+6. An assisted detector gives the results of the plain one; the tiny
+   Dual-Swin-L among the detectors is an assisted one, too.
 """
 
 import numpy as np
@@ -16,6 +20,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import nn
 
+from cbnet.models.detectors.htc import StageMeanHTCRoIHead
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 from cbnet.tta import MaskTTAModel
 
@@ -27,7 +32,7 @@ from .tta_views import (
     predict,
 )
 
-WITH_MASKS = ['MaskRCNN', 'CascadeRCNN', 'HybridTaskCascade']
+WITH_MASKS = ['MaskRCNN', 'CascadeRCNN', 'HybridTaskCascade', 'DualSwinL']
 SCALE = (130, 80)
 OWN = (97, 65)  # of the images: resizing a mirrored image may round otherwise
 AXES = dict(horizontal=(1,), vertical=(0,), diagonal=(0, 1))
@@ -153,6 +158,21 @@ def propose(model, monkeypatch, boxes):
     monkeypatch.setattr(model.rpn_head, 'predict', found)
 
 
+@pytest.mark.parametrize('base', ['FasterRCNN', 'DualSwinL'])
+@pytest.mark.parametrize('direction', ['horizontal', 'diagonal'])
+def test_flipped_view_in_a_padded_image(base, direction, monkeypatch):
+    """A flip mirrors the resized image, not the larger one that Pad makes."""
+    model = make_detector(base, score_thr=0.1)
+    boxes = torch.tensor([[30.0, 20, 60, 45], [40, 15, 65, 35]])
+    propose(model, monkeypatch, [boxes, boxes])
+    images, pad = make_images(), (160, 128)
+    views = make_views(images, (OWN, direction), pad=pad)
+    found = MaskTTAModel(module=model).test_step(views)
+    assert found[0].img_shape == (128, 160)
+    expected = predict(model, flipped(images, direction), OWN, pad)
+    assert_close(found, expected, direction)
+
+
 def test_means_of_boxes_and_scores(monkeypatch):
     """One proposal; its class-wise boxes and scores in two scales."""
     model = make_detector('FasterRCNN', score_thr=0.0)
@@ -236,10 +256,13 @@ def probabilities_of(model, images, boxes):
         feature = features[-1] + roi_head.semantic_roi_extractor(
             [semantic], rois
         )
-        flow = None
+        flow, stages = None, []
         for head in heads:
             maps, flow = head(feature, flow)
-        return maps.sigmoid()
+            stages.append(maps.sigmoid())
+        if isinstance(roi_head, StageMeanHTCRoIHead):
+            return torch.stack(stages).mean(0)
+        return stages[-1]
 
 
 @pytest.mark.parametrize('base', ['MaskRCNN', 'HybridTaskCascade'])
@@ -251,7 +274,7 @@ def test_several_images(base):
     alone = [merged(model, [image], *views)[0] for image in images]
     assert_close(together, alone)
     assert [one.img_id for one in together] == [0, 1, 2]
-    # The sample of the first view that is not flipped, as pictures need it.
+    # The sample of the first view that is not flipped, as figures need it.
     assert not together[0].flip
 
 

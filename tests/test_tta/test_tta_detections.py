@@ -1,10 +1,13 @@
 """MaskTTAModel where final detections are merged, and what it refuses.
 
-Which detectors are merged so: without proposals, or with RoI heads that
-predict in their own way; a box that two views find stays once, with the
-better score and the mask of its view, flipped back; the detector is not told
-of a flip; one view passes; a detector without NMS needs tta_cfg, and one
-without instances, or views that do not say how they were made, are refused.
+1. This is done for detectors without proposals, and for RoI heads that
+   predict in their own way.
+2. A box that two views find stays once, with the better score and the mask
+   of its view, flipped back.  The detector does not learn of a flip.
+3. A single view needs no NMS.  Several views need one, from the detector's
+   test_cfg or from tta_cfg.
+4. A detector without instances, and views that do not say how they were
+   made, are refused.
 """
 
 import pytest
@@ -81,6 +84,7 @@ def test_which_detectors():
         MaskRCNN=True,
         CascadeRCNN=True,
         HybridTaskCascade=True,
+        DualSwinL=True,
         RetinaNet=False,
     )
 
@@ -193,5 +197,5 @@ def test_views_that_do_not_say_how_they_were_made(base):
     meta = {key: old.metainfo[key] for key in keys}
     data['data_samples'][0] = [DetDataSample(metainfo=meta)]
     model = MaskTTAModel(module=make_detector(base))
-    with pytest.raises(ValueError, match='needs flip, flip_direction of'):
+    with pytest.raises(ValueError, match='needs flip, flip_direction in'):
         model.test_step(data)

@@ -10,12 +10,14 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from cbnet.testing import build_model, tiny_detector
+from tests.test_models.detector_pairs import tiny_dual_swin_l
 
 DETECTORS = [
     'FasterRCNN',
     'MaskRCNN',
     'CascadeRCNN',
     'HybridTaskCascade',
+    'DualSwinL',
     'RetinaNet',
 ]
 
@@ -34,7 +36,10 @@ SPREADS = dict(
 
 def make_detector(base, backbone=None, **test_cfg):
     """A tiny detector whose random heads tell classes and places apart."""
-    cfg = tiny_detector(base, backbone)
+    if base == 'DualSwinL':
+        cfg = tiny_dual_swin_l()
+    else:
+        cfg = tiny_detector(base, backbone)
     own = cfg['test_cfg']
     own = own.get('rcnn', own)
     own.update({**dict(score_thr=0.2, max_per_img=20), **test_cfg})
@@ -65,7 +70,7 @@ def _spread(spread, layer, inputs, output):
 
 
 def make_images(count=2, size=(65, 97), seed=0):
-    """Smooth pictures, uint8 (H, W, 3), that look different everywhere."""
+    """Smooth images, uint8 (H, W, 3), that look different everywhere."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 7, 11, generator=generator)
     fine = nn.functional.interpolate(
@@ -75,26 +80,27 @@ def make_images(count=2, size=(65, 97), seed=0):
     return list(pixels.permute(0, 2, 3, 1).numpy())
 
 
-def make_views(images, *views):
+def make_views(images, *views, pad=None):
     """A batch for a TTA model.
 
     Args:
         images: (H, W, 3) each.
         views: ((width, height) of the Resize, direction of a flip or None).
+        pad: (width, height) of a Pad at the end of the pipeline.
     """
     return pseudo_collate(
-        [_views_of(i, image, views) for i, image in enumerate(images)]
+        [_views_of(i, image, views, pad) for i, image in enumerate(images)]
     )
 
 
-def predict(model, images, scale):
+def predict(model, images, scale, pad=None):
     """What the detector alone makes of the images."""
-    batch = make_views(images, (scale, None))
+    batch = make_views(images, (scale, None), pad=pad)
     with torch.no_grad():
         return model.test_step({key: batch[key][0] for key in batch})
 
 
-def _views_of(number, image, views):
+def _views_of(number, image, views, pad):
     made = []
     with DefaultScope.overwrite_default_scope('mmdet'):
         for scale, flip in views:
@@ -105,6 +111,7 @@ def _views_of(number, image, views):
                     prob=float(flip is not None),
                     direction=flip or 'horizontal',
                 ),
+                *([dict(type='Pad', size=pad)] if pad else []),
                 dict(type='PackDetInputs'),
             ]
             made.append(

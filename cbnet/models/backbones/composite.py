@@ -70,8 +70,8 @@ class CompositeBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         checks.check_arguments(num_members, shared_stages, with_cp, frozen)
-        self.style, self.shared_stages = style, shared_stages
-        self.frozen = frozen
+        self.num_members, self.shared_stages = num_members, shared_stages
+        self.style, self.frozen = style, frozen
         self._build_members(checks.member_configs(member, num_members))
         for adapter in self.adapters:
             adapter.with_cp = with_cp
@@ -98,6 +98,7 @@ class CompositeBackbone(BaseModule):
     def _connect_members(self, connection: dict[str, Any] | None) -> None:
         edges = style_edges(self.style, len(self.adapters[-1].specs))
         own = self.shared_stages or 0  # the first stage of later members
+        # Deviation: number of members.  Each pair of neighbours is connected.
         self.connections = nn.ModuleList()
         for source, target in pairwise(self.adapters):
             options = ConnectionOptions(norm_cfg=target.norm_cfg)
@@ -121,11 +122,6 @@ class CompositeBackbone(BaseModule):
         for k, adapter in enumerate(self.adapters):
             for i in set(adapter.emittable) - self._emitted(k, True):
                 adapter.drop_emission(i)
-
-    @property
-    def num_members(self) -> int:
-        """The number of members."""
-        return len(self.members)
 
     def train(self, mode: bool = True) -> 'CompositeBackbone':
         """Switch modes; a frozen composite stays in eval mode."""

@@ -136,8 +136,8 @@ class Connection(nn.ModuleDict):
         last = nn.Conv2d(in_channels, out_channels, 1, bias=self.options.bias)
         transform.add_module('conv', last)
         if self.options.norm_cfg is not None:
-            # Deviation: trainable even if the members' own norms are not;
-            # scale and shift start at zero and would stay there.
+            # Deviation: norms of connections.  They are trainable even if the
+            # members' norms are not: they start at zero and would stay there.
             norm_cfg = dict(self.options.norm_cfg, requires_grad=True)
             last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)

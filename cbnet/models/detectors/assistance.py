@@ -40,8 +40,8 @@ class AssistanceOptions(Options):
 
     weights: Sequence[float] | float | None = None
     proposals: Literal['lead', 'own'] | None = None
-    # Deviation: in the published code, every pass moves the statistics of
-    # shared norms; inference uses them for the lead only.
+    # Deviation: statistics of shared norms.  In the published code, every
+    # pass moves them, but inference uses them for the lead only.
     lead_statistics: bool = True
 
 
@@ -51,6 +51,7 @@ class AssistantSupervision:
     It relies on one property of mmdet's detectors: ``loss`` calls
     ``extract_feat`` once, and nothing else uses the backbone.  If a detector
     does not have this property, ``loss`` raises a ``TypeError``.
+    Deviation: kinds of detectors.  The published code has two-stage ones.
 
     Args:
         assistance: the overrides of :class:`AssistanceOptions`.
@@ -70,8 +71,7 @@ class AssistantSupervision:
         self.assistant_weights = settle_weights(options.weights, self.backbone)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
-        self._served: tuple[Tensor, ...] | None = None
-        self._in_pass = False
+        self._served, self._in_pass = None, False
 
     def loss(
         self,
@@ -103,7 +103,9 @@ class AssistantSupervision:
                 held = [self] if self.lead_statistics else []
                 with frozen_statistics(*held):
                     part = self._member_loss(assistants[i], *inputs, **kwargs)
+                # Deviation: accuracy of assistants.  It is not weighted.
                 part = reweight_loss_dict(part, weight)
+                # Deviation: names of losses.
                 losses.update(rename_loss_dict(f'assist{i}.', part))
         return losses
 

@@ -1,4 +1,4 @@
-"""Hybrid Task Cascade whose masks are the mean of its stages, as published."""
+"""Hybrid Task Cascade with masks averaged over its stages, as published."""
 
 from typing import Any
 
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 class StageMeanHTCRoIHead(HybridTaskCascadeRoIHead):
     """Average the masks of all stages in inference.
 
-    HTC (arXiv 1901.07518), mmdet 2.x and the published models do; mmdet
-    3.3.0 computes the masks of every stage and keeps the last one's.
-    Training, boxes and the names of parameters are mmdet's.
+    HTC (arXiv 1901.07518), mmdet 2.x and the published models average them.
+    Training, boxes and the names of parameters are those of mmdet.
+
+    Deviation: masks of HTC in inference.  mmdet 3.3.0 also computes the
+    masks of every stage, but uses only those of the last one.
     """
 
     def _mask_forward(
@@ -24,7 +26,7 @@ class StageMeanHTCRoIHead(HybridTaskCascadeRoIHead):
         stages: list[Tensor] = []
 
         def keep(_: nn.Module, __: tuple, output: Any) -> None:
-            # With information flow, features for the next stage come along.
+            # With information flow, a head also returns its features.
             stages.append(output if isinstance(output, Tensor) else output[0])
 
         hooks = [head.register_forward_hook(keep) for head in self.mask_head]

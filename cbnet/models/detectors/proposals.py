@@ -1,4 +1,4 @@
-"""Whose proposals the assistants' RoI losses see: the lead's, relayed."""
+"""Give the lead's proposals to the assistants' RoI losses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,14 @@ from torch import nn
 
 @contextmanager
 def lead_proposals(rpn_head: nn.Module) -> Iterator[None]:
-    """Relay the proposals of the first pass to all later ones.
+    """Let all loss passes inside the block share the first one's proposals.
 
-    Inside the block, the first ``loss_and_predict`` is the head's own; later
-    calls return their own RPN losses beside copies of the first proposals
-    (boxes xyxy in input pixels).  Copies, because RoI heads rename entries
-    of what they are given.
+    The lead must come first.  Later calls of ``loss_and_predict`` return
+    their own RPN losses with copies of the lead's proposals (boxes xyxy in
+    input pixels), because RoI heads rename entries of what they are given.
 
-    Source: the published detector overwrites the proposals member by
-    member, so the last, the lead's, reach every RoI loss.
+    In the published detector each member's proposals overwrite those of the
+    member before, so every RoI loss uses the lead's there, too.
 
     Args:
         rpn_head: the detector's RPN head.
@@ -26,18 +25,18 @@ def lead_proposals(rpn_head: nn.Module) -> Iterator[None]:
     original = rpn_head.loss_and_predict
     recorded: list[Any] = []
 
-    def relay(x: Any, samples: list, **kwargs: Any) -> tuple[dict, list]:
+    def share(x: Any, samples: list, **kwargs: Any) -> tuple[dict, list]:
         if not recorded:
             losses, proposals = original(x, samples, **kwargs)
             recorded.extend(p.new() for p in proposals)
             return losses, proposals
-        if isinstance(rpn_head, BaseDenseHead):  # spares a second selection
+        if isinstance(rpn_head, BaseDenseHead):  # skips a second selection
             losses = rpn_head.loss(x, samples)
         else:
             losses, _ = original(x, samples, **kwargs)
         return losses, [p.new() for p in recorded]
 
-    rpn_head.loss_and_predict = relay
+    rpn_head.loss_and_predict = share
     try:
         yield
     finally:

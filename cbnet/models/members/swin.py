@@ -39,8 +39,8 @@ class SwinAdapter(MemberAdapter):
             if stage.downsample is not None:
                 stride *= stage.downsample.sampler.stride[0]
         self.specs = tuple(specs)
-        # mmdet freezes Swin's stages only in train(), which is too late:
-        # frozen parameters must be marked before DDP collects them.
+        # Deviation: freezing of Swin.  mmdet freezes stages only in train(),
+        # but frozen parameters must be marked before DDP collects them.
         backbone.train(backbone.training)
 
     @property
@@ -59,9 +59,9 @@ class SwinAdapter(MemberAdapter):
     def _positions(self, size: tuple[int, int]) -> Tensor:
         """Give the absolute positions (1, H * W, C) of a grid of patches.
 
-        Deviation: they are resized (bicubic), as published; mmdet's own
-        forward accepts only images of the pretraining size, for which the
-        result is the same.
+        Deviation: absolute positions of Swin.  They are resized (bicubic), as
+        published; mmdet's own forward accepts only images of the pretraining
+        size, for which the result is the same.
         """
         embedding = self.backbone.absolute_pos_embed
         grid = self._pretraining_grid()

@@ -4,7 +4,8 @@ _base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
 mask_head = dict(_base_.model.roi_head.mask_head, type='HTCMaskHead')
 model = dict(
     type='HybridTaskCascade',
-    # As published: maps of stuff and things are padded with class 0.
+    # Deviation: semantic maps of HTC.  They are padded with 0, which is a
+    # class, and the loss is averaged without ignored pixels, as published.
     data_preprocessor=dict(pad_seg=True, seg_pad_value=0),
     roi_head=dict(
         type='StageMeanHTCRoIHead',
