@@ -1,14 +1,25 @@
-"""Near matches: case does not count, nothing far off is offered."""
+"""Messages to users: their parts, and rules that all of them keep.
+
+1. near matches: case does not count, nothing unrelated is suggested;
+2. lists and values are shortened, and say how much is left out;
+3. no sentence of the package continues with a capital after a semicolon.
+"""
+
+import ast
+import re
+from pathlib import Path
 
 import pytest
 
-from cbnet.messages import did_you_mean
+import cbnet
+from cbnet.messages import brief, counted, did_you_mean, listed, one_line
 
+CAPITALISED = {'None', 'True', 'False', 'Swin'}  # names keep theirs
 NAMES = ('slc', 'ahlc', 'allc', 'dhlc', 'MaskRCNN')
 
 
 @pytest.mark.parametrize(
-    ('found', 'offer'),
+    ('found', 'suggestion'),
     [
         ('DHLC', "; did you mean 'dhlc' or 'ahlc'?"),
         ('maskrcn', "; did you mean 'MaskRCNN'?"),
@@ -17,5 +28,54 @@ NAMES = ('slc', 'ahlc', 'allc', 'dhlc', 'MaskRCNN')
         (3, ''),
     ],
 )
-def test_offers(found, offer):
-    assert did_you_mean(found, NAMES) == offer
+def test_near_matches(found, suggestion):
+    assert did_you_mean(found, NAMES) == suggestion
+
+
+def test_lists_say_what_is_left_out():
+    assert listed('abc', 3) == 'a, b, c'
+    assert listed('abcdefg', 3) == 'a, b, c, and 4 more'
+    assert listed([]) == ''
+
+
+def test_names_that_differ_in_numbers_are_one():
+    names = ['blocks.0.w', 'blocks.1.w', 'layer1.w', 'layer2.w', 'head']
+    assert counted(names) == '5 (blocks.*.w x2, layer*.w x2, head)'
+    assert counted(names, 1) == '5 (blocks.*.w x2, and 2 more)'
+    assert counted(['head.2']) == '1 (head.2)'
+    assert counted([]) == '0'
+
+
+def test_texts_are_one_line():
+    assert one_line(ValueError('a\n  b')) == 'a b'
+    assert one_line(KeyError('name')) == 'name'
+    assert one_line(AssertionError()) == 'AssertionError'
+    assert one_line('word ' * 9, 14) == 'word word ...'
+    assert brief(dict(a=1)) == "{'a': 1}"
+    assert brief('x' * 99, 20) == "'" + 'x' * 15 + ' ...'
+
+
+def text_of(node: ast.JoinedStr) -> str:
+    """The text of an f-string, with the fallback of ``{x or "..."}``."""
+    parts = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            part = getattr(part.value, 'values', [part])[-1]
+        parts.append(part.value if isinstance(part, ast.Constant) else 'x')
+    return ''.join(map(str, parts))
+
+
+def test_no_capital_after_a_semicolon():
+    wrong = []
+    for path in Path(cbnet.__file__).parent.rglob('*.py'):
+        tree = ast.parse(path.read_text())
+        texts = [
+            text_of(node) if isinstance(node, ast.JoinedStr) else node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+        ]
+        for text in texts:
+            words = re.findall(r';\s+([A-Z][a-z]+)\b', text)
+            wrong += [f'{path.name}: {text}' for _ in {*words} - CAPITALISED]
+    assert not wrong, '\n'.join(wrong)

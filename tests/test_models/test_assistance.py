@@ -27,7 +27,6 @@ from torch.nn.parallel import DistributedDataParallel
 from cbnet.models.detectors import assisted, factory
 from cbnet.models.detectors.samples import fresh
 from cbnet.testing import (
-    build_model,
     make_batch,
     tiny_composite,
     tiny_detector,
@@ -256,26 +255,6 @@ def test_total_equals_an_independent_sum(base, proposals):
         losses.update(plain.roi_head.loss(x, results, samples))
         total = total + weight * plain.parse_losses(losses)[0]
     torch.testing.assert_close(model.parse_losses(found)[0], total)
-
-
-@pytest.mark.parametrize('lead_statistics', [True, False])
-def test_statistics_of_shared_norms(lead_statistics):
-    cfg = tiny_detector('RetinaNet', tiny_composite())
-    cfg['neck']['norm_cfg'] = dict(type='BN')
-    plain = build_model(cfg)
-    cfg.update(
-        type='AssistedDetector',
-        base='RetinaNet',
-        assistance=dict(lead_statistics=lead_statistics),
-    )
-    model = build_model(cfg)
-    model.load_state_dict(plain.state_dict())
-    losses_of(plain)
-    losses_of(model)
-    buffers = dict(model.neck.named_buffers())
-    assert buffers
-    for name, value in plain.neck.named_buffers():
-        assert torch.equal(value, buffers[name]) == lead_statistics, name
 
 
 @pytest.mark.parametrize('base', BASES)
