@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..datasets.annotations import index
 from ..errors import UserValueError
 
 Run = Callable[[dict, list, str, list], tuple[np.ndarray, np.ndarray]]
@@ -52,11 +53,11 @@ def _runner(coco: type, evaluator: type) -> Run:
         content: dict, entries: list, iou_type: str, max_dets: list
     ) -> tuple[np.ndarray, np.ndarray]:
         with contextlib.redirect_stdout(io.StringIO()):  # both are talkative
-            truth = _index(coco, content)
+            truth = index(coco, content)
             if entries:
                 found = truth.loadRes(entries)
             else:  # pycocotools looks at the first entry
-                found = _index(coco, {**content, 'annotations': []})
+                found = index(coco, {**content, 'annotations': []})
             evaluation = evaluator(truth, found, iou_type)
             evaluation.params.maxDets = list(max_dets)
             evaluation.evaluate()
@@ -67,10 +68,3 @@ def _runner(coco: type, evaluator: type) -> Run:
         return precision, recall
 
     return run
-
-
-def _index(coco: type, content: dict):
-    api = coco()
-    api.dataset = content
-    api.createIndex()
-    return api

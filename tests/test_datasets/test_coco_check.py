@@ -15,7 +15,8 @@ import sys
 
 import pytest
 
-from cbnet.datasets.coco_check import check_coco, find_problems, read_coco
+from cbnet.datasets.annotations import read_coco
+from cbnet.datasets.coco_check import check_coco, find_problems
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_no_file(tmp_path):
     ('text', 'message'),
     [
         ('{"images": [{"id"', r'not JSON \(.*line 1'),
-        ('[]', 'holds a list, expected a dict.*results file'),
+        ('[]', 'contains a list, expected a dict.*results file'),
         ('{"images": [], "categories": []}', 'annotations is nothing'),
         (
             '{"images": [3], "annotations": [], "categories": []}',
@@ -115,10 +116,22 @@ WRONG = {
     'no categories': (change('categories', []), 'categories is empty'),
     'name twice': (change('categories', 1, 'name', 'cat'), "'cat' occurs 2"),
     'category id twice': (change('categories', 1, 'id', 5), 'the id 5 occurs'),
-    'image id twice': (change('images', 1, 'id', 7), 'images: the id 7'),
-    'id twice': (change('annotations', 1, 'id', 1), 'annotations: the id 1'),
-    'no id': (change('annotations', 1, 'id', None), '1 entries have no id'),
-    'a list as id': (change('images', 1, 'id', [7]), '1 entries have no id'),
+    'image id twice': (
+        change('images', 1, 'id', 7),
+        r'images\[1\]: the id 7 oc',
+    ),
+    'id twice': (
+        change('annotations', 1, 'id', 1),
+        r'annotations\[1\]: the id 1 oc',
+    ),
+    'no id': (
+        change('annotations', 1, 'id', None),
+        r'annotations\[1\]: id is None.*1 entries have none',
+    ),
+    'a list as id': (
+        change('images', 1, 'id', [7]),
+        r'images\[1\]: id is \[7\], expected an integer',
+    ),
     'no name': (
         change('images', 0, 'file_name', None),
         r'images\[0\] \(id 7\): file_name is None',
@@ -126,11 +139,11 @@ WRONG = {
     'no width': (change('images', 1, 'width', None), 'width of b.png is None'),
     'no image': (
         change('annotations', 0, 'image_id', 8),
-        r'annotations\[0\] \(id 1\): image_id is 8, no id of an image',
+        r'annotations\[0\] \(id 1\): image_id is 8, which is not the id of an image',
     ),
     'undeclared category': (
         change('annotations', 0, 'category_id', 3),
-        "category_id is 3, expected one of .'2', '5'.",
+        'category_id is 3, expected one of 2, 5; correct it',
     ),
     'no box': (change(*BOX, None), 'bbox is None, expected four numbers'),
     'three numbers': (change(*BOX, [1, 2, 3]), 'expected four numbers'),
@@ -154,7 +167,10 @@ WRONG = {
         change(*POLYGONS, [1, 1, 5, 1, 5, 5]),
         'a list inside the list of polygons',
     ),
-    'words': (change(*POLYGONS, [['a'] * 6]), "holds 'a', expected numbers"),
+    'words': (
+        change(*POLYGONS, [['a'] * 6]),
+        "contains 'a', expected only numbers",
+    ),
     'a string': (change(*POLYGONS, 'mask'), 'segmentation is a str'),
     'no mask': (change(*POLYGONS, []), 'has no segmentation'),
     'other size': (
@@ -187,9 +203,11 @@ def test_masks_are_needed_only_where_they_are(tmp_path, content):
 
 def test_classes_of_the_data_set(tmp_path, content):
     path = write(tmp_path, content)
-    with pytest.raises(ValueError, match="no category 'cats'.*mean cat"):
+    with pytest.raises(
+        ValueError, match="no category 'cats'.*mean 'cat'.*declares cat, dog"
+    ):
         check_coco(path, classes=('cats', 'dog'))
-    with pytest.raises(ValueError, match='names would be exchanged'):
+    with pytest.raises(ValueError, match='names would be swapped'):
         check_coco(path, classes=('dog', 'cat'))
     check_coco(path, classes=('dog',))  # a part of them is a choice
 

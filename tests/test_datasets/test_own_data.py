@@ -84,6 +84,16 @@ def test_layouts(tmp_path, name):
     assert data.train.has_masks
 
 
+def test_a_folder_behind_a_link(tmp_path):
+    write(tmp_path / 'disk/train.json')
+    touch(tmp_path / 'disk/a.png')
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/coco').symlink_to(tmp_path / 'disk')
+    data = find_own_data(tmp_path / 'data', validate=False)
+    assert data.train.annotations == tmp_path / 'data/coco/train.json'
+    assert data.train.images == tmp_path / 'data/coco'
+
+
 def test_what_is_given_wins(tmp_path, monkeypatch):
     root = tmp_path / 'data'
     write(root / 'train.json')
