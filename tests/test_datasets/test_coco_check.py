@@ -139,7 +139,7 @@ WRONG = {
     'no width': (change('images', 1, 'width', None), 'width of b.png is None'),
     'no image': (
         change('annotations', 0, 'image_id', 8),
-        r'annotations\[0\] \(id 1\): image_id is 8, which is not the id of an image',
+        r'annotations\[0\] \(id 1\): image_id is 8, which is not the id',
     ),
     'undeclared category': (
         change('annotations', 0, 'category_id', 3),
