@@ -117,14 +117,12 @@ class Instance:
             nor a mask.
         mask: bool of shape (H, W), or None.
         score: the confidence of a detection; None for an annotation.
-        ignored: whether training and evaluation ignore it, such as a crowd.
     """
 
     category_id: int
     box: tuple[float, float, float, float] | None
     mask: np.ndarray | None
     score: float | None = None
-    ignored: bool = False
 
 
 class CocoAnnotations:
