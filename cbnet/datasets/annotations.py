@@ -20,7 +20,8 @@ from .coco_entries import to_rle
 
 #: the lists of an annotation file that are needed here
 LISTS = ('images', 'annotations', 'categories')
-_KEPT: ContextVar[dict | None] = ContextVar('kept', default=None)
+# what read_once() keeps; not set outside of it
+_KEPT: ContextVar[dict[tuple, Any]] = ContextVar('kept')
 
 
 @contextlib.contextmanager
@@ -28,8 +29,8 @@ def read_once() -> Iterator[None]:
     """Keep what is read inside this block, and parse each file only once.
 
     COCO's training file has 450 MB and takes several times that as Python
-    objects, so nothing is kept after the block. Whoever reads a file inside
-    it must not change the content.
+    objects, so nothing is kept after the block. Inside it, nobody may change
+    what is read. A file that changes on the disk is read again.
     """
     token = _KEPT.set({})
     try:
@@ -80,19 +81,16 @@ def read_json(path: Path, kind: str) -> Any:
         )
     status = path.stat()
     key = path.resolve(), status.st_mtime_ns, status.st_size
-    kept = _KEPT.get()
-    if kept is not None and key in kept:
-        return kept[key]
+    kept = _KEPT.get({})
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        if key not in kept:
+            kept[key] = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise UserValueError(
             f'{path}: not JSON ({error}); expected a COCO {kind} file; '
             'export or copy it again'
         ) from None
-    if kept is not None:
-        kept[key] = content
-    return content
+    return kept[key]
 
 
 def _beside(path: Path) -> str:

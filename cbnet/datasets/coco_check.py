@@ -245,23 +245,16 @@ def _size_problem(box: Sequence[float], image: dict) -> str:
 def main() -> None:
     """Print everything that is wrong with a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('file', help='the annotation file in COCO format')
-    parser.add_argument(
-        '--images', metavar='FOLDER', help='the folder of its images'
-    )
-    parser.add_argument(
-        '--masks',
-        action='store_true',
-        help='require a segmentation of every annotation',
-    )
+    add = parser.add_argument
+    add('file', help='the annotation file in COCO format')
+    add('--images', metavar='FOLDER', help='the folder of its images')
+    add('--masks', action='store_true', help='require masks everywhere')
     args = parser.parse_args()
     try:
         content = read_coco(args.file)
     except ValueError as error:
         parser.error(str(error))
-    problems = list(
-        find_problems(content, args.images, needs_masks=args.masks)
-    )
+    problems = [*find_problems(content, args.images, needs_masks=args.masks)]
     lines = [*problems, f'{args.file}: {len(problems)} problems']
     sys.stdout.write('\n'.join(lines) + '\n')
     sys.exit(bool(problems))

@@ -1,7 +1,7 @@
-"""The rules for one entry of a COCO file: its numbers, box and mask.
+"""The rules for the box and the mask of one annotation or detection.
 
-Annotations and detections follow the same rules. Each function returns what
-is wrong in one sentence, or an empty string.
+Each ``..._problem`` returns what is wrong in one sentence, or an empty
+string.
 """
 
 import math

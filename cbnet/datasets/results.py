@@ -1,6 +1,7 @@
 """Read detections in COCO's results format."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,9 @@ class CocoResults:
     """Detections in COCO's results format.
 
     Args:
-        entries: dicts of image_id, category_id, score, and bbox (xywh) or
-            segmentation (RLE) or both.
+        entries: the detections, dicts of image_id, category_id, score, and
+            bbox (xywh) or segmentation (RLE) or both.
         annotations: the annotations that the detections belong to.
-
-    Attributes:
-        entries: the detections, in the given order.
 
     Raises:
         ValueError: an entry lacks a key, or a value is wrong or unknown.
@@ -34,25 +32,21 @@ class CocoResults:
     def __init__(
         self, entries: Iterable[dict], annotations: CocoAnnotations
     ) -> None:
-        self.entries = list(entries)
         self._images = annotations.images
-        self._by_image: dict[int, list[dict]] = {}
-        for number, entry in enumerate(self.entries):
+        self._by_image: dict[int, list[dict]] = defaultdict(list)
+        for number, entry in enumerate(entries):
             problem = _result_problem(entry, annotations)
             if problem:
                 raise UserValueError(f'Result number {number} {problem}')
-            self._by_image.setdefault(entry['image_id'], []).append(entry)
+            self._by_image[entry['image_id']].append(entry)
 
     def instances(self, image_id: int, score_thr: float) -> list[Instance]:
         """Return an image's detections with at least a score, best first."""
-        entries = [
-            entry
-            for entry in self._by_image.get(image_id, [])
-            if entry['score'] >= score_thr
-        ]
-        entries.sort(key=lambda entry: entry['score'], reverse=True)
+        found = self._by_image.get(image_id, [])
         return [
-            to_instance(entry, self._images[image_id]) for entry in entries
+            to_instance(entry, self._images[image_id])
+            for entry in sorted(found, key=lambda entry: -entry['score'])
+            if entry['score'] >= score_thr
         ]
 
 
@@ -90,8 +84,8 @@ def read_results(
 
     Args:
         bbox_file: the file of boxes and scores.
-        segm_file: the file of masks; if it is the only one, the boxes are
-            computed from the masks.
+        segm_file: the file of masks; without a file of boxes, the masks give
+            the boxes.
 
     Returns:
         One dict for each detection, in COCO's results format.
@@ -103,28 +97,27 @@ def read_results(
     files = [file for file in (bbox_file, segm_file) if file is not None]
     if not files:
         raise UserValueError('Give bbox_file, segm_file or both, got neither')
-    read = [_read_result_list(file) for file in files]
-    keys = ('image_id', 'category_id')
-    ids = [[[entry.get(k) for k in keys] for entry in one] for one in read]
-    if ids[0] != ids[-1]:
-        raise UserValueError(
-            f'{bbox_file} and {segm_file} list different detections: take '
-            'both from the same run, or give only one'
-        )
-    if len(read) == 1:
-        return read[0]
-    # The box's score ranks the detection; masks may have scores of their own.
-    return [{**m, **b} for b, m in zip(*read, strict=True)]
+    boxes, *rest = (_read_list(Path(file)) for file in files)
+    for masks in rest:
+        if list(map(_ids, boxes)) != list(map(_ids, masks)):
+            raise UserValueError(
+                f'{bbox_file} and {segm_file} list different detections: '
+                'take both from the same run, or give only one'
+            )
+        # The box's score ranks a detection; masks may have another one.
+        boxes = [{**m, **b} for b, m in zip(boxes, masks, strict=True)]
+    return boxes
 
 
-def _read_result_list(path: str | os.PathLike) -> list[dict[str, Any]]:
-    content = read_json(Path(path), 'results')
+def _ids(entry: dict[str, Any]) -> tuple:
+    return entry.get('image_id'), entry.get('category_id')
+
+
+def _read_list(path: Path) -> list[dict[str, Any]]:
+    content = read_json(path, 'results')
     if not is_list_of_dicts(content):
-        found = f'a {type(content).__name__}'
-        if isinstance(content, list):
-            found = 'a list with other entries'
         raise UserValueError(
-            f'{path}: contains {found}, expected a list of dicts as in COCO '
-            'results files (a dict is an annotation file)'
+            f'{path}: contains a {type(content).__name__}, expected a list '
+            'of dicts as in COCO results files (a dict is an annotation file)'
         )
     return content

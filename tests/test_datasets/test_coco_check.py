@@ -4,7 +4,8 @@
 - every kind of wrong entry, named by its place and id;
 - classes that the file does not declare, or in another order;
 - several mistakes: the first in full, the others counted, all on request;
-- what COCO files do (crowds, run lengths, no masks) is no mistake.
+- what COCO files do (crowds, run lengths, no masks) is no mistake;
+- a file is read once on request, and again after it has changed.
 """
 
 import copy
@@ -15,7 +16,7 @@ import sys
 
 import pytest
 
-from cbnet.datasets.annotations import read_coco
+from cbnet.datasets.annotations import read_coco, read_once
 from cbnet.datasets.coco_check import check_coco, find_problems
 
 
@@ -237,3 +238,15 @@ def test_all_of_them_on_request(tmp_path, content):
     assert done.returncode == 1
     assert done.stdout.count('image_id is 100') == 2
     assert done.stdout.endswith('train.json: 2 problems\n')
+
+
+def test_a_file_is_read_once_on_request(tmp_path, content, readings):
+    path = write(tmp_path, content)
+    with read_once():
+        assert read_coco(path) is read_coco(str(path))
+        assert readings(path) == 1
+        content['info'] = 'changed'
+        write(tmp_path, content)
+        assert read_coco(path) == content
+    assert read_coco(path) == content
+    assert readings(path) == 2

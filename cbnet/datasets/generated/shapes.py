@@ -63,12 +63,14 @@ def generate_shapes(
         ValueError: an argument is out of range, or the folder has other
             content, which is never overwritten.
     """
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise UserValueError(f'size must be (width, height), got {size!r}')
     parameters = {
         'revision': _REVISION,
         'num_train': _checked_int('num_train', num_train, 1),
         'num_val': _checked_int('num_val', num_val, 1),
         'seed': _checked_int('seed', seed, 0),
-        'size': _checked_size(size),
+        'size': [_checked_int('size', edge, _MIN_EDGE) for edge in size],
     }
     root = Path(root)
     if _is_complete(root, parameters):
@@ -104,12 +106,6 @@ def _checked_int(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def _checked_size(size: Sequence[int]) -> list[int]:
-    if not isinstance(size, Sequence) or len(size) != 2:
-        raise UserValueError(f'size must be (width, height), got {size!r}')
-    return [_checked_int('size', edge, _MIN_EDGE) for edge in size]
-
-
 def _annotation_file(root: Path, split: str) -> Path:
     return root / 'annotations' / f'instances_{split}.json'
 
@@ -131,36 +127,28 @@ def _is_complete(root: Path, parameters: dict[str, Any]) -> bool:
 
 def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
     (root / split).mkdir()
-    width, height = parameters['size']
+    size = dict(zip(('width', 'height'), parameters['size'], strict=True))
     images, annotations = [], []
     for number in range(1, parameters[f'num_{split}'] + 1):
         stream = np.random.SeedSequence(
             parameters['seed'], spawn_key=(_SPLITS.index(split), number - 1)
         )
-        scene = make_scene(np.random.default_rng(stream), (width, height))
+        scene = make_scene(np.random.default_rng(stream), parameters['size'])
         name = f'{number:06d}.jpg'
         # Chroma is not subsampled, because only the hue marks some edges.
         Image.fromarray(scene.image).save(
             root / split / name, quality=95, subsampling=0
         )
-        images.append(
-            {
-                'id': number,
-                'file_name': name,
-                'width': width,
-                'height': height,
-                'license': 1,
-            }
-        )
+        images.append(dict(id=number, file_name=name, **size, license=1))
         annotations += _annotations(scene, number, len(annotations) + 1)
     content = {
-        'info': {
-            'description': f'Generated shapes, {split}',
-            'version': str(_REVISION),
-            'contributor': 'cbnet',
-            'url': '',
-            'parameters': parameters,
-        },
+        'info': dict(
+            description=f'Generated shapes, {split}',
+            version=str(_REVISION),
+            contributor='cbnet',
+            url='',
+            parameters=parameters,
+        ),
         'licenses': [{'id': 1, 'name': 'Apache-2.0', 'url': ''}],
         'images': images,
         'annotations': annotations,
@@ -183,17 +171,14 @@ def _annotations(
     for number, (label, mask) in enumerate(pairs, start=first_id):
         rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
         annotations.append(
-            {
-                'id': number,
-                'image_id': image_id,
-                'category_id': label + 1,
-                'bbox': coco_mask.toBbox(rle).tolist(),
-                'area': int(coco_mask.area(rle)),
-                'segmentation': {
-                    'size': list(rle['size']),
-                    'counts': rle['counts'].decode('ascii'),
-                },
-                'iscrowd': 0,
-            }
+            dict(
+                id=number,
+                image_id=image_id,
+                category_id=label + 1,
+                bbox=coco_mask.toBbox(rle).tolist(),
+                area=int(coco_mask.area(rle)),
+                segmentation=dict(rle, counts=rle['counts'].decode('ascii')),
+                iscrowd=0,
+            )
         )
     return annotations
