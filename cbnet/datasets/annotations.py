@@ -32,7 +32,7 @@ def read_once() -> Iterator[None]:
     objects, so nothing is kept after the block. Inside it, nobody may change
     what is read. A file that changes on the disk is read again.
     """
-    token = _KEPT.set({})
+    token = _KEPT.set(_KEPT.get({}))  # inside another block, shares it
     try:
         yield
     finally:

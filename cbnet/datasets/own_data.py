@@ -12,7 +12,7 @@ from mmengine.utils import scandir
 from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..messages import listed
-from .annotations import read_coco
+from .annotations import read_coco, read_once
 from .coco_check import check_coco
 
 # How exporters name a split, and a folder of its images.
@@ -51,6 +51,7 @@ class OwnData:
     val: Split | None
 
 
+@read_once()
 def find_own_data(
     root: str | os.PathLike,
     train_ann: str | None = None,

@@ -1,5 +1,6 @@
 """Adapt any mmdet config to a user's data: classes, data sets, metrics."""
 
+from dataclasses import replace
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -44,7 +45,7 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
                 'or use the config of a detector without masks'
             )
     changed = set_num_classes(cfg.model, len(data.classes))
-    _set_dataset(cfg.train_dataloader, data, data.train)
+    _exchange(cfg.train_dataloader, data, data.train)
     lines = [
         f'classes: {len(data.classes)} ({listed(data.classes, 8)}), set at '
         f'{changed} places',
@@ -53,20 +54,16 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     if data.val is None:
         _drop_validation(cfg)
         return [*lines, 'no validation, as requested']
-    val = Split(
-        annotations_for_evaluation(
-            data.val, data.classes, f'{cfg.work_dir}/annotations'
-        ),
-        data.val.images,
-        data.val.has_masks,
-    )
+    folder = f'{cfg.work_dir}/annotations'
+    file = annotations_for_evaluation(data.val, data.classes, folder)
+    val = replace(data.val, annotations=file)
     for name in ('val', 'test'):
         if not cfg.get(f'{name}_dataloader'):
             raise UserValueError(
                 f'{name}_dataloader: the config has none, expected one for '
                 'the evaluation; give --no-val or use another config'
             )
-        _set_dataset(cfg[f'{name}_dataloader'], data, val)
+        _exchange(cfg[f'{name}_dataloader'], data, val)
         cfg[f'{name}_evaluator'] = _evaluator(
             cfg.get(f'{name}_evaluator'), val, with_masks
         )
@@ -109,38 +106,37 @@ def _class_weight(weights: list[float], number: int) -> list[float]:
 
 
 def _refuse_other_tasks(cfg: Config) -> None:
-    if not cfg.get('train_dataloader'):
-        raise UserValueError(
-            'train_dataloader: the config has none, expected one to train with'
+    loader = cfg.get('train_dataloader')
+    types = [part.get('type') for part in walk_dicts(loader)]
+    problem = ''
+    if not loader:
+        problem = 'the config has none, expected one to train with'
+    elif loads(loader, 'with_seg'):
+        problem = (
+            'the config learns from semantic maps (LoadAnnotations '
+            'with_seg=True), which COCO-format instances do not have; '
+            f'{take_variant(cfg)}'
         )
-    if loads(cfg.train_dataloader, 'with_seg'):
-        raise UserValueError(
-            'train_dataloader: the config learns from semantic maps '
-            '(LoadAnnotations with_seg=True), which COCO-format instances '
-            f'do not have; {take_variant(cfg)}'
-        )
-    sampler = (cfg.train_dataloader.get('sampler') or {}).get('type')
-    if sampler == 'GroupMultiSourceSampler':
-        raise UserValueError(
-            'train_dataloader: the config mixes labelled and unlabelled data '
+    elif 'GroupMultiSourceSampler' in types:
+        problem = (
+            'the config mixes labelled and unlabelled data '
             '(GroupMultiSourceSampler); use its supervised variant'
         )
-    needed = ('LoadPanopticAnnotations', 'LoadProposals')
-    for part in walk_dicts(cfg.train_dataloader):
-        if part.get('type') in needed:
-            raise UserValueError(
-                f'train_dataloader: the pipeline has {part["type"]}, which '
-                'needs more than COCO-format instances; use a config without '
-                'it'
+    for step in ('LoadPanopticAnnotations', 'LoadProposals'):
+        if step in types and not problem:
+            problem = (
+                f'the pipeline has {step}, which needs more than COCO-format '
+                'instances; use a config without it'
             )
-
-
-def _set_dataset(dataloader: ConfigDict, data: OwnData, split: Split) -> None:
-    dataloader.dataset = _exchange(dataloader.dataset, data, split)
+    if problem:
+        raise UserValueError(f'train_dataloader: {problem}')
 
 
 def _exchange(node: ConfigDict, data: OwnData, split: Split) -> ConfigDict:
-    """Exchange the data set inside its wrappers; one replaces several."""
+    """Exchange the data set inside a dataloader and its wrappers.
+
+    One data set replaces several.
+    """
     if 'dataset' in node:
         node.dataset = _exchange(node.dataset, data, split)
         return node
@@ -164,11 +160,9 @@ def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
     options = {key: kept[key] for key in _KEPT_OF_METRIC if key in kept}
+    file = str(split.annotations)
     return ConfigDict(
-        type='CocoMetric',
-        ann_file=str(split.annotations),
-        metric=metric,
-        **options,
+        type='CocoMetric', ann_file=file, metric=metric, **options
     )
 
 

@@ -3,7 +3,7 @@
 - a whole file gives what mmcv's loader gives, in every option and format,
   with bytes behind its end as well, and is decoded once;
 - missing, a folder, empty, no image, cut at many places: one line that
-  names the file, although the decoder may return a picture;
+  names the file, although the decoder may return an image;
 - ``ignore_empty`` gives None; a dataloader's worker passes the line on;
 - ``use_checked_loader`` reaches every pipeline that is built afterwards.
 """
@@ -41,7 +41,7 @@ def load(path, **options):
 
 @pytest.fixture
 def lenient(monkeypatch):
-    """A decoder that makes a picture of anything, as OpenCV 4 does."""
+    """A decoder that makes an image of anything, as OpenCV 4 does."""
     calls = []
 
     def decode(data, flag, backend):

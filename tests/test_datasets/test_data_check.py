@@ -5,7 +5,7 @@
   images without objects that training leaves out need none;
 - the folder is not named at all; a config somewhere else, whose variant is
   not beside it; data with all their maps pass;
-- evaluation without maps, as in mmdet's own configs, is left alone;
+- evaluation without maps, as in mmdet's own configs, is not checked;
 - images in folders of folders: each folder is listed once.
 """
 

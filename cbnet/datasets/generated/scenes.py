@@ -133,15 +133,9 @@ def _place(
 ) -> tuple[tuple[int, int], np.ndarray] | None:
     """Find a place on top that keeps every instance visible enough.
 
-    Args:
-        rng: the source of randomness.
-        alpha: the coverage of the new shape's patch.
-        masks: the visible pixels of the instances so far, bool (N, H, W).
-        full_areas: the full areas of those instances, in pixels.
-
     Returns:
-        The patch's corner (x, y) and the visible masks, bool (N + 1, H, W),
-        with the new one last; None if no place was found.
+        The new patch's corner (x, y) and the visible masks, bool
+        (N + 1, H, W), with the new one last; None if no place was found.
     """
     solid = alpha >= 0.5
     height, width = masks.shape[1:]
@@ -181,14 +175,8 @@ def _paint(
     """Paint a textured shape with a soft shadow and a thin rim.
 
     Class shapes and distractors are painted in the same way, so that the
-    paint does not reveal which of them a shape is.
-
-    Args:
-        rng: the source of randomness.
-        canvas: RGB float32 (H, W, 3), changed in place.
-        alpha: the coverage of the shape's patch.
-        corner: the patch's corner (x, y) in the image.
-        side: the square root of the shape's area, in pixels.
+    paint does not reveal which of them a shape is. ``canvas``, RGB float32
+    (H, W, 3), changes in place.
     """
     reach = 6
     padded = np.pad(alpha, reach)

@@ -64,58 +64,6 @@ def contrasting_pair(
     return best
 
 
-def _slant(
-    rng: np.random.Generator, height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give coordinates in pixels along two perpendicular, rotated axes."""
-    angle = rng.uniform(0, 2 * np.pi)
-    x = np.arange(width, dtype=np.float32)[None, :]
-    y = np.arange(height, dtype=np.float32)[:, None]
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return x * cos + y * sin, y * cos - x * sin
-
-
-def _steepen(wave: np.ndarray, edge: float) -> np.ndarray:
-    """Turn a wave in [-1, 1] into bands in [0, 1] with soft edges."""
-    return np.clip(0.5 + wave * edge, 0, 1)
-
-
-def _plain(rng, height, width, period):
-    return np.zeros((height, width), np.float32)
-
-
-def _gradient(rng, height, width, period):
-    u, _ = _slant(rng, height, width)
-    return (u - u.min()) / max(float(np.ptp(u)), 1.0)
-
-
-def _stripes(rng, height, width, period):
-    u, _ = _slant(rng, height, width)
-    return _steepen(np.sin(u * (2 * np.pi / period)), period / 5)
-
-
-def _dots(rng, height, width, period):
-    u, v = _slant(rng, height, width)
-    step = 2 * np.pi / period
-    return _steepen(np.sin(u * step) * np.sin(v * step) - 0.35, period / 4)
-
-
-def _waves(rng, height, width, period):
-    u, v = _slant(rng, height, width)
-    bent = u + 0.4 * period * np.sin(v * (np.pi / period))
-    return _steepen(np.sin(bent * (2 * np.pi / period)), period / 5)
-
-
-def _clouds(rng, height, width, period):
-    cells = 2 + int(height / period), 2 + int(width / period)
-    coarse = rng.random(cells, dtype=np.float32)
-    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(smooth, 0, 1)
-
-
-_PATTERNS = (_plain, _gradient, _stripes, _dots, _waves, _clouds)
-
-
 def texture(
     rng: np.random.Generator,
     shape: tuple[int, int],
@@ -133,9 +81,52 @@ def texture(
     Returns:
         RGB float32 of shape (height, width, 3).
     """
-    pattern = _PATTERNS[rng.integers(len(_PATTERNS))]
-    weight = pattern(rng, *shape, period)[..., None]
+    name = _PATTERNS[rng.integers(len(_PATTERNS))]
+    weight = _pattern(rng, name, shape, period)[..., None]
     first, second = (c.astype(np.float32) for c in colours)
     filled = weight.astype(np.float32, copy=False) * (second - first)
     filled += first
     return filled
+
+
+_PATTERNS = ('plain', 'gradient', 'stripes', 'dots', 'waves', 'clouds')
+
+
+def _pattern(
+    rng: np.random.Generator, name: str, shape: tuple[int, int], period: float
+) -> np.ndarray:
+    """Draw the weights in [0, 1] of a pattern, of the patch's shape."""
+    if name == 'plain':
+        return np.zeros(shape, np.float32)
+    if name == 'clouds':
+        cells = [2 + int(edge / period) for edge in shape]
+        coarse = rng.random(cells, dtype=np.float32)
+        fine = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+        return np.clip(fine, 0, 1)
+    u, v = _slant(rng, *shape)
+    step = 2 * np.pi / period
+    if name == 'gradient':
+        return (u - u.min()) / max(float(np.ptp(u)), 1.0)
+    if name == 'stripes':
+        return _steepen(np.sin(u * step), period / 5)
+    if name == 'dots':
+        wave = np.sin(u * step) * np.sin(v * step) - 0.35
+        return _steepen(wave, period / 4)
+    bent = u + 0.4 * period * np.sin(v * (np.pi / period))
+    return _steepen(np.sin(bent * step), period / 5)
+
+
+def _slant(
+    rng: np.random.Generator, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give coordinates in pixels along two perpendicular, rotated axes."""
+    angle = rng.uniform(0, 2 * np.pi)
+    x = np.arange(width, dtype=np.float32)[None, :]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return x * cos + y * sin, y * cos - x * sin
+
+
+def _steepen(wave: np.ndarray, edge: float) -> np.ndarray:
+    """Turn a wave in [-1, 1] into bands in [0, 1] with soft edges."""
+    return np.clip(0.5 + wave * edge, 0, 1)
