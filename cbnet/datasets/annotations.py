@@ -64,11 +64,7 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_json(path: Path, kind: str) -> Any:
-    """Read a COCO file of any kind.
-
-    Args:
-        path: the file.
-        kind: the word for it in messages: ``annotation`` or ``results``.
+    """Read a COCO file; messages call it an ``annotation`` file, say.
 
     Raises:
         ValueError: the file is missing or is not JSON.

@@ -41,12 +41,7 @@ def box_problem(entry: dict[str, Any]) -> str:
 
 
 def mask_problem(entry: dict[str, Any], image: dict[str, Any]) -> str:
-    """Check an entry's segmentation, if there is one.
-
-    Args:
-        entry: the annotation or detection.
-        image: the entry of its image.
-    """
+    """Check an entry's segmentation, if any, by the entry of its image."""
     found = entry.get('segmentation')
     if not found:
         return ''
@@ -108,14 +103,10 @@ def _rle_problem(rle: dict, image: dict) -> str:
 def to_rle(
     entry: dict[str, Any], image: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Convert an entry's polygons or run lengths to compressed run lengths.
-
-    Args:
-        entry: the annotation or detection.
-        image: the entry of its image.
+    """Convert an entry's polygons or run lengths to pycocotools' RLE.
 
     Returns:
-        pycocotools' RLE, or None if the entry has no segmentation.
+        Compressed run lengths, or None if the entry has no segmentation.
 
     Raises:
         ValueError: the segmentation is wrong.

@@ -107,11 +107,13 @@ def test_table_is_that_of_coco(evaluation):
     assert content['stats'] == figures.stats and 'table' not in content
 
 
-def test_masks_alone_give_boxes(evaluation):
+@pytest.mark.parametrize('empty', [True, False])
+def test_masks_alone_give_boxes(evaluation, empty):
     masks = [{**e} for e in evaluation.entries]
     boxes = [{**e} for e in evaluation.entries]
     for mask, box in zip(masks, boxes, strict=True):
         del mask['bbox']
+        mask |= dict(bbox=[]) if empty else {}
         box['bbox'] = coco_mask.toBbox(box.pop('segmentation')).tolist()
     files = evaluation.write(entries=boxes)
     expected = evaluate(files.ann, files.results)
