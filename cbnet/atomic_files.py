@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -65,6 +68,36 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> list[Path]:
     for path in found:
         path.unlink(missing_ok=True)
     return found
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder that appears under its name when the block has succeeded.
+
+    Args:
+        path: the folder to write, new or empty; a link is followed.
+
+    Yields:
+        The temporary folder to fill.
+
+    Raises:
+        OSError: the folder cannot be written or has content by now, for
+            instance because another process was faster.
+    """
+    # The temporary folder has to be on the disk that a link points to.
+    target = Path(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f'.{target.name}-', dir=target.parent
+    ) as private:
+        # Only the user may read a temporary folder; one inside it gets the
+        # usual permissions.
+        made = Path(private, 'made')
+        made.mkdir()
+        yield made
+        if target.exists():
+            target.rmdir()
+        made.rename(target)
 
 
 @register_backend('whole')

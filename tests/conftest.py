@@ -50,6 +50,23 @@ def mmcv_loads_images():
     TRANSFORMS.module_dict.pop('LoadImageFromFile', None)
 
 
+@pytest.fixture
+def readings(monkeypatch):
+    """Count how often the content of a JSON file is parsed, by whomever.
+
+    pycocotools, mmengine and this package all go through json's decoder.
+    """
+    parsed = []
+    decode = json.JSONDecoder.decode
+
+    def counted(self, text, *args, **options):
+        parsed.append(text)
+        return decode(self, text, *args, **options)
+
+    monkeypatch.setattr(json.JSONDecoder, 'decode', counted)
+    return lambda path: parsed.count(path.read_text())
+
+
 @pytest.fixture(autouse=True)
 def fixed_seeds():
     random.seed(0)

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .coco_files import Instance
+from ..datasets.annotations import Instance
 from .fed_images import FedImage
 from .panels import class_colours, draw_panel
 

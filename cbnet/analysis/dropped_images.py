@@ -1,53 +1,46 @@
-"""Say which images of a data set are filtered out, and why."""
+"""Count the images that a data set filters out, and say why."""
 
 import contextlib
 import copy
 import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-
-def leaf_datasets(dataset: Any) -> Iterator[Any]:
-    """Give the data sets inside wrappers such as ``RepeatDataset``."""
-    for name in ('datasets', 'dataset', '_dataset'):
-        inner = getattr(dataset, name, None)
-        if inner is not None:
-            for one in inner if name == 'datasets' else [inner]:
-                yield from leaf_datasets(one)
-            return
-    yield dataset
+from ..datasets.walking import innermost_datasets
 
 
 def describe_dropped(dataset: Any) -> list[str]:
-    """Give a line for each data set: images, and those filtered out."""
+    """Describe, in one line for each data set, its images and the dropped."""
     return [
-        _describe(leaf)
-        for leaf in leaf_datasets(dataset)
-        if isinstance(leaf, BaseDataset)
+        _describe(one)
+        for one in innermost_datasets(dataset)
+        if isinstance(one, BaseDataset)
     ]
 
 
-def _describe(leaf: BaseDataset) -> str:
-    name = Path(leaf.ann_file).name or type(leaf).__name__
-    if leaf.test_mode or not leaf.filter_cfg:
-        return f'{name}: {len(leaf)} images, none filtered out'
-    # A data set forgets what it dropped, so that the file is read again.
-    again = copy.copy(leaf)
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
+def _describe(dataset: BaseDataset) -> str:
+    name = Path(dataset.ann_file).name or type(dataset).__name__
+    if dataset.test_mode or not dataset.filter_cfg:
+        return f'{name}: {len(dataset)} images, none filtered out'
+    # A data set forgets what it dropped, so the file is read again.
+    again = copy.copy(dataset)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         again.data_list = everything = again.load_data_list()
         kept = {id(info) for info in again.filter_data()}
-    dropped = [info for info in everything if id(info) not in kept]
-    reasons = Counter(_reason(info, leaf.filter_cfg) for info in dropped)
-    counts = ', '.join(f'{n} {reason}' for reason, n in reasons.most_common())
+    dropped = Counter(
+        _reason(info, dataset.filter_cfg)
+        for info in everything
+        if id(info) not in kept
+    )
     line = f'{name}: {len(everything)} images, {len(kept)} kept'
     if dropped:
-        line += f' (filtered out: {counts})'
-    if len(leaf) != len(kept):
-        line += f', {len(leaf)} of them taken by indices'
+        reasons = (f'{n} {reason}' for reason, n in dropped.most_common())
+        line += f' (filtered out: {", ".join(reasons)})'
+    if len(dataset) != len(kept):
+        line += f', {len(dataset)} of them taken by indices'
     return line
 
 

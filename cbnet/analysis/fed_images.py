@@ -25,8 +25,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
+from ..datasets.annotations import Instance
 from ..errors import UserValueError
-from .coco_files import Instance
 from .dropped_images import describe_dropped
 
 

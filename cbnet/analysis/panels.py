@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .coco_files import Instance
+from ..datasets.annotations import Instance
 from .labels import LabelPlacer
 
 Colour = tuple[float, float, float]

@@ -19,8 +19,9 @@ from matplotlib.patches import Patch
 from mmengine.logging import print_log
 from PIL import Image
 
+from ..datasets.annotations import CocoAnnotations, Instance
+from ..datasets.results import CocoResults, read_results
 from ..errors import UserValueError
-from .coco_files import CocoAnnotations, CocoResults, Instance, read_results
 from .panels import class_colours, draw_panel
 
 # All lengths of the sheet are pixels; at this resolution a point of text is
@@ -51,7 +52,7 @@ def picture_sheet(
         ann_file: COCO annotations of the images.
         image_dir: Folder that the annotations' file names are relative to.
         results: Detections in COCO's results format, see
-            :func:`cbnet.analysis.coco_files.read_results`.
+            :func:`cbnet.datasets.results.read_results`.
         out_file: PNG to write; its folder is made where it is missing.
         score_thr: Detections below this score are left out.
         num_images: Images to show, picked evenly from all.

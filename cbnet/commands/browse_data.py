@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..analysis.contact_sheet import contact_sheet, single_pictures
 from ..analysis.fed_images import FedImages
-from ..datasets.checked_images import check_images
+from ..datasets.checked_images import use_checked_loader
 from .command_line import load_config, make_parser, parse
 
 EXAMPLES = """examples:
@@ -70,7 +70,7 @@ def main() -> None:
     if args.seed < 0:
         parser.error(f'--seed: {args.seed}, expected 0 or more')
     cfg = load_config(parser, args)
-    check_images()  # as in training
+    use_checked_loader()  # as in training
     try:
         fed = FedImages(cfg, args.split, args.seed)
         images = list(islice(fed, args.num))

@@ -4,11 +4,10 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from json import dumps
 from pathlib import Path
 
-from terminaltables import AsciiTable
-
-from ..evaluation.coco import CocoFigures, evaluate
+from ..evaluation.coco import CLASS_FIGURES, CocoFigures, evaluate
 from ..evaluation.coco_backends import BACKENDS
 from ..evaluation.coco_input import IOU_TYPES
+from ..text_tables import text_table
 
 EXAMPLES = """examples:
   python tools/analysis_tools/eval_coco.py instances_val2017.json boxes.json
@@ -29,20 +28,22 @@ def main() -> None:
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument('ann', help='annotation file in COCO format')
-    parser.add_argument('results', help="detections in COCO's results format")
+    parser.add_argument('ann', help='the annotation file in COCO format')
+    parser.add_argument(
+        'results', help="the detections in COCO's results format"
+    )
     parser.add_argument(
         '--iou-type',
         choices=IOU_TYPES,
         default='bbox',
-        help='compare boxes or masks (default: bbox)',
+        help='whether to compare boxes or masks (default: bbox)',
     )
     parser.add_argument(
         '--backend',
-        choices=tuple(BACKENDS),
+        choices=BACKENDS,
         default='pycocotools',
-        help='pycocotools, or faster: the package faster-coco-eval, with '
-        'the same figures (default: pycocotools)',
+        help='pycocotools, or faster for the package faster-coco-eval, which '
+        'gives the same figures (default: pycocotools)',
     )
     parser.add_argument(
         '--classwise', action='store_true', help='print the AP of each class'
@@ -51,7 +52,7 @@ def main() -> None:
         '--out',
         metavar='FILE.json',
         type=Path,
-        help='also write the figures, not rounded',
+        help='write the figures to this file as well, not rounded',
     )
     args = parser.parse_args()
     if args.out and args.out.suffix != '.json':
@@ -67,7 +68,7 @@ def main() -> None:
     if not figures.detections:
         print(f'{args.results} lists no detections')
     print(figures.table, end='')
-    print('mmdet, of at most 100/300/1000 detections an image:')
+    print('mmdet, for at most 100/300/1000 detections per image:')
     for name, value in figures.mmdet.items():
         print(f'  {name} {_shown(value)}')
     if args.classwise:
@@ -80,15 +81,11 @@ def main() -> None:
 
 def class_table(figures: CocoFigures) -> str:
     """Lay out one row for each class."""
-    names = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
-    rows = [['class', 'objects', *names]]
-    rows += [
-        [row['name'], row['objects'], *(_shown(row[name]) for name in names)]
+    rows = [
+        [row['name'], row['objects'], *(_shown(row[n]) for n in CLASS_FIGURES)]
         for row in figures.classwise
     ]
-    table = AsciiTable([[str(cell) for cell in row] for row in rows])
-    table.justify_columns = dict.fromkeys(range(1, len(rows[0])), 'right')
-    return table.table
+    return text_table(['class', 'objects', *CLASS_FIGURES], rows)
 
 
 def _shown(value: float) -> str:

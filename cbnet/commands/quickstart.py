@@ -28,10 +28,10 @@ from mmengine.runner import (
     set_random_seed,
 )
 
-from ..analysis.coco_files import read_results
 from ..analysis.sheet import picture_sheet
 from ..config_files import find_config
 from ..datasets.generated.shapes import generate_shapes
+from ..datasets.results import read_results
 
 CONFIG = find_config('cbnet::cbnet/quickstart.py')
 # The control: the same recipe on members that are random and stay so.

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from ..datasets.annotations import read_once
 from ..datasets.data_check import check_data
 from ..datasets.own_data import find_own_data
 from ..datasets.retarget import retarget
@@ -104,6 +105,7 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
     return lines
 
 
+@read_once()
 def apply_options(
     parser: ArgumentParser, args: Namespace, cfg: Config
 ) -> None:

@@ -1,4 +1,4 @@
-"""Read images; one that is missing or cut short is an error, by name."""
+"""Load images strictly: name every file that is missing or cut short."""
 
 import io
 import os
@@ -12,10 +12,11 @@ from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from ..messages import one_line
 
 _JPEG, _SCAN, _END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 _PNG = b'\x89PNG\r\n\x1a\n'
-#: how a whole file of the formats that data sets are made of ends
+#: the first bytes of the usual formats, and the last bytes of a whole file
 _ENDS = {_JPEG: _END, _PNG: b'IEND\xaeB`\x82'}
 _FROM_WORKER = 'Caught ImageFileError in DataLoader worker'
 
@@ -24,8 +25,8 @@ class ImageFileError(UserError, OSError):
     """An image file cannot be used; the message names it.
 
     Args:
-        message: one line, or what torch's dataloader makes of it in a
-            worker process: a traceback that ends with it.
+        message: one line, or the traceback that torch's dataloader makes of
+            it in a worker process.
     """
 
     def __init__(self, message: str) -> None:
@@ -38,12 +39,12 @@ class ImageFileError(UserError, OSError):
 class CheckedLoadImageFromFile(LoadImageFromFile):
     """mmcv's ``LoadImageFromFile``, with the same options and results.
 
-    A decoder may return half of a picture from a file that is cut short,
-    the rest grey, without a word.  Whole JPEG and PNG files are told by
-    their last bytes; files that end in another way are decoded a second
-    time by Pillow, which is strict.
+    If a file is cut short, a decoder may silently return half of the image
+    and fill the rest with grey. The last bytes show whether a JPEG or PNG
+    file is whole. Files with another end are decoded a second time by
+    Pillow, which is strict.
 
-    With ``ignore_empty=True`` such a file gives None, as in mmcv.
+    With ``ignore_empty=True``, such a file gives None, as in mmcv.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -76,17 +77,17 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         except OSError as error:
             reason = f'cannot be read: {error.strerror or error}'
             raise _error(path, reason) from error
-        wrong = what_is_cut_short(content)
-        image, reason = None, 'is no image that can be decoded'
+        image, wrong = None, what_is_cut_short(content)
         if wrong is None:
             try:
                 image = mmcv.imfrombytes(
                     content, self.color_type, backend=self.imdecode_backend
                 )
-            except Exception as error:  # each backend has its own
-                reason = f'cannot be decoded: {_first_line(error)}'
+            except Exception as error:  # every backend has its own errors
+                wrong = f'cannot be decoded: {one_line(error)}'
         if image is None:
-            raise _error(path, f'({len(content)} bytes) {wrong or reason}')
+            wrong = wrong or 'is not an image that can be decoded'
+            raise _error(path, f'({len(content)} bytes) {wrong}')
         return image
 
     def _read(self, path: str) -> bytes:
@@ -97,14 +98,14 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
 
 
 def what_is_cut_short(content: bytes) -> str | None:
-    """Say what is wrong with an image file that does not end as it should.
+    """Describe what is missing at the end of an image file.
 
     Args:
-        content: all of the file.
+        content: the whole content of the file.
 
     Returns:
-        None for a whole file, and for one of a format unknown here, which
-        is left to the decoder.
+        None if the file is whole, or if its format is unknown here and the
+        decoder has to find out.
     """
     if not content:
         return 'is empty'
@@ -117,9 +118,9 @@ def what_is_cut_short(content: bytes) -> str | None:
     except UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError) as error:
-        return f'is cut short or damaged: {_first_line(error)}'
-    # Zeros, as in a download that was given up, decode to some picture.  A
-    # thumbnail inside the file has an end marker of its own, before.
+        return f'is cut short or damaged: {one_line(error)}'
+    # An aborted download may be filled with zeros, which can be decoded. A
+    # thumbnail inside the file has an end marker too, but before the scan.
     if content.startswith(_JPEG) and content.rfind(_END) < content.rfind(
         _SCAN
     ):
@@ -127,11 +128,11 @@ def what_is_cut_short(content: bytes) -> str | None:
     return None
 
 
-def check_images() -> None:
-    """Check images in every pipeline that is built from now on.
+def use_checked_loader() -> None:
+    """Check the images in every pipeline that is built from now on.
 
-    The registry's ``LoadImageFromFile`` is replaced, not the config's word:
-    tools that look for that word in a saved config still find it.
+    This replaces ``LoadImageFromFile`` in the registry, not in configs:
+    tools that look for this name in a saved config still find it.
     """
     TRANSFORMS.register_module(
         'LoadImageFromFile', force=True, module=CheckedLoadImageFromFile
@@ -141,10 +142,6 @@ def check_images() -> None:
 def _error(path: str, reason: str) -> ImageFileError:
     return ImageFileError(
         f'image {os.path.abspath(path) if "://" not in path else path} '
-        f'{reason}; expected a whole image file. Restore it, or take it out '
-        f'of the annotation file'
+        f'{reason}; expected a whole image file. Restore it, or remove it '
+        f'from the annotation file'
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Find the parts of somebody's own data set: files, folders, classes."""
+"""Find the parts of a user's own data set: files, folders, classes."""
 
 import json
 import os
@@ -11,19 +11,21 @@ from mmengine.utils import scandir
 
 from ..atomic_files import write_whole
 from ..errors import UserValueError
-from .coco_check import check_coco, read_coco
+from ..messages import listed
+from .annotations import read_coco, read_once
+from .coco_check import check_coco
 
-# What exporters name the validation part, and a folder of images.
+# How exporters name a split, and a folder of its images.
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set.
+    """One split of a data set.
 
     Attributes:
-        annotations: file in COCO format.
-        images: folder that its file names are below.
+        annotations: the annotation file in COCO format.
+        images: the folder that contains the images.
         has_masks: whether every annotation has a segmentation.
     """
 
@@ -37,10 +39,10 @@ class OwnData:
     """A data set in COCO format.
 
     Attributes:
-        root: the folder it lies in.
-        classes: names in the order of the categories of the train file.
-        train: what is trained on.
-        val: what is evaluated on; None for no evaluation.
+        root: the folder of the data set.
+        classes: the names in the order of the training file's categories.
+        train: the split to train on.
+        val: the split to evaluate on; None for no evaluation.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class OwnData:
     val: Split | None
 
 
+@read_once()
 def find_own_data(
     root: str | os.PathLike,
     train_ann: str | None = None,
@@ -57,15 +60,16 @@ def find_own_data(
     val_img: str | None = None,
     validate: bool = True,
 ) -> OwnData:
-    """Find and check a data set; what is not named is looked for.
+    """Find and check a data set; look for the parts that are not given.
 
     Args:
-        root: its folder.
-        train_ann: annotation file to train on, below root or as it is.
-        val_ann: annotation file to evaluate on, alike.
-        train_img: folder that the train file's names are below, alike.
-        val_img: the same for the val file.
-        validate: whether there is a part to evaluate on.
+        root: the folder of the data set.
+        train_ann: the annotation file to train on, relative to the root or
+            to the working directory.
+        val_ann: the annotation file to evaluate on, found the same way.
+        train_img: the folder of the training images, found the same way.
+        val_img: the folder of the validation images, found the same way.
+        validate: whether there is a split to evaluate on.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
@@ -74,35 +78,32 @@ def find_own_data(
     root = Path(root)
     if not root.is_dir():
         raise UserValueError(f'--data-root: no folder {root}')
-    train, content = _split(root, 'train', train_ann, train_img)
-    classes = tuple(entry['name'] for entry in content['categories'])
-    val = None
-    if validate:
-        val, content = _split(root, 'val', val_ann, val_img)
-        foreign = [
-            entry['name']
-            for entry in content['categories']
-            if entry['name'] not in classes
-        ]
-        if foreign:
-            raise UserValueError(
-                f'{val.annotations}: declares {", ".join(foreign[:5])}, '
-                f'which {train.annotations} does not (it declares '
-                f'{", ".join(classes[:10])}); both need the same categories'
-            )
+    train, classes = _split(root, 'train', train_ann, train_img)
+    if not validate:
+        return OwnData(root, classes, train, None)
+    val, declared = _split(root, 'val', val_ann, val_img)
+    foreign = [name for name in declared if name not in classes]
+    if foreign:
+        raise UserValueError(
+            f'{val.annotations}: declares {listed(foreign)}, which '
+            f'{train.annotations} does not (it declares '
+            f'{listed(classes, 10)}); both need the same categories'
+        )
     return OwnData(root, classes, train, val)
 
 
 def _split(
     root: Path, name: str, annotations: str | None, images: str | None
-) -> tuple[Split, dict[str, Any]]:
-    option = f'--{name}-ann'
+) -> tuple[Split, tuple[str, ...]]:
+    """Find and check one split; give it with the names of its categories."""
     if annotations is None:
         file = _look_for_annotations(root, name)
     else:
         file = _below(root, annotations)
         if not file.is_file():
-            raise UserValueError(f'{option}: no file {file}{_listed(root)}')
+            raise UserValueError(
+                f'--{name}-ann: no file {file}{_contents(root)}'
+            )
     content = read_coco(file)
     if images is None:
         folder = _look_for_images(root, name, file, content)
@@ -112,7 +113,8 @@ def _split(
             raise UserValueError(f'--{name}-img: no folder {folder}')
     check_coco(file, folder)
     has_masks = all(a.get('segmentation') for a in content['annotations'])
-    return Split(file, folder, has_masks), content
+    classes = tuple(entry['name'] for entry in content['categories'])
+    return Split(file, folder, has_masks), classes
 
 
 def _below(root: Path, given: str) -> Path:
@@ -121,7 +123,7 @@ def _below(root: Path, given: str) -> Path:
 
 
 def _look_for_annotations(root: Path, name: str) -> Path:
-    """Take the one JSON file whose name, or folder, says what it is."""
+    """Take the one JSON file whose name, or folder, names the split."""
     words = _SPLITS[name]
     found = [
         file
@@ -132,31 +134,31 @@ def _look_for_annotations(root: Path, name: str) -> Path:
     if len(found) == 1:
         return root / found[0]
     option = f'--{name}-ann FILE'
-    if not found:
-        without = ' or --no-val to train without' if name == 'val' else ''
+    if found:
         raise UserValueError(
-            f'--data-root {root}: no annotation file of {name} there'
-            f'{_listed(root)}; give {option}{without}'
+            f'--data-root {root}: {len(found)} annotation files could be '
+            f'meant for {name} ({listed(found)}); give {option}'
         )
+    without = ' or --no-val to train without' if name == 'val' else ''
     raise UserValueError(
-        f'--data-root {root}: {len(found)} annotation files could be meant '
-        f'for {name} ({", ".join(map(str, found[:5]))}); give {option}'
+        f'--data-root {root}: no annotation file of {name} there'
+        f'{_contents(root)}; give {option}{without}'
     )
 
 
 def _json_files(root: Path) -> list[Path]:
+    """List the JSON files below a folder, relative to it; follow links."""
     return sorted(map(Path, scandir(str(root), '.json', recursive=True)))
 
 
-def _listed(root: Path) -> str:
-    files = [str(file) for file in _json_files(root)]
-    return f' ({root} has {", ".join(files[:6]) or "no JSON file"})'
+def _contents(root: Path) -> str:
+    return f' ({root} has {listed(_json_files(root)) or "no JSON file"})'
 
 
 def _look_for_images(
     root: Path, name: str, file: Path, content: dict[str, Any]
 ) -> Path:
-    """Take the first likely folder that holds the first image."""
+    """Take the first likely folder that contains the first image."""
     words = _SPLITS[name]
     likely = [
         file.parent,
@@ -165,11 +167,9 @@ def _look_for_images(
         *(root / word / 'images' for word in words),
         root / 'images',
         root,
-        # train2017 and the like, as the annotation file is called
+        # such as train2017, whose annotations are instances_train2017.json
         *sorted(
-            path
-            for path in root.iterdir()
-            if path.is_dir() and path.name in file.stem
+            p for p in root.iterdir() if p.is_dir() and p.name in file.stem
         ),
     ]
     first = str(next(iter(content['images']), {}).get('file_name'))
@@ -177,8 +177,8 @@ def _look_for_images(
         if (folder / first).is_file():
             return folder
     raise UserValueError(
-        f'{file}: no folder below {root} holds its first image {first!r}; '
-        f'give --{name}-img FOLDER, the folder that its file names are below'
+        f'{file}: no folder below {root} contains its first image {first!r}; '
+        f'give --{name}-img FOLDER, the folder that contains the images'
     )
 
 
@@ -187,17 +187,17 @@ def annotations_for_evaluation(
 ) -> Path:
     """Give an annotation file that COCO's and mmdet's evaluation understand.
 
-    mmdet numbers labels in the order of the file it reads, so a validation
-    file that lists the categories in another order, or lacks some, would be
-    evaluated against exchanged names; and COCO's evaluation takes the
-    annotation id 0 for "no match", so that this object is never found.
-    Where that is so, a copy is written with the categories in the order of
-    the classes, and ids of annotations from 1; their other ids stay.
+    mmdet numbers labels in the order of the file it reads. A validation file
+    that lists the categories in another order, or lacks some, would be
+    evaluated with the wrong names. COCO's evaluation takes the annotation id
+    0 for "no match", so that this object is never found. In both cases, a
+    copy is written with the categories in the order of the classes, and
+    annotation ids from 1; the other ids stay.
 
     Args:
-        split: the part whose file is wanted.
-        classes: names in the order of the labels.
-        folder: where a copy goes.
+        split: the split to evaluate on.
+        classes: the names in the order of the labels.
+        folder: the folder for the copy.
 
     Returns:
         The file itself, or its copy.
@@ -209,14 +209,18 @@ def annotations_for_evaluation(
     if list(categories) == list(classes) and not from_zero:
         return split.annotations
     free = max((c['id'] for c in categories.values()), default=0) + 1
-    content['categories'] = [
+    changed = [
         categories.get(name) or dict(id=free + number, name=name)
         for number, name in enumerate(classes)
     ]
     if from_zero:
-        for number, entry in enumerate(annotations, start=1):
-            entry['id'] = number
+        annotations = [
+            entry | dict(id=number)
+            for number, entry in enumerate(annotations, start=1)
+        ]
+    content = content | dict(categories=changed, annotations=annotations)
     copy = Path(folder, f'{split.annotations.stem}_for_evaluation.json')
-    # Every process of a distributed run writes the same; each reads it whole.
+    # All processes of a distributed run write the same content; each of them
+    # reads a whole file.
     write_whole(copy, json.dumps(content).encode())
     return copy

@@ -1,6 +1,6 @@
-"""Turn any mmdet config to somebody's own data: classes, data, metrics."""
+"""Adapt any mmdet config to a user's data: classes, data sets, metrics."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -8,13 +8,15 @@ from mmdet.visualization import get_palette
 from mmengine.config import Config, ConfigDict
 
 from ..errors import UserValueError
+from ..messages import listed
 from .data_check import take_variant
 from .own_data import OwnData, Split, annotations_for_evaluation
+from .walking import loads, walk_dicts
 
-#: Keys below which another number of classes is meant: an RPN tells object
+#: Keys below which num_classes means something else: an RPN separates objects
 #: from background, a semantic head learns from maps of stuff and things.
 _OTHER_CLASSES = ('rpn_head', 'semantic_head')
-# What a data set keeps of the config when its data are exchanged.
+# What stays of the config of a data set or a metric when its data change.
 _KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
 _KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
 
@@ -23,49 +25,45 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     """Set every number of classes, data set and evaluator of a config.
 
     Args:
-        cfg: a config of mmdet; changed in place. ``cfg.work_dir`` gets a
-            reordered copy of the validation file where mmdet needs one.
+        cfg: the config, changed in place. If mmdet needs the validation file
+            in another order, a copy is written below ``cfg.work_dir``.
         data: the data set.
 
     Returns:
-        Lines that say what was set.
+        Lines that tell the user what was set.
 
     Raises:
-        ValueError: the config needs what COCO-format data do not have.
+        ValueError: the config needs more than COCO-format data contain.
     """
     _refuse_other_tasks(cfg)
-    with_masks = _loads(cfg.train_dataloader, 'with_mask')
+    with_masks = loads(cfg.train_dataloader, 'with_mask')
     for split in (data.train, data.val):
         if with_masks and split is not None and not split.has_masks:
             raise UserValueError(
                 f'{split.annotations}: the config trains masks, but not '
-                'every annotation has a segmentation; add them, or take a '
-                'config of a detector of boxes'
+                'every annotation has a segmentation; add the missing ones, '
+                'or use the config of a detector without masks'
             )
     changed = set_num_classes(cfg.model, len(data.classes))
-    _set_dataset(cfg.train_dataloader, data, data.train)
-    names = ', '.join(data.classes[:8]) + (', ...' if data.classes[8:] else '')
+    _exchange(cfg.train_dataloader, data, data.train)
     lines = [
-        f'classes: {len(data.classes)} ({names}), set at {changed} places',
+        f'classes: {len(data.classes)} ({listed(data.classes, 8)}), set at '
+        f'{changed} places',
         f'train on {data.train.annotations}, images in {data.train.images}',
     ]
     if data.val is None:
         _drop_validation(cfg)
-        return [*lines, 'no validation, as asked for']
-    val = Split(
-        annotations_for_evaluation(
-            data.val, data.classes, f'{cfg.work_dir}/annotations'
-        ),
-        data.val.images,
-        data.val.has_masks,
-    )
+        return [*lines, 'no validation, as requested']
+    folder = f'{cfg.work_dir}/annotations'
+    file = annotations_for_evaluation(data.val, data.classes, folder)
+    val = replace(data.val, annotations=file)
     for name in ('val', 'test'):
         if not cfg.get(f'{name}_dataloader'):
             raise UserValueError(
-                f'{name}_dataloader: the config has none, expected one to '
-                'evaluate with; choose --no-val or another config'
+                f'{name}_dataloader: the config has none, expected one for '
+                'the evaluation; give --no-val or use another config'
             )
-        _set_dataset(cfg[f'{name}_dataloader'], data, val)
+        _exchange(cfg[f'{name}_dataloader'], data, val)
         cfg[f'{name}_evaluator'] = _evaluator(
             cfg.get(f'{name}_evaluator'), val, with_masks
         )
@@ -76,20 +74,21 @@ def set_num_classes(model: ConfigDict, number: int) -> int:
     """Set the number of object classes everywhere in a model's config.
 
     Returns:
-        How many places held one.
+        The number of places that were set.
 
     Raises:
-        ValueError: the model also learns stuff, or weighs classes singly.
+        ValueError: the model also learns stuff, or has a weight for each
+            class.
     """
     changed = 0
-    for parent in _dicts(model, skip=_OTHER_CLASSES):
+    for parent in walk_dicts(model, skip=_OTHER_CLASSES):
         for key, value in list(parent.items()):
             if key in ('num_classes', 'num_things_classes'):
                 parent[key], changed = number, changed + 1
             elif key == 'num_stuff_classes' and value:
                 raise UserValueError(
                     f'model: {key}={value}, but COCO-format instances have '
-                    'no stuff; take a config for instance segmentation'
+                    'no stuff; use a config for instance segmentation'
                 )
             elif key == 'class_weight' and isinstance(value, list):
                 parent[key] = _class_weight(value, number)
@@ -100,69 +99,51 @@ def _class_weight(weights: list[float], number: int) -> list[float]:
     *objects, background = weights
     if len(set(objects)) > 1:
         raise UserValueError(
-            f'model: class_weight weighs {len(objects)} classes differently; '
-            'expected one weight for all of them, set it with --cfg-options'
+            f'model: class_weight weighs {len(objects)} classes differently, '
+            'expected one weight for all of them; set it with --cfg-options'
         )
     return objects[:1] * number + [background]
 
 
-def _dicts(node: Any, skip: tuple[str, ...] = ()) -> Iterator[dict]:
-    """Give every dict at or below a node, but those below some keys."""
-    if isinstance(node, dict):
-        yield node
-        for key, value in node.items():
-            if key not in skip:
-                yield from _dicts(value, skip)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _dicts(value, skip)
-
-
-def _loads(dataloader: ConfigDict, what: str) -> bool:
-    """Tell whether a pipeline of a dataloader loads, say, masks."""
-    return any(part.get(what) for part in _dicts(dataloader))
-
-
 def _refuse_other_tasks(cfg: Config) -> None:
-    if not cfg.get('train_dataloader'):
-        raise UserValueError(
-            'train_dataloader: the config has none to retarget'
+    loader = cfg.get('train_dataloader')
+    types = [part.get('type') for part in walk_dicts(loader)]
+    problem = ''
+    if not loader:
+        problem = 'the config has none, expected one to train with'
+    elif loads(loader, 'with_seg'):
+        problem = (
+            'the config learns from semantic maps (LoadAnnotations '
+            'with_seg=True), which COCO-format instances do not have; '
+            f'{take_variant(cfg)}'
         )
-    if _loads(cfg.train_dataloader, 'with_seg'):
-        raise UserValueError(
-            'train_dataloader: the config learns from semantic maps '
-            '(LoadAnnotations with_seg=True), which COCO-format instances '
-            f'do not have; {take_variant(cfg)}'
+    elif 'GroupMultiSourceSampler' in types:
+        problem = (
+            'the config mixes labelled and unlabelled data '
+            '(GroupMultiSourceSampler); use its supervised variant'
         )
-    sampler = (cfg.train_dataloader.get('sampler') or {}).get('type')
-    if sampler == 'GroupMultiSourceSampler':
-        raise UserValueError(
-            'train_dataloader: the config mixes labelled and unlabelled data '
-            '(GroupMultiSourceSampler); take its supervised variant'
-        )
-    needed = ('LoadPanopticAnnotations', 'LoadProposals')
-    for part in _dicts(cfg.train_dataloader):
-        if part.get('type') in needed:
-            raise UserValueError(
-                f'train_dataloader: the pipeline has {part["type"]}, whose '
-                'input is more than COCO-format instances; take a config '
-                'without it'
+    for step in ('LoadPanopticAnnotations', 'LoadProposals'):
+        if step in types and not problem:
+            problem = (
+                f'the pipeline has {step}, which needs more than COCO-format '
+                'instances; use a config without it'
             )
-
-
-def _set_dataset(dataloader: ConfigDict, data: OwnData, split: Split) -> None:
-    dataloader.dataset = _exchange(dataloader.dataset, data, split)
+    if problem:
+        raise UserValueError(f'train_dataloader: {problem}')
 
 
 def _exchange(node: ConfigDict, data: OwnData, split: Split) -> ConfigDict:
-    """Exchange the data set inside any wrappers; one stands for several."""
+    """Exchange the data set inside a dataloader and its wrappers.
+
+    One data set replaces several.
+    """
     if 'dataset' in node:
         node.dataset = _exchange(node.dataset, data, split)
         return node
     if 'datasets' in node:
         return _exchange(node.datasets[0], data, split)
     metainfo = dict(classes=data.classes)
-    # mmdet's visualizer insists on a colour for every class.
+    # mmdet's visualizer needs a colour for every class.
     if len(data.classes) > len(CocoDataset.METAINFO['palette']):
         metainfo['palette'] = get_palette('random', len(data.classes))
     return ConfigDict(
@@ -179,11 +160,9 @@ def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
     options = {key: kept[key] for key in _KEPT_OF_METRIC if key in kept}
+    file = str(split.annotations)
     return ConfigDict(
-        type='CocoMetric',
-        ann_file=str(split.annotations),
-        metric=metric,
-        **options,
+        type='CocoMetric', ann_file=file, metric=metric, **options
     )
 
 
@@ -191,7 +170,7 @@ def _drop_validation(cfg: Config) -> None:
     for name in ('val', 'test'):
         for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'{name}_{part}'] = None
-    # These act on what validation finds.
+    # These need the results of a validation.
     cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
     hooks = cfg.get('custom_hooks') or []
     cfg.custom_hooks = [

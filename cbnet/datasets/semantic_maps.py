@@ -1,4 +1,4 @@
-"""Check that the maps of stuff and things, that a config learns, are there."""
+"""Check that the maps of stuff and things that a config needs exist."""
 
 import os
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ def check_semantic_maps(
     advice: str,
     suffix: str = '.png',
 ) -> None:
-    """Look for the map of every image; each folder is listed once.
+    """Look for the map of every image; list each folder only once.
 
     Args:
         folder: the folder of the maps.
-        file_names: of the images, as in the annotation file; a map has its
-            image's name with another suffix.
-        advice: what else can be done, for the message.
-        suffix: of the maps.
+        file_names: the file names of the images in the annotation file; a
+            map has its image's name with another suffix.
+        advice: the alternative to adding the maps, for the message.
+        suffix: the suffix of the maps.
 
     Raises:
         ValueError: names the folder, or the first map that is missing and
@@ -35,15 +35,12 @@ def check_semantic_maps(
         )
     maps = [f'{name.rsplit(".", 1)[0]}{suffix}' for name in file_names]
     found = {
-        parent: set(os.listdir(folder / parent))
+        os.path.join(parent, name)
         for parent in {os.path.dirname(name) for name in maps}
         if (folder / parent).is_dir()
+        for name in os.listdir(folder / parent)
     }
-    missing = [
-        name
-        for name in maps
-        if os.path.basename(name) not in found.get(os.path.dirname(name), ())
-    ]
+    missing = [name for name in maps if name not in found]
     if missing:
         raise UserValueError(
             f'{folder / missing[0]}: the semantic map is not there '

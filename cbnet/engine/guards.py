@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
 
-from ..datasets.checked_images import check_images
+from ..datasets.checked_images import use_checked_loader
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .loss_guard import LossGuardHook
@@ -24,7 +24,7 @@ def add_guards(cfg: Config, training: bool = True) -> None:
         cfg: any mmdet config, changed in place.
         training: False for an evaluation: images and the checkpoint alone.
     """
-    check_images()
+    use_checked_loader()
     if not training:
         _add_hook(cfg, CheckpointFitHook, complete=True)
         return

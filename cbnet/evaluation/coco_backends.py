@@ -1,76 +1,73 @@
-"""The packages that can run COCO's evaluation, behind one function each.
-
-A backend is a function that imports its package and gives the function that
-runs it::
-
-    run(content, entries, iou_type, max_dets) -> (precision, recall)
-
-``content`` is the annotation file, ``entries`` the detections; both belong to
-the backend, which changes them.  ``precision`` has the shape (IoUs, recalls,
-classes, areas, max_dets), ``recall`` (IoUs, classes, areas, max_dets), classes
-in the order of their ids, -1 where there is nothing to measure.
-"""
+"""The packages that can run COCO's evaluation, behind one function."""
 
 import contextlib
 import importlib.util
 import io
-from collections.abc import Callable
 
 import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from ..datasets.annotations import index
 from ..errors import UserValueError
 
-Run = Callable[[dict, list, str, list], tuple[np.ndarray, np.ndarray]]
+#: pycocotools, and the package faster-coco-eval
+BACKENDS = ('pycocotools', 'faster')
 
 
-def _pycocotools() -> Run:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+def load_backend(name: str) -> tuple[type, type]:
+    """Give a backend's classes ``COCO`` and ``COCOeval``.
 
-    return _runner(COCO, COCOeval)
-
-
-def _faster() -> Run:
+    Raises:
+        ValueError: the backend is unknown, or its package is missing.
+    """
+    if name not in BACKENDS:
+        raise UserValueError(
+            f'backend is {name!r}, expected {" or ".join(BACKENDS)}'
+        )
+    if name == 'pycocotools':
+        return COCO, COCOeval
     if importlib.util.find_spec('faster_coco_eval') is None:
         raise UserValueError(
             'the backend faster needs the package faster-coco-eval, which is '
             'not installed; run: pip install faster-coco-eval'
         )
-    from faster_coco_eval import COCO, COCOeval_faster
+    import faster_coco_eval
 
-    return _runner(COCO, COCOeval_faster)
-
-
-#: name of a backend -> what gives its function
-BACKENDS = {'pycocotools': _pycocotools, 'faster': _faster}
+    return faster_coco_eval.COCO, faster_coco_eval.COCOeval_faster
 
 
-def _runner(coco: type, evaluator: type) -> Run:
-    """Run either package; the second has taken over the first's classes."""
+def run(
+    backend: tuple[type, type],
+    content: dict,
+    entries: list[dict],
+    iou_type: str,
+    max_dets: list[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate detections; the backend changes both inputs.
 
-    def run(
-        content: dict, entries: list, iou_type: str, max_dets: list
-    ) -> tuple[np.ndarray, np.ndarray]:
-        with contextlib.redirect_stdout(io.StringIO()):  # both are talkative
-            truth = _index(coco, content)
-            if entries:
-                found = truth.loadRes(entries)
-            else:  # pycocotools looks at the first entry
-                found = _index(coco, {**content, 'annotations': []})
-            evaluation = evaluator(truth, found, iou_type)
-            evaluation.params.maxDets = list(max_dets)
-            evaluation.evaluate()
-            evaluation.accumulate()
-        precision, recall = (
-            np.asarray(evaluation.eval[key]) for key in ('precision', 'recall')
-        )
-        return precision, recall
+    Args:
+        backend: the classes of ``load_backend``.
+        content: the content of the annotation file.
+        entries: the detections in COCO's results format.
+        iou_type: ``bbox`` or ``segm``.
+        max_dets: the numbers of detections per image, in ascending order.
 
-    return run
-
-
-def _index(coco: type, content: dict):
-    api = coco()
-    api.dataset = content
-    api.createIndex()
-    return api
+    Returns:
+        The precisions, of shape (IoUs, recalls, classes, areas, max_dets),
+        and the recalls, of shape (IoUs, classes, areas, max_dets). Classes
+        are in the order of their ids; -1 stands for "nothing to measure".
+    """
+    coco, evaluator = backend
+    with contextlib.redirect_stdout(io.StringIO()):  # both print a lot
+        truth = index(coco, content)
+        if entries:
+            found = truth.loadRes(entries)
+        else:  # pycocotools looks at the first entry
+            found = index(coco, {**content, 'annotations': []})
+        evaluation = evaluator(truth, found, iou_type)
+        evaluation.params.maxDets = max_dets
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision, recall = evaluation.eval['precision'], evaluation.eval['recall']
+    return np.asarray(precision), np.asarray(recall)

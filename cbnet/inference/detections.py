@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results, mask2bbox
 
-from ..analysis.coco_files import Instance
 from ..analysis.panels import class_colours, draw_panel
+from ..datasets.annotations import Instance
 
 # Labels have a size in points; a large picture gets more pixels for each, a
 # small one is enlarged.

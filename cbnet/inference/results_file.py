@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..analysis.coco_files import CocoAnnotations, Instance
+from ..datasets.annotations import CocoAnnotations, Instance
 from ..errors import UserValueError
 from .detections import to_entries
 

@@ -2,11 +2,12 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from ..datasets.walking import walk_datasets
 from ..errors import UserValueError
 
 _FLIP_KEYS = ('flip', 'flip_direction')
@@ -34,7 +35,7 @@ def add_tta(
     """
     written = None if scales else cfg.get('tta_pipeline')
     count = 0
-    for dataset in _datasets(cfg.test_dataloader.dataset):
+    for dataset in walk_datasets(cfg.test_dataloader.dataset):
         if 'pipeline' in dataset:
             dataset.pipeline = copy.deepcopy(written) or _augmented(
                 dataset.pipeline, scales
@@ -50,14 +51,6 @@ def add_tta(
     wrapper = cfg.get('tta_model') or dict(type='MaskTTAModel')
     cfg.model = ConfigDict(**wrapper, module=cfg.model)
     return count
-
-
-def _datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """Yield a data set and those that it wraps."""
-    yield dataset
-    for inner in (dataset.get('dataset'), *(dataset.get('datasets') or ())):
-        if isinstance(inner, dict):
-            yield from _datasets(inner)
 
 
 def _augmented(

@@ -18,9 +18,9 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from cbnet.analysis.coco_files import CocoAnnotations
 from cbnet.analysis.contact_sheet import contact_sheet, single_pictures
 from cbnet.analysis.fed_images import FedImages
+from cbnet.datasets.annotations import CocoAnnotations
 
 LOAD = [
     dict(type='LoadImageFromFile'),

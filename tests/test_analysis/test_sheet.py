@@ -17,14 +17,11 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from cbnet.analysis import sheet
-from cbnet.analysis.coco_files import (
-    CocoAnnotations,
-    CocoResults,
-    read_results,
-)
 from cbnet.analysis.labels import LabelPlacer
 from cbnet.analysis.panels import class_colours
 from cbnet.analysis.sheet import picture_sheet
+from cbnet.datasets.annotations import CocoAnnotations
+from cbnet.datasets.results import CocoResults, read_results
 
 WIDTH = 300
 
@@ -243,12 +240,16 @@ def test_results_files_are_joined(tmp_path):
         read_results()
     for content in ({'annotations': []}, [1]):
         wrong = write(tmp_path / 'wrong.json', content)
-        with pytest.raises(ValueError, match='wrong.json is not a COCO res'):
+        with pytest.raises(
+            ValueError, match='wrong.json: contains .*expected a list'
+        ):
             read_results(wrong)
     wrong.write_text('[')
-    with pytest.raises(ValueError, match='wrong.json is not valid JSON'):
+    with pytest.raises(ValueError, match='wrong.json: not JSON'):
         read_results(wrong)
-    with pytest.raises(ValueError, match='absent.json is not a file'):
+    with pytest.raises(
+        ValueError, match='absent.json: the results file is not there'
+    ):
         read_results(tmp_path / 'absent.json')
 
 
@@ -293,10 +294,10 @@ def test_unfit_files_are_refused(tiny_coco, tmp_path):
     root, out = tiny_coco.root, tmp_path / 'sheet.png'
     with pytest.raises(ValueError, match='001.png is not a file: image_dir'):
         picture_sheet(root / 'train.json', root, [], out)
-    with pytest.raises(ValueError, match='absent.json is not a file'):
+    with pytest.raises(ValueError, match='absent.json: the annotation file'):
         picture_sheet(root / 'absent.json', root / 'train', [], out)
     other = write(tmp_path / 'other.json', {'images': []})
-    with pytest.raises(ValueError, match='other.json is not a COCO anno'):
+    with pytest.raises(ValueError, match='other.json: annotations is nothing'):
         picture_sheet(other, root / 'train', [], out)
     empty = dict.fromkeys(('images', 'annotations', 'categories'), [])
     write(other, empty)

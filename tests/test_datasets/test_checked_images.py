@@ -3,9 +3,9 @@
 - a whole file gives what mmcv's loader gives, in every option and format,
   with bytes behind its end as well, and is decoded once;
 - missing, a folder, empty, no image, cut at many places: one line that
-  names the file, although the decoder may return a picture;
+  names the file, although the decoder may return an image;
 - ``ignore_empty`` gives None; a dataloader's worker passes the line on;
-- ``check_images`` reaches every pipeline that is built afterwards.
+- ``use_checked_loader`` reaches every pipeline that is built afterwards.
 """
 
 import io
@@ -22,7 +22,7 @@ from cbnet.datasets import checked_images
 from cbnet.datasets.checked_images import (
     CheckedLoadImageFromFile,
     ImageFileError,
-    check_images,
+    use_checked_loader,
 )
 
 FORMATS = ['jpeg', 'png', 'bmp', 'tiff', 'webp']
@@ -41,7 +41,7 @@ def load(path, **options):
 
 @pytest.fixture
 def lenient(monkeypatch):
-    """A decoder that makes a picture of anything, as OpenCV 4 does."""
+    """A decoder that makes an image of anything, as OpenCV 4 does."""
     calls = []
 
     def decode(data, flag, backend):
@@ -106,7 +106,7 @@ def test_a_file_that_is_cut_short(tmp_path, kind, part, lenient):
         load(path)
     message = str(raised.value)
     assert message.startswith(f'image {path} ({len(cut)} bytes) is cut short')
-    assert '\n' not in message and 'out of the annotation file' in message
+    assert '\n' not in message and 'from the annotation file' in message
     assert not lenient
 
 
@@ -131,7 +131,10 @@ def test_a_hole_at_the_end(tmp_path, lenient):
         (lambda path: None, 'is missing'),
         (lambda path: path.mkdir(), 'cannot be read: Is a directory'),
         (lambda path: path.touch(), r'\(0 bytes\) is empty'),
-        (lambda path: path.write_text('<html>'), r'\(6 bytes\) is no image'),
+        (
+            lambda path: path.write_text('<html>'),
+            r'\(6 bytes\) is not an image',
+        ),
     ],
 )
 def test_a_file_that_is_no_image(tmp_path, make, message):
@@ -162,7 +165,7 @@ def test_a_worker_passes_the_line_on(tmp_path):
         next(iter(DataLoader(Data(), num_workers=1)))
     assert str(raised.value) == (
         f'image {tmp_path / "gone.jpg"} is missing; expected a whole image '
-        'file. Restore it, or take it out of the annotation file'
+        'file. Restore it, or remove it from the annotation file'
     )
 
 
@@ -173,8 +176,8 @@ def test_every_pipeline_is_reached(monkeypatch):
     cfg = [dict(type='LoadImageFromFile', to_float32=True)]
     with DefaultScope.overwrite_default_scope('mmdet'):
         assert type(Compose(cfg).transforms[0]) is LoadImageFromFile
-        check_images()
-        check_images()
+        use_checked_loader()
+        use_checked_loader()
         (loader,) = Compose(cfg).transforms
     assert type(loader) is CheckedLoadImageFromFile and loader.to_float32
     assert cfg[0]['type'] == 'LoadImageFromFile'

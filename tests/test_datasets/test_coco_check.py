@@ -4,7 +4,8 @@
 - every kind of wrong entry, named by its place and id;
 - classes that the file does not declare, or in another order;
 - several mistakes: the first in full, the others counted, all on request;
-- what COCO files do (crowds, run lengths, no masks) is no mistake.
+- what COCO files do (crowds, run lengths, no masks) is no mistake;
+- a file is read once on request, and again after it has changed.
 """
 
 import copy
@@ -15,7 +16,8 @@ import sys
 
 import pytest
 
-from cbnet.datasets.coco_check import check_coco, find_problems, read_coco
+from cbnet.datasets.annotations import read_coco, read_once
+from cbnet.datasets.coco_check import check_coco, find_problems
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_no_file(tmp_path):
     ('text', 'message'),
     [
         ('{"images": [{"id"', r'not JSON \(.*line 1'),
-        ('[]', 'holds a list, expected a dict.*results file'),
+        ('[]', 'contains a list, expected a dict.*results file'),
         ('{"images": [], "categories": []}', 'annotations is nothing'),
         (
             '{"images": [3], "annotations": [], "categories": []}',
@@ -115,10 +117,22 @@ WRONG = {
     'no categories': (change('categories', []), 'categories is empty'),
     'name twice': (change('categories', 1, 'name', 'cat'), "'cat' occurs 2"),
     'category id twice': (change('categories', 1, 'id', 5), 'the id 5 occurs'),
-    'image id twice': (change('images', 1, 'id', 7), 'images: the id 7'),
-    'id twice': (change('annotations', 1, 'id', 1), 'annotations: the id 1'),
-    'no id': (change('annotations', 1, 'id', None), '1 entries have no id'),
-    'a list as id': (change('images', 1, 'id', [7]), '1 entries have no id'),
+    'image id twice': (
+        change('images', 1, 'id', 7),
+        r'images\[1\]: the id 7 oc',
+    ),
+    'id twice': (
+        change('annotations', 1, 'id', 1),
+        r'annotations\[1\]: the id 1 oc',
+    ),
+    'no id': (
+        change('annotations', 1, 'id', None),
+        r'annotations\[1\]: id is None.*1 entries have none',
+    ),
+    'a list as id': (
+        change('images', 1, 'id', [7]),
+        r'images\[1\]: id is \[7\], expected an integer',
+    ),
     'no name': (
         change('images', 0, 'file_name', None),
         r'images\[0\] \(id 7\): file_name is None',
@@ -126,11 +140,11 @@ WRONG = {
     'no width': (change('images', 1, 'width', None), 'width of b.png is None'),
     'no image': (
         change('annotations', 0, 'image_id', 8),
-        r'annotations\[0\] \(id 1\): image_id is 8, no id of an image',
+        r'annotations\[0\] \(id 1\): image_id is 8, which is not the id',
     ),
     'undeclared category': (
         change('annotations', 0, 'category_id', 3),
-        "category_id is 3, expected one of .'2', '5'.",
+        'category_id is 3, expected one of 2, 5; correct it',
     ),
     'no box': (change(*BOX, None), 'bbox is None, expected four numbers'),
     'three numbers': (change(*BOX, [1, 2, 3]), 'expected four numbers'),
@@ -154,7 +168,10 @@ WRONG = {
         change(*POLYGONS, [1, 1, 5, 1, 5, 5]),
         'a list inside the list of polygons',
     ),
-    'words': (change(*POLYGONS, [['a'] * 6]), "holds 'a', expected numbers"),
+    'words': (
+        change(*POLYGONS, [['a'] * 6]),
+        "contains 'a', expected only numbers",
+    ),
     'a string': (change(*POLYGONS, 'mask'), 'segmentation is a str'),
     'no mask': (change(*POLYGONS, []), 'has no segmentation'),
     'other size': (
@@ -187,9 +204,11 @@ def test_masks_are_needed_only_where_they_are(tmp_path, content):
 
 def test_classes_of_the_data_set(tmp_path, content):
     path = write(tmp_path, content)
-    with pytest.raises(ValueError, match="no category 'cats'.*mean cat"):
+    with pytest.raises(
+        ValueError, match="no category 'cats'.*mean 'cat'.*declares cat, dog"
+    ):
         check_coco(path, classes=('cats', 'dog'))
-    with pytest.raises(ValueError, match='names would be exchanged'):
+    with pytest.raises(ValueError, match='names would be swapped'):
         check_coco(path, classes=('dog', 'cat'))
     check_coco(path, classes=('dog',))  # a part of them is a choice
 
@@ -219,3 +238,15 @@ def test_all_of_them_on_request(tmp_path, content):
     assert done.returncode == 1
     assert done.stdout.count('image_id is 100') == 2
     assert done.stdout.endswith('train.json: 2 problems\n')
+
+
+def test_a_file_is_read_once_on_request(tmp_path, content, readings):
+    path = write(tmp_path, content)
+    with read_once():
+        assert read_coco(path) is read_coco(str(path))
+        assert readings(path) == 1
+        content['info'] = 'changed'
+        write(tmp_path, content)
+        assert read_coco(path) == content
+    assert read_coco(path) == content
+    assert readings(path) == 2

@@ -5,7 +5,7 @@
   images without objects that training leaves out need none;
 - the folder is not named at all; a config somewhere else, whose variant is
   not beside it; data with all their maps pass;
-- evaluation without maps, as in mmdet's own configs, is left alone;
+- evaluation without maps, as in mmdet's own configs, is not checked;
 - images in folders of folders: each folder is listed once.
 """
 
@@ -58,7 +58,7 @@ def test_no_folder(config, tmp_path, name):
     said = message(config(name=name))
     assert said.startswith(f'{tmp_path / "stuffthingmaps"}: there is no such')
     variant = ROOT / f'configs/cbnet/{name}_without_semantic.py'
-    assert said.endswith(f'take the variant that does without: {variant}')
+    assert said.endswith(f'use the variant that needs none: {variant}')
     assert '\n' not in said
     check_data(config(name=f'{name}_without_semantic'), 'train', 'val')
 

@@ -1,8 +1,8 @@
-"""Somebody's own folder: its files are found, or the error names an option.
+"""A user's own folder: its files are found, or the error names an option.
 
 - the layouts that exporters write; what is given wins over what is found;
 - nothing found, several found, a file or a folder that is not there;
-- no validation file is an error unless it is asked for;
+- no validation file is an error unless it is requested;
 - the validation file's categories: unknown, reordered, renumbered, missing;
 - its objects count from 0.
 """
@@ -84,23 +84,33 @@ def test_layouts(tmp_path, name):
     assert data.train.has_masks
 
 
+def test_a_folder_behind_a_link(tmp_path):
+    write(tmp_path / 'disk/train.json')
+    touch(tmp_path / 'disk/a.png')
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/coco').symlink_to(tmp_path / 'disk')
+    data = find_own_data(tmp_path / 'data', validate=False)
+    assert data.train.annotations == tmp_path / 'data/coco/train.json'
+    assert data.train.images == tmp_path / 'data/coco'
+
+
 def test_what_is_given_wins(tmp_path, monkeypatch):
     root = tmp_path / 'data'
     write(root / 'train.json')
     write(root / 'other.json', names=('x', 'y'), masks=False)
     write(tmp_path / 'elsewhere.json', names=('y', 'x'))
-    touch(root / 'a.png', root / 'pictures/a.png', tmp_path / 'far/a.png')
+    touch(root / 'a.png', root / 'photos/a.png', tmp_path / 'far/a.png')
     monkeypatch.chdir(tmp_path)
     data = find_own_data(
         'data',
         train_ann='other.json',  # below the root
         val_ann='elsewhere.json',  # where we are
-        train_img='pictures',
+        train_img='photos',
         val_img=str(tmp_path / 'far'),
     )
     assert data.classes == ('x', 'y')
     assert data.train.annotations.resolve() == root / 'other.json'
-    assert data.train.images.resolve() == root / 'pictures'
+    assert data.train.images.resolve() == root / 'photos'
     assert not data.train.has_masks
     assert data.val.annotations.resolve() == tmp_path / 'elsewhere.json'
     assert data.val.images == tmp_path / 'far'

@@ -136,7 +136,7 @@ def test_without_validation(tiny_coco, tmp_path):
         dict(type='NumClassCheckHook'),
     ]
     lines = retarget(cfg, find_own_data(tiny_coco.root, validate=False))
-    assert lines[-1] == 'no validation, as asked for'
+    assert lines[-1] == 'no validation, as requested'
     for split in ('val', 'test'):
         for part in ('dataloader', 'evaluator', 'cfg'):
             assert cfg[f'{split}_{part}'] is None

@@ -1,7 +1,7 @@
 """The data set on disk: what is written, how it reads, what is refused.
 
-Scenarios: the same arguments give the same bytes, and a picture depends on
-its index only; annotations agree with their masks, which never overlap;
+Scenarios: the same arguments give the same bytes, and an image depends only
+on its index; annotations agree with their masks, which never overlap;
 pycocotools and mmdet read them alike; all classes and sizes occur; colour
 does not tell the class; writing is all or nothing, repeated runs change
 nothing, foreign folders are refused.
@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from cbnet.datasets.generated import scenes, shapes
+from cbnet.datasets.generated.__main__ import main
 from cbnet.datasets.generated.shapes import CLASSES, generate_shapes
 
 SIZE = (320, 256)
@@ -80,7 +81,7 @@ def test_same_arguments_same_bytes(tmp_path):
     assert all(first[name] != other[name] for name in first)
 
 
-def test_picture_does_not_depend_on_how_many_are_made(data, tmp_path):
+def test_image_does_not_depend_on_how_many_are_made(data, tmp_path):
     few = generate_shapes(tmp_path / 'few', num_train=3, num_val=1, seed=3)
     for index in (1, 2, 3):
         name = f'train/{index:06d}.jpg'
@@ -198,7 +199,7 @@ def test_complete_folder_is_left_alone(tmp_path, said):
     before = {p: p.stat().st_mtime_ns for p in root.rglob('*')}
     assert small(root) == root
     assert {p: p.stat().st_mtime_ns for p in root.rglob('*')} == before
-    assert 'complete already' in said[-1]
+    assert 'already complete' in said[-1]
     assert [p.name for p in tmp_path.iterdir()] == ['data']
 
 
@@ -275,14 +276,15 @@ def test_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
 def test_another_process_is_first(tmp_path, monkeypatch, same):
     root = tmp_path / 'data'
     elsewhere = small(tmp_path / 'elsewhere', seed=0 if same else 1)
-    write_split = shapes._write_split
+    made = []
 
-    def overtaken(made, split, parameters):
-        write_split(made, split, parameters)
-        if split == 'val':
+    def overtaken(*args):
+        made.append(args)
+        if len(made) == 3:
             shutil.copytree(elsewhere, root)
+        return scenes.make_scene(*args)
 
-    monkeypatch.setattr(shapes, '_write_split', overtaken)
+    monkeypatch.setattr(shapes, 'make_scene', overtaken)
     if same:
         small(root)
     else:
@@ -314,9 +316,9 @@ def test_bad_argument_is_named(tmp_path, change):
 
 def test_command(tmp_path, capsys):
     arguments = '--num-train 1 --num-val 1 --seed 4 --size 96 80'.split()
-    shapes.main(['--out', str(tmp_path / 'data'), *arguments])
+    main(['--out', str(tmp_path / 'data'), *arguments])
     wanted = small(tmp_path / 'api', num_train=1, seed=4)
     assert contents(tmp_path / 'data') == contents(wanted)
     with pytest.raises(SystemExit):
-        shapes.main(['--out', str(tmp_path / 'no'), '--num-val', '0'])
+        main(['--out', str(tmp_path / 'no'), '--num-val', '0'])
     assert 'num_val must be 1 or more' in capsys.readouterr().err

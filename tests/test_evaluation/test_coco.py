@@ -5,7 +5,8 @@ mmdet's numbers of detections, box and mask; names and figures are those of
 mmdet's CocoMetric; per-class figures average to the whole; results of masks
 alone give boxes, polygons and plain run lengths are masks too; no detection
 gives zeros; every mistake in either file is named with file and entry; a
-missing package is named with the command that brings it.
+missing package is named with the command that brings it; every file is read
+once.
 """
 
 import copy
@@ -106,11 +107,13 @@ def test_table_is_that_of_coco(evaluation):
     assert content['stats'] == figures.stats and 'table' not in content
 
 
-def test_masks_alone_give_boxes(evaluation):
+@pytest.mark.parametrize('empty', [True, False])
+def test_masks_alone_give_boxes(evaluation, empty):
     masks = [{**e} for e in evaluation.entries]
     boxes = [{**e} for e in evaluation.entries]
     for mask, box in zip(masks, boxes, strict=True):
         del mask['bbox']
+        mask |= dict(bbox=[]) if empty else {}
         box['bbox'] = coco_mask.toBbox(box.pop('segmentation')).tolist()
     files = evaluation.write(entries=boxes)
     expected = evaluate(files.ann, files.results)
@@ -153,6 +156,13 @@ def test_no_detection_is_no_crash(evaluation, iou_type, backend):
     files = evaluation.write(empty, files.entries)
     figures = evaluate(files.ann, files.results, iou_type, backend)
     assert figures.stats == [-1] * 12
+
+
+@BOTH
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_each_file_is_read_once(evaluation, readings, iou_type, backend):
+    evaluate(evaluation.ann, evaluation.results, iou_type, backend)
+    assert readings(evaluation.ann) == readings(evaluation.results) == 1
 
 
 def test_iscrowd_may_be_left_out(evaluation):
@@ -211,7 +221,7 @@ def test_wrong_results_are_named(
 def test_wrong_measures_in_results(evaluation, iou_type, key, value, message):
     change(evaluation.entries, 3, key, value)
     files = evaluation.write()
-    message = f'results.json: Result number 3: .*{message}'
+    message = f'results.json: Result number 3.*{message}'
     with pytest.raises(ValueError, match=message):
         evaluate(files.ann, files.results, iou_type)
 
@@ -219,13 +229,13 @@ def test_wrong_measures_in_results(evaluation, iou_type, key, value, message):
 @pytest.mark.parametrize(
     ('iou_type', 'key', 'value', 'message'),
     [
-        ('bbox', 'id', 0, r'\[4\]: id is 0.*from 1'),
-        ('bbox', 'id', 1, r'\[4\]: the id 1 occurs a second time'),
+        ('bbox', 'id', 0, r'\[4\] \(id 0\): .*takes the id 0 for.*from 1'),
+        ('bbox', 'id', 1, r'\[4\]: the id 1 occurs 2 times'),
         ('bbox', 'id', 'a', r"\[4\]: id is 'a', expected an integer"),
         ('bbox', 'image_id', 99, r'\[4\] \(id 5\): image_id is 99'),
         ('bbox', 'category_id', 99, 'category_id is 99'),
         ('bbox', 'bbox', None, 'bbox is None, expected four numbers'),
-        ('bbox', 'area', None, 'area is None, expected a number'),
+        ('bbox', 'area', None, 'area is None, expected the number of pixels'),
         ('segm', 'segmentation', None, r'\(id 5\): has no segmentation'),
         ('segm', 'segmentation', [], 'has no segmentation, which the eval'),
         ('segm', 'segmentation', [[1, 2, 3]], 'has 3 numbers'),
@@ -254,10 +264,10 @@ def test_files_of_another_kind_are_named(evaluation, tmp_path):
     for arguments, message in (
         ((gone, results), 'gone.json.* is not there'),
         ((broken, results), 'broken.json: not JSON'),
-        ((results, results), 'results.json: holds a list'),
-        ((ann, gone), 'gone.json is not a file'),
-        ((ann, broken), 'broken.json is not valid JSON'),
-        ((ann, ann), 'ann.json is not a COCO results file: expected a list'),
+        ((results, results), 'results.json: contains a list'),
+        ((ann, gone), 'gone.json: the results file is not there'),
+        ((ann, broken), 'broken.json: not JSON'),
+        ((ann, ann), 'ann.json: contains a dict, expected a list of dicts'),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate(*arguments)

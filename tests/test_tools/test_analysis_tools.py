@@ -159,8 +159,8 @@ def test_browse_data_says_what_the_pipeline_refused(call, tiny_config):
 
 MISTAKES = [
     ('eval_coco.py', ['gone.json', 'RESULTS'], 'gone.json: the annotation f'),
-    ('eval_coco.py', ['ANN', 'gone.json'], 'gone.json is not a file'),
-    ('eval_coco.py', ['ANN', 'ANN'], 'train.json is not a COCO results file'),
+    ('eval_coco.py', ['ANN', 'gone.json'], 'gone.json: the results file is'),
+    ('eval_coco.py', ['ANN', 'ANN'], 'train.json: contains a dict, expec'),
     ('eval_coco.py', ['ANN', 'RESULTS', '--out', 'a.txt'], '--out: a.txt mus'),
     ('eval_coco.py', ['ANN', 'RESULTS', '--backend', 'x'], 'invalid choice'),
     ('plot_log.py', ['gone'], 'gone: no such file or folder'),

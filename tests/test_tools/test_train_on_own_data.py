@@ -3,6 +3,7 @@
 - a config of other data trains, logs, accumulates and is evaluated; what it
   dumps evaluates again by itself;
 - training without validation is asked for in two ways;
+- every annotation file is read once, the copy for evaluation too;
 - mistakes in options and files end in one line, before anything is built.
 """
 
@@ -90,24 +91,49 @@ def test_no_validation_file(refuse, own_data):
     assert 'give --val-ann FILE or --no-val' in line
 
 
+@pytest.fixture
+def prepare(tiny_config, monkeypatch):
+    """Call tools/train.py in this process; give the config it would run."""
+
+    def run(*arguments):
+        built = []
+
+        def build(cfg):
+            built.append(cfg)
+            return SimpleNamespace(train=lambda: None)
+
+        monkeypatch.setattr(train, 'build_runner', build)
+        command = ['train.py', tiny_config, *arguments]
+        monkeypatch.setattr(sys, 'argv', list(map(str, command)))
+        runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+        (cfg,) = built
+        return cfg
+
+    return run
+
+
 @pytest.mark.parametrize('choice', [['--no-val'], ['--val-ann', 'none']])
-def test_training_without_validation(
-    choice, tiny_config, own_data, monkeypatch, capsys
-):
+def test_training_without_validation(choice, prepare, own_data, capsys):
     (own_data / 'val.json').unlink()
-    built = []
-
-    def build(cfg):
-        built.append(cfg)
-        return SimpleNamespace(train=lambda: None)
-
-    monkeypatch.setattr(train, 'build_runner', build)
-    command = ['train.py', tiny_config, '--data-root', own_data, *choice]
-    monkeypatch.setattr(sys, 'argv', list(map(str, command)))
-    runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
-    (cfg,) = built
+    cfg = prepare('--data-root', own_data, *choice)
     assert cfg.val_dataloader is cfg.val_evaluator is cfg.val_cfg is None
-    assert 'no validation, as asked for' in capsys.readouterr().out
+    assert 'no validation, as requested' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('reordered', [True, False])
+def test_each_file_is_read_once(prepare, own_data, readings, reordered):
+    """A training file of COCO's size has 450 MB."""
+    train_file, val_file = own_data / 'train.json', own_data / 'val.json'
+    content = json.loads(val_file.read_text())
+    content['info'] = 'so that it differs from the training file'
+    if not reordered:
+        content['categories'].reverse()
+    val_file.write_text(json.dumps(content))
+    cfg = prepare('--data-root', own_data)
+    evaluated = Path(cfg.val_evaluator.ann_file)
+    assert (evaluated != val_file) == reordered
+    for file in {train_file, val_file, evaluated}:
+        assert readings(file) == 1, file
 
 
 def test_a_box_outside_its_image(refuse, own_data):

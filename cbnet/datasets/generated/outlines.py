@@ -1,8 +1,8 @@
-"""Outlines of the generated data set: its classes, its distractors.
+"""The outlines of the generated data set: classes and distractors.
 
-An outline is a list of closed contours, each an array (N, 2) of x, y points;
-where contours nest, the inner one is a hole. :func:`pose` gives an outline a
-size in pixels, so that neither size nor angle tells its class.
+An outline is a list of closed contours, each an array (N, 2) of x, y points.
+A contour inside another one is a hole. :func:`pose` gives every outline a
+random size and angle, so that neither of them reveals the class.
 """
 
 import cv2
@@ -10,9 +10,9 @@ import numpy as np
 
 Outline = list[np.ndarray]
 
-# Sub-pixels per pixel and axis; coverage is counted, so a mask is exact.
+# Sub-pixels per pixel and axis; coverage counts them, so masks are exact.
 _SUBPIXELS = 4
-# Fixed-point bits of the polygon corners handed to OpenCV.
+# Fixed-point bits of the polygon corners that OpenCV gets.
 _SHIFT = 6
 
 
@@ -21,47 +21,34 @@ def _circle(radius: float, num_points: int = 64) -> np.ndarray:
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def _triangle() -> Outline:
-    return [_circle(1.0, 3)]
-
-
-def _square() -> Outline:
-    return [_circle(1.0, 4)]
-
-
-def _star() -> Outline:
+def _star() -> np.ndarray:
     points = _circle(1.0, 10)
     points[1::2] *= 0.47
-    return [points]
+    return points
 
 
-def _heart() -> Outline:
+def _heart() -> np.ndarray:
     t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return [np.stack([x, -y], axis=1)]
+    return np.stack([x, -y], axis=1)
 
 
-def _ring() -> Outline:
-    return [_circle(1.0), _circle(0.5)]
-
-
-def _cross() -> Outline:
-    arm = 0.36
+def _cross(arm: float = 0.36) -> np.ndarray:
     corner = np.array([[1, -arm], [1, arm], [arm, arm]])
     quarter = np.array([[0, 1], [-1, 0]])
     turns = [np.linalg.matrix_power(quarter, k) for k in range(4)]
-    return [np.concatenate([corner @ turn for turn in turns])]
+    return np.concatenate([corner @ turn for turn in turns])
 
 
-#: Class name to its outline, in the order of the category ids.
+#: class name -> outline, in the order of the category ids
 CLASS_OUTLINES: dict[str, Outline] = {
-    'triangle': _triangle(),
-    'square': _square(),
-    'star': _star(),
-    'heart': _heart(),
-    'ring': _ring(),
-    'cross': _cross(),
+    'triangle': [_circle(1.0, 3)],
+    'square': [_circle(1.0, 4)],
+    'star': [_star()],
+    'heart': [_heart()],
+    'ring': [_circle(1.0), _circle(0.5)],
+    'cross': [_cross()],
 }
 
 
@@ -83,10 +70,10 @@ def distractor(rng: np.random.Generator) -> Outline:
     return [np.concatenate([there, back])]
 
 
-def _signed_area(points: np.ndarray) -> float:
+def _area(points: np.ndarray) -> float:
     following = np.roll(points, -1, axis=0)
     cross = points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0]
-    return 0.5 * float(cross.sum())
+    return abs(0.5 * float(cross.sum()))
 
 
 def pose(
@@ -95,16 +82,16 @@ def pose(
     """Scale, stretch and rotate an outline around the origin.
 
     Args:
-        outline: The contours, the outer one first and the holes after it.
-        side: Square root of the area to reach, in pixels.
-        angle: Rotation in radians.
-        stretch: Factor along x before rotating; y takes its inverse, which
-            leaves the area alone.
+        outline: the contours, first the outer one, then the holes.
+        side: the square root of the new area, in pixels.
+        angle: the rotation in radians.
+        stretch: the factor along x before the rotation; y is divided by it,
+            so the area does not change.
 
     Returns:
-        New contours in pixels, the middle of their box at the origin.
+        New contours in pixels, with the middle of their box at the origin.
     """
-    areas = [abs(_signed_area(points)) for points in outline]
+    areas = [_area(points) for points in outline]
     scale = side / np.sqrt(areas[0] - sum(areas[1:]))
     cos, sin = np.cos(angle), np.sin(angle)
     stretched = np.diag([scale * stretch, scale / stretch])
@@ -115,10 +102,7 @@ def pose(
 
 
 def coverage(outline: Outline) -> np.ndarray:
-    """Rasterise an outline in pixels onto a patch just around it.
-
-    Args:
-        outline: Contours in pixels, see :func:`pose`.
+    """Rasterise an outline in pixels on a patch that just contains it.
 
     Returns:
         The covered fraction of every pixel, float32 of shape (h, w) in

@@ -1,7 +1,7 @@
-"""One scene of the generated data set: a picture and its visible masks.
+"""One scene of the generated data set: an image and its visible masks.
 
-Painter's order: what is drawn later covers what was drawn before, in the
-picture and in the masks alike, so the masks of a scene never overlap.
+Later shapes cover earlier ones, in the image and in the masks alike, so the
+masks of a scene never overlap.
 """
 
 from dataclasses import dataclass
@@ -9,46 +9,36 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .outlines import (
-    CLASS_OUTLINES,
-    coverage,
-    distractor,
-    pose,
-)
-from .textures import (
-    companion,
-    contrasting_pair,
-    random_colour,
-    texture,
-)
+from .outlines import CLASS_OUTLINES, coverage, distractor, pose
+from .textures import companion, contrasting_pair, random_colour, texture
 
 NUM_INSTANCES = 3, 7
-#: Of an instance's whole area, the part that stays inside the picture and
-#: uncovered, at least.
+#: The least part of an instance's area that is inside the image and not
+#: covered.
 MIN_VISIBLE = 0.7
-#: Range of sqrt(area) in pixels and share of the draws: COCO's small, medium
-#: and large, whose limits are 32 and 96. More large ones are drawn than wanted
-#: since they find a place less often and lose area to what covers them.
+#: Ranges of sqrt(area) in pixels and the share of draws: COCO's small, medium
+#: and large, whose limits are 32 and 96. Large shapes are drawn more often
+#: than wanted, because fewer of them find a place and others cover them.
 _SIDES = ((20.0, 31.0, 0.32), (33.0, 95.0, 0.36), (102.0, 126.0, 0.32))
-# Longest sqrt(area) as a part of the picture's shorter side.
+# The largest sqrt(area) as a part of the image's shorter side.
 _MAX_SIDE = 0.5
 _MIN_CONTRAST = 75.0
 _NOISE = 3.0
 _SHADOW = 0.35
-# A rim is either darker or lighter than what it bounds.
+# A rim is either darker or lighter than the shape.
 _RIM_TONES = 0.62, 1.4
 _PLACE_TRIES = 25
 
 
 @dataclass
 class Scene:
-    """A picture, what is to be found in it, and where.
+    """An image and the instances in it.
 
     Attributes:
         image: RGB uint8 of shape (H, W, 3).
-        labels: Index of each instance's class, bottom instance first.
-        masks: Visible pixels of each instance, bool of shape (N, H, W).
-        full_areas: Pixels of each instance before anything covered it or
+        labels: the index of each instance's class, the bottom one first.
+        masks: the visible pixels of each instance, bool of shape (N, H, W).
+        full_areas: the pixels of each instance before others covered it or
             the border cut it.
     """
 
@@ -62,14 +52,11 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     """Draw one scene.
 
     Args:
-        rng: Where all of the scene's randomness comes from.
-        size: Width and height of the picture.
-
-    Returns:
-        The picture with its instances.
+        rng: the source of all randomness.
+        size: the width and height of the image.
     """
     width, height = size
-    canvas = _background(rng, height, width)
+    canvas = _background(rng, (height, width))
     for _ in range(rng.integers(2, 6)):
         side = min(rng.uniform(12, 48), _MAX_SIDE * min(size))
         alpha = coverage(pose(distractor(rng), side, _angle(rng)))
@@ -115,30 +102,25 @@ def _side(rng: np.random.Generator, size: tuple[int, int]) -> float:
 
 
 def _background(
-    rng: np.random.Generator, height: int, width: int
+    rng: np.random.Generator, shape: tuple[int, int]
 ) -> np.ndarray:
-    """Two large calm textures, the second laid thinly over the first."""
+    """Draw two large calm textures, the second one nearly transparent."""
     colour = random_colour(rng)
-    layers = [
+    first, second = (
         texture(
-            rng,
-            height,
-            width,
-            (colour, companion(rng, colour)),
-            rng.uniform(12, 70),
+            rng, shape, (colour, companion(rng, colour)), rng.uniform(12, 70)
         )
         for _ in range(2)
-    ]
-    thin = np.float32(rng.uniform(0.1, 0.5))
-    layers[1] -= layers[0]
-    layers[1] *= thin
-    return layers[0] + layers[1]
+    )
+    second -= first
+    second *= np.float32(rng.uniform(0.1, 0.5))
+    return first + second
 
 
 def _scatter(
     rng: np.random.Generator, patch: tuple[int, int], size: tuple[int, int]
 ) -> tuple[int, int]:
-    """Draw a patch's corner (x, y) with its middle in the picture."""
+    """Draw a patch's corner (x, y) with its middle in the image."""
     middle = rng.integers((0, 0), size)
     return int(middle[0] - patch[1] // 2), int(middle[1] - patch[0] // 2)
 
@@ -149,17 +131,11 @@ def _place(
     masks: np.ndarray,
     full_areas: list[int],
 ) -> tuple[tuple[int, int], np.ndarray] | None:
-    """Find a place on top that leaves everything visible enough.
-
-    Args:
-        rng: Where randomness comes from.
-        alpha: Coverage of the new shape's patch.
-        masks: Visible pixels of the instances so far, bool (N, H, W).
-        full_areas: Whole areas of those instances, in pixels.
+    """Find a place on top that keeps every instance visible enough.
 
     Returns:
-        The patch's corner (x, y) and the visible masks, bool
-        (N + 1, H, W), with the new one last; None when no place was found.
+        The new patch's corner (x, y) and the visible masks, bool
+        (N + 1, H, W), with the new one last; None if no place was found.
     """
     solid = alpha >= 0.5
     height, width = masks.shape[1:]
@@ -167,8 +143,7 @@ def _place(
     visible = masks.sum(axis=(1, 2))
     for _ in range(_PLACE_TRIES):
         corner = _scatter(rng, alpha.shape, (width, height))
-        inside, own = _overlap(alpha.shape, corner, (height, width))
-        rows, columns = inside
+        (rows, columns), own = _overlap(alpha.shape, corner, (height, width))
         hidden = (masks[:, rows, columns] & solid[own]).sum(axis=(1, 2))
         left = visible - hidden
         if ([*left, solid[own].sum()] >= least).all():
@@ -181,7 +156,7 @@ def _place(
 def _overlap(
     patch: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a patch meets the picture, in the picture and in the patch."""
+    """Give the slices of the image and of the patch where they overlap."""
     inside, own = [], []
     for start, length, limit in zip(corner[::-1], patch, shape, strict=True):
         low, high = max(start, 0), max(min(start + length, limit), 0)
@@ -197,17 +172,11 @@ def _paint(
     corner: tuple[int, int],
     side: float,
 ) -> None:
-    """Lay a textured shape with a soft shadow and a thin rim on the canvas.
+    """Paint a textured shape with a soft shadow and a thin rim.
 
-    Class shapes and distractors alike come through here: how a thing is
-    painted must not tell what it is.
-
-    Args:
-        rng: Where randomness comes from.
-        canvas: RGB float32 (H, W, 3), changed in place.
-        alpha: Coverage of the shape's patch.
-        corner: The patch's corner (x, y) in the picture.
-        side: The square root of the shape's area, in pixels.
+    Class shapes and distractors are painted in the same way, so that the
+    paint does not reveal which of them a shape is. ``canvas``, RGB float32
+    (H, W, 3), changes in place.
     """
     reach = 6
     padded = np.pad(alpha, reach)
@@ -217,7 +186,7 @@ def _paint(
     mean_below = (below * cover).sum(axis=(0, 1)) / max(cover.sum(), 1.0)
     colours = contrasting_pair(rng, mean_below, _MIN_CONTRAST)
     period = rng.uniform(0.2, 0.45) * np.clip(side, 16, 60)
-    fill = texture(rng, *padded.shape, colours, period)
+    fill = texture(rng, padded.shape, colours, period)
 
     rim = padded - cv2.erode(padded, np.ones((3, 3), np.uint8))
     rim_tone = _RIM_TONES[rng.integers(2)]
@@ -228,7 +197,7 @@ def _paint(
 
 
 def _finish(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
-    """Add uneven light and mild noise, in place; return bytes."""
+    """Add uneven light and mild noise in place; convert to bytes."""
     height, width = canvas.shape[:2]
     slope = rng.uniform(-0.12, 0.12, 2).astype(np.float32)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]

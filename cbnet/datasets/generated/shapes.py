@@ -1,34 +1,34 @@
 """A generated instance-segmentation data set in COCO format.
 
 Six classes of flat shapes lie on textured backgrounds among blobs and
-strokes.  They overlap, leave the picture, and come in all sizes, angles,
-colours and textures: only the outline tells the class.  From a shell::
+strokes. They overlap, reach over the border, and have all sizes, angles,
+colours and textures: only the outline reveals the class. From a shell::
 
-    python -m cbnet.datasets.generated.shapes --out data/shapes
+    python -m cbnet.datasets.generated --out data/shapes
 """
 
-import argparse
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ...atomic_files import whole_folder
 from ...errors import UserValueError
 from .outlines import CLASS_OUTLINES
 from .scenes import Scene, make_scene
 
-#: Class names in the order of the category ids, which start at 1.
+#: the names of the classes in the order of the category ids, from 1
 CLASSES = tuple(CLASS_OUTLINES)
 
-# Part of what tells whether a folder is complete: raise it when the same
-# arguments come to draw other pictures.
+# A folder of another revision is not complete: raise this number when the
+# same arguments give other images.
 _REVISION = 3
 _SPLITS = ('train', 'val')
 _MIN_EDGE = 64
@@ -41,68 +41,64 @@ def generate_shapes(
     seed: int = 0,
     size: Sequence[int] = (320, 256),
 ) -> Path:
-    """Write the data set, or leave it alone where it is complete.
+    """Write the data set, unless the folder already contains it.
 
-    The folder gets ``train/`` and ``val/`` with the pictures (JPEG) and
+    The folder gets ``train/`` and ``val/`` with the images (JPEG) and
     ``annotations/instances_train.json`` and ``instances_val.json`` (masks
-    as compressed RLE).  It appears as a whole or not at all.  Picture i of
-    a split depends on nothing but the seed, the split, i and the size.
+    as compressed RLE). It appears completely or not at all. Image i of a
+    split depends only on the seed, the split, i and the size.
 
     Args:
-        root: Folder to write; it must be new, empty, or hold this very
-            data set already.
-        num_train: Pictures to train on.
-        num_val: Pictures to validate on.
-        seed: Non-negative seed of the whole data set.
-        size: Width and height of the pictures, each 64 pixels or more.
+        root: the folder to write; it must be new, empty, or already contain
+            this data set.
+        num_train: the number of training images.
+        num_val: the number of validation images.
+        seed: the seed of the whole data set, not negative.
+        size: the width and height of the images, each at least 64 pixels.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: An argument is out of range, or ``root`` holds something
-            else, which is never overwritten.
+        ValueError: an argument is out of range, or the folder has other
+            content, which is never overwritten.
     """
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise UserValueError(f'size must be (width, height), got {size!r}')
     parameters = {
         'revision': _REVISION,
         'num_train': _checked_int('num_train', num_train, 1),
         'num_val': _checked_int('num_val', num_val, 1),
         'seed': _checked_int('seed', seed, 0),
-        'size': _checked_size(size),
+        'size': [_checked_int('size', edge, _MIN_EDGE) for edge in size],
     }
     root = Path(root)
     if _is_complete(root, parameters):
-        print_log(f'{root} is complete already, left as it is', 'current')
+        print_log(f'{root} is already complete, nothing to do', 'current')
         return root
-    _refuse_foreign(root)
-
-    # Links are followed, so that the renaming happens where the data lies.
-    target = root.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f'.{target.name}-', dir=target.parent
-    ) as scratch:
-        # A subfolder, since the scratch folder itself is private to the
-        # user and would hand its permissions on.
-        made = Path(scratch, 'made')
-        for split in _SPLITS:
-            _write_split(made, split, parameters)
-        try:
-            if target.exists():
-                target.rmdir()
-            made.rename(target)
-        except OSError:
-            # Another process may have been first with the same data.
-            if not _is_complete(root, parameters):
-                raise
+    if root.is_file() or (root.is_dir() and any(root.iterdir())):
+        raise UserValueError(
+            f'{root} exists but is not the requested data set (complete, '
+            'with the same num_train, num_val, seed and size). Nothing was '
+            'changed: choose another folder, or remove this one if you do '
+            'not need it'
+        )
+    try:
+        with whole_folder(root) as folder:
+            for split in _SPLITS:
+                _write_split(folder, split, parameters)
+    except OSError:
+        # Another process may have written the same data in the meantime.
+        if not _is_complete(root, parameters):
+            raise
     print_log(
-        f'Wrote {num_train} train and {num_val} val pictures to {root}',
+        f'Wrote {num_train} train and {num_val} val images to {root}',
         'current',
     )
     return root
 
 
-def _checked_int(name: str, value: int, least: int) -> int:
+def _checked_int(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise UserValueError(f'{name} must be an integer, got {value!r}')
     if value < least:
@@ -110,18 +106,12 @@ def _checked_int(name: str, value: int, least: int) -> int:
     return int(value)
 
 
-def _checked_size(size: Sequence[int]) -> list[int]:
-    if not isinstance(size, Sequence) or len(size) != 2:
-        raise UserValueError(f'size must be (width, height), got {size!r}')
-    return [_checked_int('size', edge, _MIN_EDGE) for edge in size]
-
-
 def _annotation_file(root: Path, split: str) -> Path:
     return root / 'annotations' / f'instances_{split}.json'
 
 
-def _is_complete(root: Path, parameters: dict) -> bool:
-    """Whether a folder holds these data, down to the last picture."""
+def _is_complete(root: Path, parameters: dict[str, Any]) -> bool:
+    """Tell whether a folder contains these data and all their images."""
     for split in _SPLITS:
         try:
             content = json.loads(_annotation_file(root, split).read_text())
@@ -135,53 +125,36 @@ def _is_complete(root: Path, parameters: dict) -> bool:
     return True
 
 
-def _refuse_foreign(root: Path) -> None:
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return
-    raise UserValueError(
-        f'{root} exists but does not hold the data set asked for (complete, '
-        'with the same num_train, num_val, seed and size). Nothing was '
-        'changed: choose another folder, or remove this one if you do not '
-        'need it'
-    )
-
-
-def _write_split(root: Path, split: str, parameters: dict) -> None:
-    folder = root / split
-    folder.mkdir(parents=True)
+def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
+    (root / split).mkdir()
+    size = dict(zip(('width', 'height'), parameters['size'], strict=True))
     images, annotations = [], []
-    for index in range(parameters[f'num_{split}']):
+    for number in range(1, parameters[f'num_{split}'] + 1):
         stream = np.random.SeedSequence(
-            parameters['seed'], spawn_key=(_SPLITS.index(split), index)
+            parameters['seed'], spawn_key=(_SPLITS.index(split), number - 1)
         )
         scene = make_scene(np.random.default_rng(stream), parameters['size'])
-        image = {
-            'id': index + 1,
-            'file_name': f'{index + 1:06d}.jpg',
-            'width': parameters['size'][0],
-            'height': parameters['size'][1],
-            'license': 1,
-        }
-        # Full colour resolution: hue alone marks some of the edges.
+        name = f'{number:06d}.jpg'
+        # Chroma is not subsampled, because only the hue marks some edges.
         Image.fromarray(scene.image).save(
-            folder / image['file_name'], quality=95, subsampling=0
+            root / split / name, quality=95, subsampling=0
         )
-        images.append(image)
-        annotations += _annotations(scene, image['id'], len(annotations) + 1)
+        images.append(dict(id=number, file_name=name, **size, license=1))
+        annotations += _annotations(scene, number, len(annotations) + 1)
     content = {
-        'info': {
-            'description': f'Generated shapes, {split}',
-            'version': str(_REVISION),
-            'contributor': 'cbnet',
-            'url': '',
-            'parameters': parameters,
-        },
+        'info': dict(
+            description=f'Generated shapes, {split}',
+            version=str(_REVISION),
+            contributor='cbnet',
+            url='',
+            parameters=parameters,
+        ),
         'licenses': [{'id': 1, 'name': 'Apache-2.0', 'url': ''}],
         'images': images,
         'annotations': annotations,
         'categories': [
-            {'id': index, 'name': name, 'supercategory': 'shape'}
-            for index, name in enumerate(CLASSES, start=1)
+            {'id': number, 'name': name, 'supercategory': 'shape'}
+            for number, name in enumerate(CLASSES, start=1)
         ],
     }
     path = _annotation_file(root, split)
@@ -189,73 +162,23 @@ def _write_split(root: Path, split: str, parameters: dict) -> None:
     path.write_text(json.dumps(content, separators=(',', ':')))
 
 
-def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict]:
-    """COCO annotations of one scene: bbox xywh in pixels, RLE masks."""
+def _annotations(
+    scene: Scene, image_id: int, first_id: int
+) -> list[dict[str, Any]]:
+    """Give the COCO annotations of a scene: xywh boxes, RLE masks."""
     annotations = []
-    for number, (label, mask) in enumerate(
-        zip(scene.labels, scene.masks, strict=True)
-    ):
+    pairs = zip(scene.labels, scene.masks, strict=True)
+    for number, (label, mask) in enumerate(pairs, start=first_id):
         rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
         annotations.append(
-            {
-                'id': first_id + number,
-                'image_id': image_id,
-                'category_id': label + 1,
-                'bbox': coco_mask.toBbox(rle).tolist(),
-                'area': int(coco_mask.area(rle)),
-                'segmentation': {
-                    'size': list(rle['size']),
-                    'counts': rle['counts'].decode('ascii'),
-                },
-                'iscrowd': 0,
-            }
+            dict(
+                id=number,
+                image_id=image_id,
+                category_id=label + 1,
+                bbox=coco_mask.toBbox(rle).tolist(),
+                area=int(coco_mask.area(rle)),
+                segmentation=dict(rle, counts=rle['counts'].decode('ascii')),
+                iscrowd=0,
+            )
         )
     return annotations
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    """Generate the data set from command-line arguments."""
-    parser = argparse.ArgumentParser(
-        prog='python -m cbnet.datasets.generated.shapes',
-        description='Generate an instance-segmentation data set of shapes in '
-        'COCO format. The same arguments give the same data.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument(
-        '--out',
-        required=True,
-        help='folder to write; new, empty, or complete already',
-        default=argparse.SUPPRESS,
-    )
-    parser.add_argument(
-        '--num-train', type=int, default=320, help='pictures to train on'
-    )
-    parser.add_argument(
-        '--num-val', type=int, default=80, help='pictures to validate on'
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='seed of the whole data set'
-    )
-    parser.add_argument(
-        '--size',
-        type=int,
-        nargs=2,
-        default=(320, 256),
-        metavar=('WIDTH', 'HEIGHT'),
-        help='size of the pictures in pixels',
-    )
-    options = parser.parse_args(args)
-    try:
-        generate_shapes(
-            options.out,
-            options.num_train,
-            options.num_val,
-            options.seed,
-            options.size,
-        )
-    except ValueError as error:
-        parser.error(str(error))
-
-
-if __name__ == '__main__':
-    main()

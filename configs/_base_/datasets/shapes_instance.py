@@ -1,5 +1,5 @@
 # The generated data set:
-# python -m cbnet.datasets.generated.shapes --out data/shapes
+# python -m cbnet.datasets.generated --out data/shapes
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 data_root = 'data/shapes/'
 classes = ('triangle', 'square', 'star', 'heart', 'ring', 'cross')

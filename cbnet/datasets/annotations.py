@@ -1,0 +1,190 @@
+"""The one reader of COCO annotation files."""
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from ..errors import UserValueError
+from ..messages import listed
+from .coco_entries import to_rle
+
+#: the lists of an annotation file that are needed here
+LISTS = ('images', 'annotations', 'categories')
+# what read_once() keeps; not set outside of it
+_KEPT: ContextVar[dict[tuple, Any]] = ContextVar('kept')
+
+
+@contextlib.contextmanager
+def read_once() -> Iterator[None]:
+    """Keep what is read inside this block, and parse each file only once.
+
+    COCO's training file has 450 MB and takes several times that as Python
+    objects, so nothing is kept after the block. Inside it, nobody may change
+    what is read. A file that changes on the disk is read again.
+    """
+    token = _KEPT.set(_KEPT.get({}))  # inside another block, shares it
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def read_coco(path: str | os.PathLike) -> dict[str, Any]:
+    """Read an annotation file and check that its three lists are there.
+
+    Raises:
+        ValueError: the file is missing, is not JSON, or is not a COCO
+            annotation file.
+    """
+    content = read_json(Path(path), 'annotation')
+    if not isinstance(content, dict):
+        raise UserValueError(
+            f'{path}: contains a {type(content).__name__}, expected a dict '
+            f'with the lists {", ".join(LISTS)} (a list is a results file)'
+        )
+    for name in LISTS:
+        entries = content.get(name)
+        if not is_list_of_dicts(entries):
+            found = 'nothing' if entries is None else type(entries).__name__
+            raise UserValueError(
+                f'{path}: {name} is {found}, expected a list of dicts as in '
+                'COCO annotation files'
+            )
+    return content
+
+
+def read_json(path: Path, kind: str) -> Any:
+    """Read a COCO file; messages call it an ``annotation`` file, say.
+
+    Raises:
+        ValueError: the file is missing or is not JSON.
+    """
+    if not path.is_file():
+        found = 'is a folder' if path.is_dir() else 'is not there'
+        raise UserValueError(
+            f'{path}: the {kind} file {found}; expected a file in COCO '
+            f'format{_beside(path)}'
+        )
+    status = path.stat()
+    key = path.resolve(), status.st_mtime_ns, status.st_size
+    kept = _KEPT.get({})
+    try:
+        if key not in kept:
+            kept[key] = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserValueError(
+            f'{path}: not JSON ({error}); expected a COCO {kind} file; '
+            'export or copy it again'
+        ) from None
+    return kept[key]
+
+
+def _beside(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f'; there is no folder {path.parent} either'
+    files = sorted(file.name for file in path.parent.glob('*.json'))
+    return f'; {path.parent} has {listed(files) or "no JSON file"}'
+
+
+def is_list_of_dicts(value: Any) -> bool:
+    """Tell whether a value has the form of COCO's lists."""
+    return isinstance(value, list) and all(isinstance(v, dict) for v in value)
+
+
+@dataclass
+class Instance:
+    """One object of one image, annotated or detected.
+
+    Attributes:
+        category_id: the id of its COCO category.
+        box: xywh in pixels of the image; None if the entry has neither a box
+            nor a mask.
+        mask: bool of shape (H, W), or None.
+        score: the confidence of a detection; None for an annotation.
+    """
+
+    category_id: int
+    box: tuple[float, float, float, float] | None
+    mask: np.ndarray | None
+    score: float | None = None
+
+
+class CocoAnnotations:
+    """Images, categories and annotations of one COCO file.
+
+    Args:
+        path: the annotation file.
+        content: the content of the file, if it has been read already.
+
+    Attributes:
+        path: the annotation file.
+        images: the entries of the images by id.
+        categories: the names of the categories by id.
+
+    Raises:
+        ValueError: the file is missing or is not a COCO annotation file.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, content: dict[str, Any] | None = None
+    ) -> None:
+        self.path = Path(path)
+        try:
+            self._index = index(COCO, content or read_coco(path))
+            self.images: dict[int, dict] = self._index.imgs
+            self.categories: dict[int, str] = {
+                key: entry['name'] for key, entry in self._index.cats.items()
+            }
+        except (KeyError, TypeError) as error:
+            raise UserValueError(
+                f'{path}: an entry of {", ".join(LISTS)} lacks its id or '
+                f'name ({error!r}); list all mistakes with '
+                f'python -m cbnet.datasets.coco_check {path}'
+            ) from error
+
+    def instances(self, image_id: int) -> list[Instance]:
+        """Return the annotated objects of one image."""
+        return [
+            to_instance(entry, self.images[image_id])
+            for entry in self._index.imgToAnns.get(image_id, [])
+        ]
+
+
+def index(kind: type, content: dict[str, Any]) -> COCO:
+    """Let a COCO class index the content of a file, without its prints."""
+    api = kind()
+    api.dataset = content
+    with contextlib.redirect_stdout(io.StringIO()):
+        api.createIndex()
+    return api
+
+
+def to_instance(entry: dict[str, Any], image: dict[str, Any]) -> Instance:
+    """Convert an annotation or a detection.
+
+    Raises:
+        ValueError: the mask is wrong.
+    """
+    try:
+        rle = to_rle(entry, image)
+    except ValueError as error:
+        raise UserValueError(f'image {image["id"]}: {error}') from None
+    box = entry.get('bbox') or None  # some results have an empty list
+    if box is None and rle is not None:
+        box = coco_mask.toBbox(rle)
+    return Instance(
+        category_id=entry['category_id'],
+        box=None if box is None else tuple(float(edge) for edge in box),
+        mask=None if rle is None else coco_mask.decode(rle).astype(bool),
+        score=entry.get('score'),
+    )
