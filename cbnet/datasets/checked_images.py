@@ -11,6 +11,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from ..compat.mmengine_internals import replace_transform
 from ..errors import UserError
 
 _JPEG, _SCAN, _END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
@@ -133,8 +134,8 @@ def check_images() -> None:
     The registry's ``LoadImageFromFile`` is replaced, not the config's word:
     tools that look for that word in a saved config still find it.
     """
-    TRANSFORMS.register_module(
-        'LoadImageFromFile', force=True, module=CheckedLoadImageFromFile
+    replace_transform(
+        TRANSFORMS, 'LoadImageFromFile', CheckedLoadImageFromFile
     )
 
 

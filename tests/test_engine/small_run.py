@@ -82,10 +82,10 @@ def small_run(
         if by_epoch
         else dict(by_epoch=False, max_iters=steps)
     )
-    checkpoint = dict(
-        type='CheckpointHook', interval=2, by_epoch=by_epoch,
+    checkpoint = {
+        **dict(type='CheckpointHook', interval=2, by_epoch=by_epoch),
         **settings.pop('checkpoint', {}),
-    )  # fmt: skip
+    }
     torch.manual_seed(1)
     cfg = Config(
         dict(
