@@ -1,4 +1,4 @@
-"""Checkpoints that stay loadable: written whole, removed only when replaced."""
+"""Write checkpoints whole, and remove them only after their successors."""
 
 import os
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ import torch
 from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.optim import OptimWrapper
 
-from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
+from cbnet.engine.mixed_precision import CpuAmpOptimWrapper
 from cbnet.testing import (
     build_model,
     make_batch,

@@ -19,7 +19,7 @@ from mmengine.registry import MODEL_WRAPPERS, DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from cbnet.engine.cpu_parallel import CpuDataParallel
+from cbnet.engine.launch import CpuDataParallel
 
 CFG = Config(
     dict(

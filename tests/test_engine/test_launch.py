@@ -2,10 +2,12 @@
 
 - on a CPU, a launched process joins a gloo group and its model is wrapped
   without a CUDA device; whatever the config says of its wrapper is kept;
+- the config's timeout is the group's;
 - leaving ends gloo's threads although the model is in a reference cycle;
 - mpi's local rank reaches torch; on CPUs an address is asked for.
 """
 
+import multiprocessing
 import os
 import socket
 from pathlib import Path
@@ -74,6 +76,25 @@ def test_join_and_leave(torchrun):
     finish_launch()
     assert not dist.is_initialized()
     assert not any('gloo' in name for name in thread_names())
+
+
+def test_the_timeout_of_the_config(torchrun, monkeypatch):
+    """A process that waits for another one gives up when the config says."""
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=0.2))))
+
+    def wait():
+        try:
+            prepare_launch(cfg, 'pytorch')
+        except dist.DistStoreError:
+            os._exit(7)
+
+    process = multiprocessing.get_context('fork').Process(target=wait)
+    process.start()
+    process.join(20)
+    process.kill()
+    process.join()
+    assert process.exitcode == 7
 
 
 def test_wrapper_of_the_config_is_kept(torchrun):

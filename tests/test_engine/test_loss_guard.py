@@ -21,12 +21,12 @@ import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 
-from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
 from cbnet.engine.loss_guard import (
     LossGuardHook,
     NonFiniteLossError,
     image_names,
 )
+from cbnet.engine.mixed_precision import CpuAmpOptimWrapper
 from cbnet.testing import (
     build_model,
     make_batch,

@@ -16,8 +16,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
-from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
-from cbnet.engine.mixed_precision import fit_precision
+from cbnet.engine.mixed_precision import CpuAmpOptimWrapper, choose_precision
 
 ROOT = Path(__file__).parents[2]
 AMP = dict(
@@ -33,7 +32,7 @@ def on(monkeypatch):
     def fit(device, wrapper, wanted=False):
         monkeypatch.setattr('mmengine.device.get_device', lambda: device)
         cfg = Config(dict(optim_wrapper=dict(wrapper, optimizer=OPTIMIZER)))
-        lines = fit_precision(cfg, wanted)
+        lines = choose_precision(cfg, wanted)
         found = cfg.optim_wrapper.to_dict()
         assert found.pop('optimizer') == OPTIMIZER
         return found, lines
@@ -64,9 +63,9 @@ def test_other_wrappers_stay(on, device, kind):
 
 def test_a_config_without_optimizer_stays():
     cfg = Config(dict(model=dict()))
-    assert fit_precision(cfg) == []
+    assert choose_precision(cfg) == []
     with pytest.raises(ValueError, match='--amp needs optim_wrapper'):
-        fit_precision(cfg, wanted=True)
+        choose_precision(cfg, wanted=True)
 
 
 def test_amp_wanted(on):
@@ -97,7 +96,7 @@ def test_a_published_recipe_trains_on_a_cpu(monkeypatch):
     cfg = Config.fromfile(ROOT / 'configs/cbnet/dual_swin_b.py')
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert 'AmpOptimWrapper' in OPTIM_WRAPPERS
-    fit_precision(cfg)
+    choose_precision(cfg)
     model = torch.nn.Sequential()
     model.add_module('layer', torch.nn.Linear(2, 2))
     model.add_module('norm', torch.nn.LayerNorm(2))

@@ -137,7 +137,7 @@ def test_inside_a_step(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim.AdamW, 'step', fail)
     stop(tmp_path, RuntimeError, {})
     assert newest(tmp_path).endswith('iter_2.pth')
-    assert 'because it was inside a step' in logged(tmp_path)
+    assert 'because the optimizer was inside a step' in logged(tmp_path)
 
 
 def failing_validation():
@@ -164,7 +164,7 @@ def test_a_failing_validation(tmp_path):
         custom_hooks=[ema], **failing_validation(),
     )  # fmt: skip
     assert newest(tmp_path).endswith('iter_2.pth')
-    assert 'averaged weights were in the place' in logged(tmp_path)
+    assert 'the model held averaged weights' in logged(tmp_path)
 
 
 def test_another_process_saves_too(tmp_path, monkeypatch):

@@ -188,7 +188,7 @@ def test_resuming_the_file_of_another_run(tmp_path, hooks):
     run(tmp_path / 'other', epochs=1, custom_hooks=hooks)
     source = str(tmp_path / 'other' / 'epoch_1.pth')
     message = refused(tmp_path, resume=True, load_from=source)
-    assert message.startswith(f'{source} is of another run')
+    assert message.startswith(f'{source} is not of a run with SWAHook')
     assert f'load_from={source}' in message
 
 
