@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.registry import Registry
 from mmengine.runner import (
     BaseLoop,
@@ -27,7 +27,7 @@ from torch import Tensor
 
 Wrap = Callable[[Callable[..., Any]], Any]
 
-# What a runner was told.
+# What objects know but do not tell.
 
 
 def load_source(runner: Runner) -> str | None:
@@ -65,6 +65,14 @@ def is_pure_python(path: Path) -> bool:
     with suppress(SyntaxError):  # reading the file will say where
         return Config._is_lazy_import(str(path))
     return False
+
+
+def swaps_channels(preprocessor: BaseDataPreprocessor) -> bool:
+    """Tell whether a preprocessor turns BGR into RGB, or RGB into BGR.
+
+    It keeps neither of the two options that it was built with.
+    """
+    return getattr(preprocessor, '_channel_conversion', False)
 
 
 # Methods that a run calls, replaced on one object.

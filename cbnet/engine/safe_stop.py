@@ -84,9 +84,7 @@ class SafeStopHook(Hook):
     def _note_step(self, *_: Any) -> None:
         self.stepped = True
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, **_: Any) -> None:
         """Copy the buffers that the forward pass will change."""
         self.statistics = [
             (buffer, buffer.clone())
@@ -96,11 +94,7 @@ class SafeStopHook(Hook):
         ]
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict[str, Any] | None = None,
+        self, runner: Runner, batch_idx: int, **_: Any
     ) -> None:
         """Count a complete iteration."""
         self.statistics = []
@@ -117,9 +111,7 @@ class SafeStopHook(Hook):
         """Note that the model may hold averaged weights from here on."""
         self.validating = True
 
-    def after_val_epoch(
-        self, runner: Runner, metrics: dict[str, float] | None = None
-    ) -> None:
+    def after_val_epoch(self, runner: Runner, **_: Any) -> None:
         """Note that the model holds the trained weights again."""
         self.validating = False
 

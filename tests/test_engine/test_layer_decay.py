@@ -25,7 +25,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from cbnet.engine.layer_decay import MemberLayerDecayConstructor
-from cbnet.engine.member_layers import member_depths
+from cbnet.engine.parameter_places import member_depths
 from cbnet.models.members import adapt
 from cbnet.testing import (
     TINY_MEMBERS,
