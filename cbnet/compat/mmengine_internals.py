@@ -232,7 +232,7 @@ def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
         if found[: len(names)] != names:
             raise ImportError(
                 f'mmengine changed: {function.__qualname__} takes {found}, '
-                f'expected {names} first, so cbnet cannot keep the loading '
+                f'expected {names} first, so cbnet cannot make the loading '
                 f"of checkpoints safe; run: pip install 'mmengine==0.10.7'"
             )
     wrapped = load(original.__func__)

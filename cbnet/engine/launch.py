@@ -71,10 +71,11 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     absent = [name for name in names.values() if name not in os.environ]
     if absent:
         raise UserValueError(
-            f'--launcher {launcher}: {", ".join(absent)} is not set in the '
-            f'environment; the launcher sets it for each process. Use '
-            f'tools/dist_train.sh or tools/dist_test.sh, or --launcher none '
-            f'for a single process'
+            f'--launcher {launcher} found no {", ".join(absent)} in the '
+            f'environment, which it sets for each process; '
+            f'start the run with torchrun, srun or mpirun, such as `torchrun '
+            f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
+            f'or leave --launcher out for one process'
         )
     # With mpi, mmengine expects its caller to set LOCAL_RANK.
     os.environ['LOCAL_RANK'] = os.environ[names['LOCAL_RANK']]

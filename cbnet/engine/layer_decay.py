@@ -1,6 +1,5 @@
 """Set learning rates and weight decay by a parameter's place in a member."""
 
-import io
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -8,13 +7,11 @@ from typing import Any
 from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from ..errors import UserValueError
 from ..messages import did_you_mean
+from ..text_tables import text_table
 from .parameter_places import LAYERS, Place, find_places
 
 _OWN = dict(
@@ -103,7 +100,6 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
         names = {id(p): name for name, p in module.named_parameters()}
         places = find_places(module, self.paramwise_cfg)
         groups: dict[str, dict[str, Any]] = {}
-        rows: dict[str, list[tuple[Place, int]]] = {}
         for options in single:
             (parameter,) = options.pop('params')
             name = names.pop(id(parameter), None)
@@ -112,11 +108,15 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
             place = places.get(name) or Place(name.partition('.')[0])
             options = self._options(name, place, options)
             key = repr(sorted(options.items()))
-            group = groups.setdefault(key, dict(params=[], **options))
+            group = groups.setdefault(key, dict(options, params=[], places=[]))
             group['params'].append(parameter)
-            rows.setdefault(key, []).append((place, parameter.numel()))
+            group['places'].append(place)
+        rows = [_row(group, group.pop('places')) for group in groups.values()]
+        table = text_table(_COLUMNS, rows, left=(0, 3))
+        print_log(
+            f'learning rates and weight decay:\n{table}', logger='current'
+        )
         params.extend(groups.values())
-        print_log(_table(groups, rows), logger='current')
 
     def _options(
         self, name: str, place: Place, options: dict[str, Any]
@@ -161,32 +161,14 @@ def _check(settings: Mapping[str, Any]) -> None:
             )
 
 
-def _table(
-    groups: Mapping[str, Mapping[str, Any]],
-    members: Mapping[str, list[tuple[Place, int]]],
-) -> str:
-    """Draw a table of the groups.
-
-    Args:
-        groups: the groups of the optimizer.
-        members: the places and sizes of the parameters of each group.
-    """
-    table = Table(box=box.ASCII)
-    for name in _COLUMNS:
-        left = name in ('group', 'parts')
-        table.add_column(name, justify='left' if left else 'right')
-    for key, group in groups.items():
-        places = [place for place, _ in members[key]]
-        decay = group.get('weight_decay')
-        table.add_row(
-            group['group_name'],
-            f'{group["lr"]:.4g}',
-            '' if decay is None else f'{decay:.4g}',
-            ', '.join(dict.fromkeys(place.part for place in places)),
-            ', '.join(map(str, sorted({p.depth for p in places if p.depth}))),
-            str(len(places)),
-            f'{sum(size for _, size in members[key]):,}',
-        )
-    console = Console(file=io.StringIO(), width=10_000, markup=False)
-    console.print(table)
-    return f'learning rates and weight decay:\n{console.file.getvalue()}'
+def _row(group: Mapping[str, Any], places: list[Place]) -> list[str | int]:
+    decay = group.get('weight_decay')
+    return [
+        group['group_name'],
+        f'{group["lr"]:.4g}',
+        '' if decay is None else f'{decay:.4g}',
+        ', '.join(dict.fromkeys(place.part for place in places)),
+        ', '.join(map(str, sorted({place.depth for place in places} - {0}))),
+        len(places),
+        f'{sum(p.numel() for p in group["params"]):,}',
+    ]

@@ -346,7 +346,7 @@ def test_the_table_in_the_log(monkeypatch):
     wrapper = build(model, layer_decay=0.8)
     (table,) = [line for line in lines if line.startswith('learning rates')]
     table = table.splitlines()
-    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in table[4:-1]]
+    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in table[3:]]
     groups = wrapper.optimizer.param_groups
     assert [row[0] for row in rows] == [g['group_name'] for g in groups]
     assert len({row[0] for row in rows}) == len(rows)
