@@ -38,7 +38,7 @@ class CpuDataParallel(MMDistributedDataParallel):
     """Wrap a model as mmengine does, with norms that a CPU can compute.
 
     torch's ``SyncBN`` works only on GPUs.  Here its layers become plain
-    batch norms with the same names and parameters, each normalizing over the
+    batch norms with the same names and parameters, each normalising over the
     images of its own process.  mmengine itself does the same for a single
     process.
 
@@ -54,7 +54,7 @@ class CpuDataParallel(MMDistributedDataParallel):
 def prepare_launch(cfg: Config, launcher: str) -> None:
     """Set ``cfg.launcher``; on a CPU, join a gloo process group.
 
-    mmengine's own initialization needs CUDA, and so does its model wrapper.
+    mmengine's own initialisation needs CUDA, and so does its model wrapper.
     On a CPU this function does both before the runner is built.
 
     Args:

@@ -1,17 +1,18 @@
 """SWA as published.
 
-- the average of a run of three epochs is the mean of the weights at the
-  epochs' ends, statistics of norms included, after every epoch; what the run
-  starts from is not in it; the trained weights go on;
-- the learning rate of every iteration is that of the published curve, also
-  with the number of iterations that COCO has;
-- a run that stops goes on as if it had not stopped: between epochs, inside
-  the first one (nothing is averaged yet), inside another, and in the moment
-  after an epoch was averaged; a stop in the first epoch holds what it
-  trained;
-- nothing to start from, or not all of it; a loop without epochs; a second
-  averaging hook; resuming the file of another run: one clear error each;
-- the configs differ from their bases in the schedule alone, and fetch nothing.
+- After every epoch of a run, the average is the mean of the weights at the
+  ends of its epochs, running statistics included, without the weights that
+  the run starts from; training continues with the trained weights.
+- The learning rate of every iteration is that of the published curve, also
+  with the number of iterations that COCO has.
+- A run that stops continues as if it had not stopped: between epochs, inside
+  the first epoch (nothing is averaged yet), inside another one, and just
+  after an epoch was averaged.  A stop in the first epoch saves the trained
+  weights.
+- One clear error each: nothing to start from, or only a part of it; a loop
+  without epochs; a second averaging hook; resuming the file of another run.
+- The configs differ from their bases only in the schedule, and download
+  nothing.
 """
 
 import math
