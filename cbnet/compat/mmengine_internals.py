@@ -1,9 +1,7 @@
-"""mmengine's private names and replaced methods, all in one place.
+"""The one place that uses private names of mmengine or replaces its methods.
 
-Some of what this package does has no public way in mmengine.  Whatever reads
-a private attribute of mmengine, overrides a private method or replaces a
-function of mmengine is here, with the reason; no other module does any of it.
-All of it was checked with mmengine 0.10.7.
+Each function and class says why mmengine's public interface is not enough.
+All of them were checked with mmengine 0.10.7.
 """
 
 import inspect
@@ -27,28 +25,23 @@ from torch import Tensor
 
 Wrap = Callable[[Callable[..., Any]], Any]
 
-# What objects know but do not tell.
+# What objects know and do not publish.
 
 
 def load_source(runner: Runner) -> str | None:
-    """Return the checkpoint that ``load_from`` names.
-
-    ``runner.cfg`` may not have it, because a runner can be built without a
-    config.
-    """
+    """Return the checkpoint of ``load_from``, which ``cfg`` may not hold."""
     return runner._load_from
 
 
 def is_resuming(runner: Runner) -> bool:
-    """Tell whether the run continues an earlier one; see ``load_source``."""
+    """Tell whether the run resumes, which ``cfg`` may not hold."""
     return runner._resume
 
 
 def built_train_loop(runner: Runner) -> BaseLoop | None:
     """Return the training loop, or None in a run that does not train.
 
-    The public ``runner.train_loop`` would build the loop, and with it the
-    training data, for a test as well.
+    The public ``runner.train_loop`` would build the loop and its data.
     """
     loop = runner._train_loop
     return loop if isinstance(loop, BaseLoop) else None
@@ -57,8 +50,7 @@ def built_train_loop(runner: Runner) -> BaseLoop | None:
 def is_pure_python(path: Path) -> bool:
     """Tell whether a config imports its types instead of naming them.
 
-    mmengine decides by this test how to read a ``.py`` file, and offers no
-    other way to ask.  The answer for a broken file is False.
+    mmengine has no public name for this test.  For a broken file it is False.
     """
     if path.suffix != '.py':
         return False
@@ -70,7 +62,7 @@ def is_pure_python(path: Path) -> bool:
 def swaps_channels(preprocessor: BaseDataPreprocessor) -> bool:
     """Tell whether a preprocessor turns BGR into RGB, or RGB into BGR.
 
-    It keeps neither of the two options that it was built with.
+    It does not keep the two options that it was built with.
     """
     return getattr(preprocessor, '_channel_conversion', False)
 
@@ -83,13 +75,12 @@ def call_on_losses(
 ) -> Callable[[], None]:
     """Show every sum of losses to a function before the backward pass.
 
-    Hooks run before and after a whole step, never between its forward and
-    backward pass.  Every model of mmengine passes its losses, by name and
-    not yet scaled, through ``parse_losses`` in between.
+    mmengine calls no hook between the forward and the backward pass.  Every
+    model passes its losses, not yet scaled, through ``parse_losses`` there.
 
     Args:
         model: the model, without a wrapper.
-        look: the function; it takes the sum and the losses by name.
+        look: the function, which takes the sum and the losses by name.
 
     Returns:
         A function that restores the model.
@@ -112,10 +103,6 @@ def call_on_error(loop: BaseLoop, stop: Callable[[Exception], None]) -> None:
     """Call a function with an error that leaves the loop, then raise it.
 
     mmengine calls no hook when training fails.
-
-    Args:
-        loop: the training loop, changed in place.
-        stop: the function to call.
     """
     run = loop.run
 
@@ -132,11 +119,7 @@ def call_on_error(loop: BaseLoop, stop: Callable[[Exception], None]) -> None:
 def skip_batches(loop: EpochBasedTrainLoop, count: int) -> None:
     """Load, but do not train, the first batches of the current epoch.
 
-    mmengine's loop of epochs resumes at the start of an epoch only.
-
-    Args:
-        loop: the loop, changed in place.
-        count: the number of batches to skip.
+    mmengine's loop of epochs can only resume at the start of an epoch.
     """
     run_iter, epoch = loop.run_iter, loop.epoch
 
@@ -159,10 +142,9 @@ def save_on_this_process(runner: Runner, *args: Any, **options: Any) -> None:
 
 
 class OverridableCheckpointHook(CheckpointHook):
-    """``CheckpointHook`` whose way of saving a step can be overridden.
+    """``CheckpointHook`` with a public name for the method that saves.
 
-    mmengine removes old checkpoints and writes the new one in one private
-    method, which all its public methods call.
+    In mmengine one private method removes old checkpoints and then saves.
     """
 
     def save_step(
@@ -178,10 +160,9 @@ class OverridableCheckpointHook(CheckpointHook):
 
 
 class OverridableEMAHook(EMAHook):
-    """``EMAHook`` whose exchange of weights can be overridden.
+    """``EMAHook`` with a public name for the exchange of weights.
 
-    mmengine's hook exchanges the weights for their averages before every
-    validation and test, and back afterwards, in one private method.
+    mmengine calls it before and after every validation and test.
     """
 
     def exchange_weights(self) -> None:
@@ -198,8 +179,7 @@ class OverridableEMAHook(EMAHook):
 def replace_transform(registry: Registry, name: str, transform: type) -> None:
     """Register a class under a name that another class has.
 
-    Saved configs and other tools look for the name of mmcv's transform, so
-    the config's word stays and the class behind it changes.
+    Configs keep the name, because other tools look for it there.
     """
     registry.register_module(name, force=True, module=transform)
 

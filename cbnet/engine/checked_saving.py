@@ -31,14 +31,11 @@ class SpoiledWeightsError(UserError, FloatingPointError):
 class SafeCheckpointHook(OverridableCheckpointHook):
     """Save checkpoints as ``CheckpointHook`` does, and never lose one.
 
-    The options are mmengine's.  Every file is written whole
-    (``atomic_files``).  mmengine removes surplus checkpoints, and the
-    previous best one, before it saves their successor; this hook removes
-    them afterwards.  It refuses to save weights that are nan or inf, so the
-    newest checkpoint is always worth resuming.
-
-    On folders that are not on a local disk, files are written in mmengine's
-    own way.
+    Files on a local disk are written whole (``atomic_files``).  mmengine
+    removes surplus checkpoints, and the previous best one, before it saves
+    their successor; this hook removes them afterwards.  It refuses to save
+    weights that are nan or inf, so the newest checkpoint is always worth
+    resuming.  The options are mmengine's.
     """
 
     def before_train(self, runner: Runner) -> None:

@@ -29,16 +29,13 @@ from .checkpoint_fit import check_fit
 class SWAHook(OverridableEMAHook):
     """Update mmengine's average once, at the end of each epoch.
 
-    The average begins with the weights of the first epoch's end, and all
-    epochs count the same.  The weights that training starts from are not
-    part of it.  Running statistics are averaged like weights.
+    All epochs count the same, and the weights that training starts from do
+    not count.  Running statistics are averaged like weights.
 
     As with mmengine's hook, validation sees the average, and a checkpoint
     holds the average as ``state_dict`` and the trained weights as
-    ``ema_state_dict``, so the plain config can load the file.
-
-    The number of averaged epochs is saved too, so that an epoch that was
-    averaged just before a stop is not averaged again after resuming.
+    ``ema_state_dict``, so the plain config can load it.  It also holds the
+    number of averaged epochs, so that resuming does not average one twice.
 
     Args:
         device: the device of the average; None is the model's device.
