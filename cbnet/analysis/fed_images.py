@@ -25,7 +25,6 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
-from ..compat.mmengine_internals import swaps_channels
 from ..errors import UserValueError
 from .coco_files import Instance
 from .dropped_images import describe_dropped
@@ -194,8 +193,8 @@ def _single(preprocessor: torch.nn.Module) -> torch.nn.Module:
 
 
 def _is_rgb(preprocessor: torch.nn.Module) -> bool:
-    # Images are loaded as BGR.
-    return swaps_channels(_single(preprocessor))
+    # Images are loaded as BGR; either conversion of mmengine exchanges.
+    return getattr(_single(preprocessor), '_channel_conversion', False)
 
 
 def _restore(
@@ -203,7 +202,7 @@ def _restore(
 ) -> np.ndarray:
     """Undo the normalisation of (C, H, W), by the order that is declared."""
     inputs, one = inputs.detach().cpu().float(), _single(preprocessor)
-    if hasattr(one, 'mean'):
+    if getattr(one, '_enable_normalize', False):
         inputs = inputs * one.std.cpu() + one.mean.cpu()
     inputs = inputs.expand(3, -1, -1)
     if not _is_rgb(preprocessor):
@@ -214,7 +213,7 @@ def _restore(
 def _describe(preprocessor: torch.nn.Module) -> str:
     one = _single(preprocessor)
     parts = [f'fed as {"RGB" if _is_rgb(preprocessor) else "BGR"}']
-    if hasattr(one, 'mean'):
+    if getattr(one, '_enable_normalize', False):
         for name in ('mean', 'std'):
             values = getattr(one, name).flatten().tolist()
             parts.append(f'{name} {" ".join(f"{v:g}" for v in values)}')

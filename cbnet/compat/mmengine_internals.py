@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
-from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.model import BaseModel
 from mmengine.registry import Registry
 from mmengine.runner import (
     BaseLoop,
@@ -57,14 +57,6 @@ def is_pure_python(path: Path) -> bool:
     with suppress(SyntaxError):  # reading the file will say where
         return Config._is_lazy_import(str(path))
     return False
-
-
-def swaps_channels(preprocessor: BaseDataPreprocessor) -> bool:
-    """Tell whether a preprocessor turns BGR into RGB, or RGB into BGR.
-
-    It does not keep the two options that it was built with.
-    """
-    return getattr(preprocessor, '_channel_conversion', False)
 
 
 # Methods that a run calls, replaced on one object.
