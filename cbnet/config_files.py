@@ -1,21 +1,24 @@
-"""Read a config file; every mistake in it is one clear sentence."""
+"""Read config files; report every mistake in them in one sentence."""
 
 import importlib.util
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from .compat.mmengine_internals import is_pure_python
 from .errors import UserValueError
 from .messages import one_line
 
 
 def find_config(name: str) -> Path:
-    """Give the path of a config; ``package::path`` is one inside a package.
+    """Return the path of a config, which may be inside a package.
+
+    Args:
+        name: a path, or ``package::path`` for a config of that package.
 
     Raises:
-        ValueError: there is no such package or no such file.
+        ValueError: if there is no such package or no such file.
     """
     package, separator, inside = name.rpartition('::')
     path = Path(inside)
@@ -30,16 +33,16 @@ def find_config(name: str) -> Path:
 
 
 def read_config(path: Path, name: str, **options: Any) -> Config:
-    """Read a text config with what it inherits from.
+    """Read a text config and the files that it inherits from.
 
     Args:
-        path: the file.
-        name: how the user calls it.
-        options: of ``Config.fromfile``.
+        path: the config file.
+        name: the name that messages give to the config.
+        options: the options of ``Config.fromfile``.
 
     Raises:
-        ValueError: for a file that is missing, broken or pure Python, or
-            that inherits from such a file.
+        ValueError: if the file, or one that it inherits from, is missing,
+            broken or a pure Python config.
     """
     if is_pure_python(path):
         raise UserValueError(
@@ -57,11 +60,3 @@ def read_config(path: Path, name: str, **options: Any) -> Config:
         ) from error
     except Exception as error:  # a config is code: it raises anything
         raise UserValueError(f'{name}: {one_line(error)}') from error
-
-
-def is_pure_python(path: Path) -> bool:
-    """Tell whether a config is one of mmengine's lazily imported ones."""
-    if path.suffix == '.py':
-        with suppress(SyntaxError):  # reading it says where
-            return Config._is_lazy_import(str(path))
-    return False

@@ -14,7 +14,7 @@ from ..engine.batch import accumulate_gradients, scale_learning_rate
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first, world_size
 from ..engine.loggers import LOGGERS, add_logger
-from ..engine.mixed_precision import fit_precision
+from ..engine.mixed_precision import choose_precision
 from .command_line import (
     build_runner,
     load_config,
@@ -112,7 +112,7 @@ def apply_options(
     """Let the options change the config; say on one process what they did."""
     lines = []
     try:
-        lines += fit_precision(cfg, wanted=args.amp)
+        lines += choose_precision(cfg, wanted=args.amp)
         if args.accumulate is not None:
             accumulate_gradients(cfg, args.accumulate)
         lines += use_own_data(args, cfg)

@@ -7,7 +7,6 @@ mmengine's http schemes, whose default in torch is unsafe.
 """
 
 import functools
-import inspect
 import logging
 import os
 import pickle
@@ -18,12 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine import Config
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader, checkpoint
 
 from ..errors import BrokenCheckpointError, UnsafeCheckpointError
 from .literal_config import literal_fromstring, remember_texts
+from .mmengine_internals import wrap_readers
 
 _ON, _OFF = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _lock = threading.RLock()
@@ -134,7 +132,7 @@ def load_safely(
         return torch.load(file, map_location=map_location, weights_only=True)
 
 
-def _safe_checkpoint(load: Callable[..., Any]) -> classmethod:
+def _safe_checkpoint(load: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(load)
     def load_checkpoint(
         cls: type,
@@ -147,39 +145,18 @@ def _safe_checkpoint(load: Callable[..., Any]) -> classmethod:
         remember_texts(loaded, filename)
         return loaded
 
-    load_checkpoint.cbnet = True
-    return classmethod(load_checkpoint)
-
-
-def _check_shape() -> None:
-    expected = {
-        CheckpointLoader.load_checkpoint: ['filename', 'map_location'],
-        Config.fromstring: ['cfg_str', 'file_format'],
-        checkpoint.load_url: ['url', 'model_dir', 'map_location'],
-    }
-    for function, names in expected.items():
-        found = list(inspect.signature(function).parameters)
-        if found[: len(names)] != names:
-            raise ImportError(
-                f'mmengine changed: {function.__qualname__} takes {found}, '
-                f'expected {names} first, so cbnet cannot keep the loading '
-                f"of checkpoints safe; run: pip install 'mmengine==0.10.7'"
-            )
+    return load_checkpoint
 
 
 def keep_loading_safe() -> None:
-    """Replace mmengine's two loaders and its reader of config text, once.
+    """Wrap mmengine's two loaders and its reader of config text, once.
 
     Raises:
-        ImportError: where mmengine is not as expected.
+        ImportError: if mmengine is not as expected.
     """
-    load = CheckpointLoader.load_checkpoint
-    if hasattr(load, 'cbnet'):
-        return
-    _check_shape()
-    CheckpointLoader.load_checkpoint = _safe_checkpoint(load.__func__)
-    # For whoever calls mmengine's http loaders by themselves.
-    checkpoint.load_url = functools.partial(
-        checkpoint.load_url, weights_only=True
+    wrap_readers(
+        load=_safe_checkpoint,
+        # For code that calls mmengine's http loaders directly.
+        download=lambda load: functools.partial(load, weights_only=True),
+        parse=literal_fromstring,
     )
-    Config.fromstring = staticmethod(literal_fromstring(Config.fromstring))

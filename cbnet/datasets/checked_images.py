@@ -11,6 +11,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from ..compat.mmengine_internals import replace_transform
 from ..errors import UserError
 from ..messages import one_line
 
@@ -134,8 +135,8 @@ def use_checked_loader() -> None:
     This replaces ``LoadImageFromFile`` in the registry, not in configs:
     tools that look for this name in a saved config still find it.
     """
-    TRANSFORMS.register_module(
-        'LoadImageFromFile', force=True, module=CheckedLoadImageFromFile
+    replace_transform(
+        TRANSFORMS, 'LoadImageFromFile', CheckedLoadImageFromFile
     )
 
 

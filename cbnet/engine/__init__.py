@@ -1,13 +1,13 @@
-"""What runs around the model: hooks, optimizer wrappers, command lines."""
+"""What runs around the model: hooks, optimizer wrappers, launchers."""
 
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
-from .cpu_amp import CpuAmpOptimWrapper
-from .cpu_parallel import CpuDataParallel
 from .guards import add_guards
+from .launch import CpuDataParallel
 from .layer_decay import MemberLayerDecayConstructor
 from .loss_guard import LossGuardHook
 from .memory_format import ChannelsLastHook
+from .mixed_precision import CpuAmpOptimWrapper
 from .safe_stop import SafeStopHook
 from .swa import SWAHook
 

@@ -1,4 +1,4 @@
-"""The batch of a run, and the learning rate that goes with it."""
+"""Set the batch size of a run and the learning rate that belongs to it."""
 
 from mmengine.config import Config
 
@@ -6,11 +6,15 @@ from ..errors import UserValueError
 
 
 def accumulate_gradients(cfg: Config, batches: int) -> None:
-    """Let one step of the optimizer see several batches.
+    """Accumulate the gradients of several batches for each optimizer step.
+
+    Args:
+        cfg: the config, changed in place.
+        batches: the number of batches, at least 1.
 
     Raises:
-        ValueError: fewer than one batch, or the config has no optimizer
-            wrapper of its own that could count them.
+        ValueError: if the number is too small, or the config has no
+            ``optim_wrapper``.
     """
     if batches < 1:
         raise UserValueError(f'--accumulate: {batches}, expected 1 or more')
@@ -20,30 +24,30 @@ def accumulate_gradients(cfg: Config, batches: int) -> None:
 
 
 def scale_learning_rate(cfg: Config, processes: int) -> str:
-    """Switch on mmengine's scaling by the batch size; say what it does.
+    """Let mmengine scale the learning rate by the batch size.
 
-    mmengine counts images a process and processes; gradients that are
-    accumulated over several batches are counted here.
+    mmengine multiplies the images per process by the number of processes;
+    this function also takes accumulated batches into account.
 
     Args:
         cfg: the config, with a ``train_dataloader``; changed in place.
-        processes: how many the run has.
+        processes: the number of processes of the run.
 
     Returns:
-        A line for people.
+        A line that tells the user the new learning rate.
 
     Raises:
-        ValueError: names the key that the config lacks.
+        ValueError: if the config has no ``auto_scale_lr.base_batch_size``.
     """
     section = cfg.get('auto_scale_lr') or {}
     if 'base_batch_size' not in section:
         raise UserValueError(
             '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
-            'config: the batch size, over all processes, of its lr'
+            'config, the batch size (over all processes) that its lr is for'
         )
     batches = cfg.optim_wrapper.get('accumulative_counts', 1)
     images = cfg.train_dataloader.batch_size
-    # A dumped config may come here again.
+    # A dumped config that is trained again must not be scaled twice.
     base = section.setdefault('images_of_lr', section['base_batch_size'])
     section['base_batch_size'] = base / batches
     section['enable'] = True
@@ -52,7 +56,7 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
     lr = cfg.optim_wrapper.optimizer.get('lr')
     factors = f'{images} images x {processes} processes'
     if batches > 1:
-        factors += f' x {batches} batches a step'
+        factors += f' x {batches} batches per step'
     return (
         f'learning rate: {lr:g} x {batch}/{base:g} = {lr * batch / base:g} '
         f'(batch of {batch}: {factors}; {lr:g} is for {base:g})'

@@ -1,4 +1,4 @@
-"""Checkpoints that stay loadable: whole files, and the old ones until then."""
+"""Write checkpoints whole, and remove them only after their successors."""
 
 import os
 from collections.abc import Iterator
@@ -10,36 +10,36 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.hooks import CheckpointHook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from ..atomic_files import remove_unfinished, write_whole
+from ..compat.mmengine_internals import OverridableCheckpointHook
 from ..errors import UserError
+from ..messages import listed
 
-#: makes mmengine write a local file whole
+#: the ``backend_args`` with which mmengine writes whole local files
 WHOLE = dict(backend='whole')
 
 
 class SpoiledWeightsError(UserError, FloatingPointError):
-    """Weights are nan or inf, so that they are not worth saving."""
+    """Weights are nan or inf, so they are not worth saving."""
 
 
 @HOOKS.register_module()
-class SafeCheckpointHook(CheckpointHook):
-    """mmengine's hook, with the same options; nothing saved gets lost.
+class SafeCheckpointHook(OverridableCheckpointHook):
+    """Save checkpoints as ``CheckpointHook`` does, and never lose one.
 
-    Every file is written whole (``atomic_files``).  mmengine removes
-    surplus checkpoints, and the former best one, before it saves their
-    successor; here they go once it is saved.  Weights that are nan or inf
-    are refused, so that the newest checkpoint is always worth resuming.
-
-    Folders that are not on a local disk keep mmengine's way of writing.
+    Files on a local disk are written whole (``atomic_files``).  mmengine
+    removes surplus checkpoints, and the previous best one, before it saves
+    their successor; this hook removes them afterwards.  It refuses to save
+    weights that are nan or inf, so the newest checkpoint is always worth
+    resuming.  The options are mmengine's.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Settle how files are written; remove what a kill left of them."""
+        """Choose how to write; remove the unfinished files of a killed run."""
         folder = self.out_dir or runner.work_dir
         if (
             self.file_client_args is None
@@ -51,19 +51,19 @@ class SafeCheckpointHook(CheckpointHook):
         if is_main_process():
             for place in {str(self.out_dir), str(runner.work_dir)}:
                 for path in remove_unfinished(place):
-                    runner.logger.info(f'removed {path}, half of a file')
+                    runner.logger.info(f'removed the unfinished file {path}')
 
-    def _save_checkpoint_with_step(
+    def save_step(
         self, runner: Runner, step: int, meta: dict[str, Any]
     ) -> None:
+        """Save the checkpoint of a step, then remove the surplus one."""
         refuse_spoiled_weights(runner, meta['iter'])
-        surplus = self._enter(runner, step)
-        name = self.filename_tmpl.format(step)
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        surplus = self._note_step(runner, step)
+        self.last_ckpt = self._path(step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
             self.out_dir,
-            name,
+            self.filename_tmpl.format(step),
             self.file_client_args,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
@@ -74,51 +74,55 @@ class SafeCheckpointHook(CheckpointHook):
         )
         if is_main_process():
             name_newest(runner.work_dir, self.last_ckpt)
-            for old in surplus:
-                _remove(self.file_backend, old)
+            if surplus:
+                _remove(self.file_backend, surplus)
 
-    def _enter(self, runner: Runner, step: int) -> list[str]:
-        """Note the step in the checkpoints to keep; give what is surplus."""
+    def _note_step(self, runner: Runner, step: int) -> str | None:
+        """Note the step as one to keep; return the path of the surplus."""
         if self.max_keep_ckpts <= 0 or step in list(self.keep_ckpt_ids)[-1:]:
-            return []
-        surplus = []
+            return None
+        surplus = None
         if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-            name = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
-            surplus = [self.file_backend.join_path(self.out_dir, name)]
+            surplus = self._path(self.keep_ckpt_ids.popleft())
         self.keep_ckpt_ids.append(step)
-        runner.message_hub.update_info(
-            'keep_ckpt_ids', list(self.keep_ckpt_ids)
-        )
+        steps = list(self.keep_ckpt_ids)
+        runner.message_hub.update_info('keep_ckpt_ids', steps)
         return surplus
 
-    def _save_best_checkpoint(
-        self, runner: Runner, metrics: dict[str, Any]
+    def _path(self, step: int) -> str:
+        name = self.filename_tmpl.format(step)
+        return self.file_backend.join_path(self.out_dir, name)
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict[str, float]
     ) -> None:
-        if not self.save_best:
-            return
-        refuse_spoiled_weights(runner, runner.iter)
+        """Save the best checkpoint, then remove the previous best one."""
+        if metrics and self.save_best:
+            refuse_spoiled_weights(runner, runner.iter)
         with self._removing_afterwards():
-            super()._save_best_checkpoint(runner, metrics)
+            super().after_val_epoch(runner, metrics)
 
     @contextmanager
     def _removing_afterwards(self) -> Iterator[None]:
-        """Put off what the block removes until it has succeeded."""
+        """Postpone the removal of files until the block has succeeded."""
         backend = self.file_backend
         self.file_backend = _LateRemovals(backend)
         try:
             yield
-            put_off = self.file_backend.paths
+            postponed = self.file_backend.paths
         finally:
             self.file_backend = backend
+        # A new best checkpoint may have the name of the previous one: names
+        # count epochs, and one epoch may be evaluated more than once.
         best = getattr(self, 'best_ckpt_path_dict', {}).values()
-        current = {self.last_ckpt, getattr(self, 'best_ckpt_path', None)}
-        for path in put_off:
-            if path not in current.union(best):
+        in_use = {self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best}
+        for path in postponed:
+            if path not in in_use:
                 _remove(backend, path)
 
 
 class _LateRemovals:
-    """A file backend that only takes note of what it should remove."""
+    """A file backend that records what it should remove."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
@@ -136,17 +140,17 @@ class _LateRemovals:
 def _remove(backend: Any, path: str) -> None:
     if backend.isfile(path):
         backend.remove(path)
-    elif backend.isdir(path):  # as DeepSpeed writes them
+    elif backend.isdir(path):  # DeepSpeed's checkpoints are folders
         backend.rmtree(path)
 
 
 def name_newest(work_dir: str | os.PathLike[str], checkpoint: str) -> None:
-    """Note in ``last_checkpoint`` what ``--resume`` goes on from."""
+    """Write the checkpoint that ``--resume`` will find to a work dir."""
     write_whole(Path(work_dir, 'last_checkpoint'), checkpoint.encode())
 
 
 def bare_model(runner: Runner) -> nn.Module:
-    """Give the model without what wraps it: processes, several views."""
+    """Return the model without its wrappers (DDP, test-time augmentation)."""
     model = runner.model
     if is_model_wrapper(model):
         model = model.module
@@ -157,25 +161,23 @@ def refuse_spoiled_weights(runner: Runner, iteration: int) -> None:
     """Refuse to save weights that are not finite.
 
     Args:
-        runner: whose model.
-        iteration: how many were done, for the message.
+        runner: the runner of the model.
+        iteration: the number of finished iterations, for the message.
 
     Raises:
-        SpoiledWeightsError: says which weights, since when, what to do.
+        SpoiledWeightsError: if any weight is nan or inf.
     """
-    names, weights = [], []
-    for name, weight in bare_model(runner).named_parameters():
-        names.append(name)
-        weights.append(weight.detach().isfinite().all())
-    sound = torch.stack(weights).tolist() if weights else []
+    weights = dict(bare_model(runner).named_parameters())
+    finite = [weight.detach().isfinite().all() for weight in weights.values()]
+    sound = torch.stack(finite).tolist() if finite else []
     if all(sound):
         return
-    spoiled = [n for n, fine in zip(names, sound, strict=True) if not fine]
+    spoiled = [n for n, fine in zip(weights, sound, strict=True) if not fine]
     last = runner.message_hub.runtime_info.get('last_ckpt')
     older = f'the last one saved is {last}' if last else 'there is none yet'
     raise SpoiledWeightsError(
-        f'after iteration {iteration}, {len(spoiled)} of {len(names)} '
-        f'weights hold nan or inf ({", ".join(spoiled[:3])}), so no '
-        f'checkpoint was saved; {older}. Lower the learning rate or clip '
-        f'gradients (optim_wrapper.clip_grad), then go on with --resume'
+        f'after iteration {iteration}, {len(spoiled)} of {len(weights)} '
+        f'weights hold nan or inf ({listed(spoiled, 3)}), so no checkpoint '
+        f'was saved; {older}. Lower the learning rate or clip gradients '
+        f'(optim_wrapper.clip_grad), then go on with --resume'
     )

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..checkpoints.local_files import require_checkpoint
+from ..compat.mmengine_internals import is_resuming, load_source
 from ..errors import UserValueError
 from ..messages import listed
 from .checked_saving import bare_model
@@ -34,8 +35,9 @@ class CheckpointFitHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Refuse a local file that is not there or cut short."""
-        if runner._load_from:
-            require_checkpoint(runner._load_from, 'load_from')
+        source = load_source(runner)
+        if source:
+            require_checkpoint(source, 'load_from')
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -45,8 +47,9 @@ class CheckpointFitHook(Hook):
         Raises:
             ValueError: names the file, what differs and what to do.
         """
-        source = runner._load_from or 'the checkpoint'
-        if runner._resume and not {'meta', 'message_hub'} <= set(checkpoint):
+        source = load_source(runner) or 'the checkpoint'
+        resuming = is_resuming(runner)
+        if resuming and not {'meta', 'message_hub'} <= set(checkpoint):
             raise UserValueError(
                 f'{source} cannot be resumed: it holds '
                 f'{", ".join(list(map(str, checkpoint))[:3])}, but no state '
@@ -58,7 +61,7 @@ class CheckpointFitHook(Hook):
             bare_model(runner).state_dict(),
             {name for name, _ in bare_model(runner).named_parameters()},
             str(source),
-            self.complete or runner._resume,
+            self.complete or resuming,
         )
 
 

@@ -1,4 +1,4 @@
-"""Put the guards of a run into its config; see docs/training_safety.md."""
+"""Add the guards of a run to its config; see docs/training_safety.md."""
 
 from typing import Any
 
@@ -15,14 +15,15 @@ _PLAIN = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
 def add_guards(cfg: Config, training: bool = True) -> None:
-    """Add to a config what keeps a run's work safe and its errors clear.
+    """Add the hooks that keep a run's work safe and its errors clear.
 
-    What the config already has stays as it is, its own classes too; a hook
-    that it sets to None stays away.
+    Hooks that the config already has are kept, as are its own hook classes.
+    A default hook that the config sets to None is not added.
 
     Args:
         cfg: any mmdet config, changed in place.
-        training: False for an evaluation: images and the checkpoint alone.
+        training: whether the run trains; an evaluation only checks its
+            images and its checkpoint.
     """
     use_checked_loader()
     if not training:
@@ -30,7 +31,7 @@ def add_guards(cfg: Config, training: bool = True) -> None:
         return
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = ConfigDict()
-    hooks = cfg.default_hooks  # the config holds a copy of what it is given
+    hooks = cfg.default_hooks  # read again: assigning to a config copies
     hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook'))
     for hook in [hooks.checkpoint, *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in _PLAIN:

@@ -3,14 +3,18 @@
 import gc
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS
+from torch import nn
 
 from ..errors import UserValueError
 
-#: launcher -> where it writes torch's RANK, WORLD_SIZE and LOCAL_RANK
+#: launcher -> the variables that hold torch's RANK, WORLD_SIZE, LOCAL_RANK
 LAUNCHERS = {
     'pytorch': dict(
         RANK='RANK', WORLD_SIZE='WORLD_SIZE', LOCAL_RANK='LOCAL_RANK'
@@ -28,20 +32,37 @@ LAUNCHERS = {
 }
 
 
-def prepare_launch(cfg: Config, launcher: str) -> None:
-    """Set ``cfg.launcher``; without an accelerator join a gloo group.
+# In mmengine's registry, because its runner looks for wrappers only there.
+@MODEL_WRAPPERS.register_module()
+class CpuDataParallel(MMDistributedDataParallel):
+    """Wrap a model as mmengine does, with norms that a CPU can compute.
 
-    mmengine's own initialisation asks for CUDA, and its wrapper names a
-    CUDA device; on a CPU both are settled here, before the runner looks.
-    ``CpuDataParallel`` takes SyncBN, which torch has for GPUs alone.
+    torch's ``SyncBN`` works only on GPUs.  Here its layers become plain
+    batch norms with the same names and parameters, each normalising over the
+    images of its own process.  mmengine itself does the same for a single
+    process.
+
+    Args:
+        module: the model, changed in place.
+        options: the options of ``MMDistributedDataParallel``.
+    """
+
+    def __init__(self, module: nn.Module, **options: Any) -> None:
+        super().__init__(revert_sync_batchnorm(module), **options)
+
+
+def prepare_launch(cfg: Config, launcher: str) -> None:
+    """Set ``cfg.launcher``; on a CPU, join a gloo process group.
+
+    mmengine's own initialisation needs CUDA, and so does its model wrapper.
+    On a CPU this function does both before the runner is built.
 
     Args:
         cfg: the config of the run, changed in place.
-        launcher: ``none`` or a key of ``LAUNCHERS``.
+        launcher: the launcher, ``none`` or a key of ``LAUNCHERS``.
 
     Raises:
-        ValueError: names the environment variables that the launcher should
-            have set and has not.
+        ValueError: if the launcher did not set its environment variables.
     """
     cfg.launcher = launcher
     if launcher == 'none':
@@ -52,33 +73,35 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
         raise UserValueError(
             f'--launcher {launcher} found no {", ".join(absent)} in the '
             f'environment, which it sets for each process; '
-            f'use tools/dist_train.sh or tools/dist_test.sh, or '
-            f'--launcher none for one process'
+            f'start the run with torchrun, srun or mpirun, such as `torchrun '
+            f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
+            f'or leave --launcher out for one process'
         )
-    # mmengine's mpi launcher leaves LOCAL_RANK to whoever calls it.
+    # With mpi, mmengine expects its caller to set LOCAL_RANK.
     os.environ['LOCAL_RANK'] = os.environ[names['LOCAL_RANK']]
     if get_device() == 'cpu':
         _join_cpu_group(cfg, names)
 
 
 def world_size(launcher: str) -> int:
-    """Give the number of processes that a launcher started."""
+    """Return the number of processes that a launcher started."""
     if launcher == 'none':
         return 1
     return int(os.environ[LAUNCHERS[launcher]['WORLD_SIZE']])
 
 
 def is_first(launcher: str) -> bool:
-    """Tell whether this is the process that speaks for all of them."""
+    """Tell whether this is the process that prints for all of them."""
     return launcher == 'none' or os.environ[LAUNCHERS[launcher]['RANK']] == '0'
 
 
 def finish_launch() -> None:
-    """Leave the process group; call it when nothing refers to the runner.
+    """Leave the process group, once nothing refers to the runner any more.
 
-    A gloo thread that meets the end of the interpreter aborts the process.
-    Leaving stops the threads only if no reducer of a model still holds the
-    group, and a runner is full of reference cycles.
+    A gloo thread that still runs when the interpreter ends aborts the
+    process.  Leaving the group stops its threads only if no DDP reducer
+    holds the group, so the reference cycles of the runner are collected
+    first.
     """
     if dist.is_initialized():
         gc.collect()
@@ -88,8 +111,9 @@ def finish_launch() -> None:
 def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
     if 'MASTER_ADDR' not in os.environ:
         raise UserValueError(
-            'on CPUs every process needs MASTER_ADDR, the name or address '
-            'of the first node; set it and, if taken, MASTER_PORT (29500)'
+            'MASTER_ADDR is not set: on CPUs every process needs the name or '
+            'address of the first node. Set it, and set MASTER_PORT too if '
+            'port 29500 is in use'
         )
     os.environ.setdefault('MASTER_PORT', '29500')
     settings = cfg.get('env_cfg', {}).get('dist_cfg', {})

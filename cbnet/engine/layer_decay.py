@@ -1,4 +1,4 @@
-"""Learning rates and weight decay by a weight's place among the members."""
+"""Set learning rates and weight decay by a parameter's place in a member."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -7,13 +7,12 @@ from typing import Any
 from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
-from terminaltables import AsciiTable
 from torch import nn
 
 from ..errors import UserValueError
 from ..messages import did_you_mean
-from .member_layers import LAYERS
-from .parameter_places import Place, find_places
+from ..text_tables import text_table
+from .parameter_places import LAYERS, Place, find_places
 
 _OWN = dict(
     layer_decay=1.0,
@@ -28,40 +27,44 @@ _MMENGINES = (
     'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult',
     'bypass_duplicate',
 )  # fmt: skip
-#: parameters that are positions, whatever module owns them
+_COLUMNS = (
+    'group', 'lr', 'weight decay', 'parts', 'depth', 'tensors', 'numbers',
+)  # fmt: skip
+#: the names of position parameters, in any module
 POSITIONS = ('absolute_pos_embed', 'relative_position_bias_table', 'pos_embed')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
-    """Let the learning rate fall layer by layer, in every member alike.
+    """Lower the learning rate layer by layer, in every member alike.
 
-    A member's stem is its lowest layer, then come its blocks (or stages),
-    one by one; ``depth`` counts them from the top, whose last block has 1.
-    The learning rate is ``lr * layer_decay ** depth``; output norms,
+    The layers of a member are its stem, then its blocks (or stages).
+    ``depth`` counts them from the top: the last block has depth 1.  The
+    learning rate is ``lr * layer_decay ** depth``; output norms,
     connections, neck and heads keep ``lr``.
 
     Norms (by the type of their module) and positions have no weight decay,
     unless the config says otherwise.  All settings of mmengine's default
-    constructor work as they do there: theirs is the rate that the factors
-    here multiply.
+    constructor work as they do there; the factors of this class multiply the
+    learning rates that those settings give.
 
     Args:
-        optim_wrapper_cfg: as for mmengine's default constructor.
-        paramwise_cfg: its settings, and
+        optim_wrapper_cfg: the config of mmengine's default constructor.
+        paramwise_cfg: the settings of mmengine's default constructor, and
 
-            - ``layer_decay``: in (0, 1]; default 1.
+            - ``layer_decay``: a factor in (0, 1]; default 1.
             - ``layers``: ``'block'`` (default) or ``'stage'``.
             - ``assistants_lr_mult``, ``lead_lr_mult``,
               ``connections_lr_mult``: further factors; default 1.  A
-              backbone alone is a lead.
-            - ``position_decay_mult``: weight decay of absolute position
-              embeddings and relative position biases; default 0.
-            - ``norm_decay_mult``: as in mmengine; default 0 here.
+              single backbone is a lead.
+            - ``position_decay_mult``: the factor of the weight decay of
+              absolute position embeddings and relative position biases;
+              default 0.
+            - ``norm_decay_mult``: a factor as in mmengine; default 0 here.
 
     Raises:
-        ValueError: for an unknown setting, a value out of range, an
-            optimizer without ``lr``, or a model without members.
+        ValueError: if a setting is unknown or out of range, the optimizer
+            has no ``lr``, or the model has no members.
     """
 
     def __init__(
@@ -74,8 +77,8 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
         optimizer = optim_wrapper_cfg['optimizer']
         if optimizer.get('lr') is None:
             raise UserValueError(
-                'optim_wrapper.optimizer has no lr, which the rates of all '
-                'layers are fractions of; give it'
+                'optim_wrapper.optimizer has no lr; set it, because the '
+                'learning rates of all layers are fractions of it'
             )
         if optimizer.get('weight_decay') is not None:
             settings.setdefault('norm_decay_mult', 0.0)
@@ -88,35 +91,37 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
         prefix: str = '',
         is_dcn_module: bool | None = None,
     ) -> None:
-        """Add the groups of the model; see the class."""
-        if prefix:  # mmengine's recursion into the model
+        """Add the groups of the model's parameters to ``params``."""
+        if prefix:  # mmengine calls this for each module of the model
             super().add_params(params, module, prefix, is_dcn_module)
             return
-        alone: list[dict[str, Any]] = []
-        super().add_params(alone, module)
+        single: list[dict[str, Any]] = []
+        super().add_params(single, module)
         names = {id(p): name for name, p in module.named_parameters()}
         places = find_places(module, self.paramwise_cfg)
         groups: dict[str, dict[str, Any]] = {}
-        rows: dict[str, list[tuple[Place, int]]] = {}
-        for options in alone:
+        for options in single:
             (parameter,) = options.pop('params')
             name = names.pop(id(parameter), None)
             if name is None:
-                continue  # it has a second name, and is in a group already
+                continue  # a parameter with two names is already in a group
             place = places.get(name) or Place(name.partition('.')[0])
             options = self._options(name, place, options)
             key = repr(sorted(options.items()))
-            group = groups.setdefault(key, dict(params=[], **options))
+            group = groups.setdefault(key, dict(options, params=[], places=[]))
             group['params'].append(parameter)
-            rows.setdefault(key, []).append((place, parameter.numel()))
+            group['places'].append(place)
+        rows = [_row(group, group.pop('places')) for group in groups.values()]
+        table = text_table(_COLUMNS, rows, left=(0, 3))
+        print_log(
+            f'learning rates and weight decay:\n{table}', logger='current'
+        )
         params.extend(groups.values())
-        table = [_row(groups[key], rows[key]) for key in groups]
-        print_log(_table(table), logger='current')
 
     def _options(
         self, name: str, place: Place, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """Give the settings of the group that a parameter belongs to."""
+        """Return the settings of the group that a parameter belongs to."""
         own = self.paramwise_cfg
         lr = options.get('lr', self.base_lr) * place.lr_mult
         group = {**options, 'lr': lr}
@@ -141,38 +146,29 @@ def _check(settings: Mapping[str, Any]) -> None:
                 f'MemberLayerDecayConstructor has {", ".join(known)}'
             )
         if key == 'layers':
-            fits, expected = value in LAYERS, ' or '.join(map(repr, LAYERS))
+            valid, expected = value in LAYERS, ' or '.join(map(repr, LAYERS))
         elif key == 'layer_decay':
-            fits = isinstance(value, Real) and 0 < value <= 1
-            expected = 'a number above 0, at most 1 (1: no decay)'
+            valid = isinstance(value, Real) and 0 < value <= 1
+            expected = 'a number above 0 and at most 1 (1: no decay)'
         elif key in _OWN:
-            fits = isinstance(value, Real) and value >= 0
-            expected = 'a number from 0'
+            valid = isinstance(value, Real) and value >= 0
+            expected = 'a number of 0 or more'
         else:
             continue
-        if not fits:
+        if not valid:
             raise UserValueError(
                 f'paramwise_cfg.{key}={value!r}; expected {expected}'
             )
 
 
-def _row(
-    group: Mapping[str, Any], members: list[tuple[Place, int]]
-) -> list[str]:
-    depths = sorted({place.depth for place, _ in members if place.depth})
+def _row(group: Mapping[str, Any], places: list[Place]) -> list[str | int]:
+    decay = group.get('weight_decay')
     return [
         group['group_name'],
         f'{group["lr"]:.4g}',
-        f'{group["weight_decay"]:.4g}' if 'weight_decay' in group else '',
-        ', '.join(dict.fromkeys(place.part for place, _ in members)),
-        ', '.join(map(str, depths)),
-        str(len(members)),
-        f'{sum(count for _, count in members):,}',
+        '' if decay is None else f'{decay:.4g}',
+        ', '.join(dict.fromkeys(place.part for place in places)),
+        ', '.join(map(str, sorted({place.depth for place in places} - {0}))),
+        len(places),
+        f'{sum(p.numel() for p in group["params"]):,}',
     ]
-
-
-def _table(rows: list[list[str]]) -> str:
-    head = ['group', 'lr', 'weight decay', 'of', 'depth', 'tensors', 'numbers']
-    table = AsciiTable([head, *rows])
-    table.justify_columns = dict.fromkeys((1, 2, 4, 5, 6), 'right')
-    return f'learning rates and weight decay:\n{table.table}'

@@ -1,4 +1,4 @@
-"""Send what is logged to TensorBoard or Weights & Biases as well."""
+"""Log to TensorBoard or Weights & Biases too."""
 
 import importlib.util
 from pathlib import Path
@@ -7,7 +7,7 @@ from mmengine.config import Config, ConfigDict
 
 from ..errors import UserValueError
 
-#: option -> the module it needs, and mmengine's backend
+#: option -> the package it needs, and mmengine's backend
 LOGGERS = {
     'tensorboard': ('tensorboard', 'TensorboardVisBackend'),
     'wandb': ('wandb', 'WandbVisBackend'),
@@ -15,42 +15,40 @@ LOGGERS = {
 
 
 def add_logger(cfg: Config, name: str) -> str:
-    """Add a backend to the config's visualizer.
+    """Add a backend to the visualizer of a config.
 
     Args:
         cfg: the config, changed in place; its ``work_dir`` names the run.
-        name: a key of ``LOGGERS``.
+        name: the name of the logger, a key of ``LOGGERS``.
 
     Returns:
-        A line that says how to look at it.
+        A line that tells the user where to look.
 
     Raises:
-        ValueError: its package is not installed.
+        ValueError: if the logger's package is not installed.
     """
-    module, backend = LOGGERS[name]
-    if importlib.util.find_spec(module) is None:
+    package, kind = LOGGERS[name]
+    if importlib.util.find_spec(package) is None:
         raise UserValueError(
-            f'--log-to {name} needs the package {module}, which is not '
-            f'installed; run: pip install {module}'
+            f'--log-to {name} needs the package {package}, which is not '
+            f'installed; run: pip install {package}'
         )
+    backend = ConfigDict(type=kind)
+    where = f'tensorboard --logdir {cfg.work_dir}'
+    if name == 'wandb':
+        folder = Path(cfg.work_dir)
+        backend.init_kwargs = dict(
+            project=folder.parent.name or 'cbnet', name=folder.name
+        )
+        where = 'the address is logged when the run starts'
     visualizer = cfg.setdefault(
         'visualizer', ConfigDict(type='DetLocalVisualizer')
     )
     backends = list(visualizer.get('vis_backends') or [])
-    # Without it mmengine writes no scalars.json, which plot_log.py reads.
-    wanted = [ConfigDict(type='LocalVisBackend'), ConfigDict(type=backend)]
-    if name == 'wandb':
-        folder = Path(cfg.work_dir)
-        wanted[1].init_kwargs = dict(
-            project=folder.parent.name or 'cbnet', name=folder.name
-        )
-    present = {entry.get('type') for entry in backends}
-    visualizer.vis_backends = backends + [
-        entry for entry in wanted if entry.type not in present
-    ]
-    look = (
-        f'tensorboard --logdir {cfg.work_dir}'
-        if name == 'tensorboard'
-        else 'its address is logged when the run starts'
-    )
-    return f'logging to {name} too: {look}'
+    present = [entry.get('type') for entry in backends]
+    # LocalVisBackend writes scalars.json, which plot_log.py reads.
+    for entry in (ConfigDict(type='LocalVisBackend'), backend):
+        if entry.type not in present:
+            backends.append(entry)
+    visualizer.vis_backends = backends
+    return f'logging to {name} too: {where}'

@@ -1,6 +1,7 @@
 """Stop at a loss that is nan or inf, before it reaches the weights."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,28 +12,26 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ..compat.mmengine_internals import call_on_losses
 from ..errors import UserError
 from .checked_saving import bare_model
 
-Losses = dict[str, Tensor | list[Tensor]]
-
 
 class NonFiniteLossError(UserError, FloatingPointError):
-    """A loss became nan or inf; the step was not taken."""
+    """A loss became nan or inf, so the optimizer did not step."""
 
 
 @HOOKS.register_module()
 class LossGuardHook(Hook):
-    """Look at every loss between the forward and the backward pass.
+    """Check every loss between the forward and the backward pass.
 
-    The seam is ``parse_losses``, which every model of mmengine calls, with
-    its losses by name, before the optimizer hears of them; so it serves any
-    detector, wrapped for several processes or not.  Under mixed precision
-    gradients may be infinite, losses may not, and they come here unscaled.
+    This works for any detector, in one process or several.  Under mixed
+    precision the losses are checked before they are scaled: gradients may
+    then be infinite, losses may not.
 
-    It looks at the sum, which is finite only if all terms are: one number a
-    step read from the device, where mmengine itself reads every loss after
-    the step.  With several processes all of them stop at the same step.
+    The hook reads the sum of the losses, which is finite only if all of them
+    are.  That is one number per step from the device; mmengine itself reads
+    every loss after the step.  Several processes stop at the same step.
     """
 
     priority = 'VERY_HIGH'
@@ -41,29 +40,20 @@ class LossGuardHook(Hook):
         self.batch: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Enter the model's ``parse_losses``."""
-        model = bare_model(runner)
-        parse = model.parse_losses
-
-        # A function, because a copy of the model shares it, while anything
-        # else would be copied with all that it refers to.
-        def guarded(losses: Losses) -> tuple[Tensor, dict[str, Tensor]]:
-            total, values = parse(losses)
-            if isinstance(total, Tensor):  # without any loss it is 0
-                self._check(runner, total, values)
-            return total, values
-
-        model.parse_losses = guarded
+        """Begin to check the model's losses."""
+        self.leave_model = call_on_losses(
+            bare_model(runner), partial(self._check, runner)
+        )
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Keep the batch, to name its images."""
+        """Keep the batch, to name its images in an error."""
         self.batch = data_batch
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was."""
-        del bare_model(runner).parse_losses
+        self.leave_model()
         self.batch = None
 
     @torch.compiler.disable
@@ -89,25 +79,25 @@ class LossGuardHook(Hook):
 
 
 def _describe(values: dict[str, Tensor], batch: Any) -> str:
-    """Say which losses are bad, and of which images."""
+    """Name the losses that are not finite, and the images of the batch."""
     bad = [
         f'{name} is {value.item()}'
         for name, value in values.items()
         if 'loss' in name and name != 'loss' and not value.isfinite()
     ]
-    listed = ', '.join(bad or ['the sum of finite losses overflows'])
-    images = list(dict.fromkeys(image_names(batch)))
-    return f'{listed}, in the batch of {", ".join(images) or "no images"}'
+    losses = ', '.join(bad or ['the sum of finite losses overflows'])
+    images = ', '.join(dict.fromkeys(image_names(batch)))
+    return f'{losses}, in the batch of {images or "no images"}'
 
 
 def image_names(batch: Any) -> Iterator[str]:
     """Find the images of a batch, however it is nested.
 
     Args:
-        batch: what a dataloader gave: data samples inside dicts and lists.
+        batch: the batch of a dataloader: data samples inside dicts and lists.
 
     Yields:
-        A path, or where there is none the image's id.
+        The path of each image, or its id if it has no path.
     """
     if isinstance(batch, BaseDataElement):
         name = batch.get('img_path') or batch.get('img_id')

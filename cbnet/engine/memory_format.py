@@ -8,11 +8,11 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Lay out the model's 4-d weights as channels last before it runs.
+    """Lay out the model's 4-d weights as channels last before a run.
 
-    A convolution whose weight is channels-last computes and returns
-    channels-last maps, so the input pipeline stays as it is.  Values and
-    checkpoints do not change.
+    A convolution with a channels-last weight returns channels-last maps, so
+    the input pipeline need not change.  Values and checkpoints do not change
+    either.
     """
 
     def before_run(self, runner: Runner) -> None:

@@ -1,6 +1,8 @@
-"""Find where in a model of members a parameter lies."""
+"""Find which member each parameter belongs to, and how deep it lies there."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -8,16 +10,20 @@ from torch import nn
 from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.members import MemberAdapter, adapt, served_backbones
-from .member_layers import member_depths
+
+#: what can count as one layer
+LAYERS = ('block', 'stage')
+_CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
 class Place(NamedTuple):
     """Where a parameter lies.
 
-    Args:
-        part: how logs call the part of the model.
-        depth: layers from the member's top; 0: above all of them.
-        lr_mult: factor of the learning rate, layer decay included.
+    Attributes:
+        part: the name of the part of the model in logs.
+        depth: the number of layers from the member's top; 0 is above all of
+            them.
+        lr_mult: the factor of the learning rate, layer decay included.
     """
 
     part: str
@@ -28,42 +34,33 @@ class Place(NamedTuple):
 def find_places(
     model: nn.Module, settings: Mapping[str, Any]
 ) -> dict[str, Place]:
-    """Find where the parameters of members and connections lie.
+    """Find the places of the parameters of members and connections.
 
     Args:
-        model: a detector, or a backbone.
-        settings: ``layer_decay``, ``layers`` and the factors of parts.
+        model: a detector or a backbone.
+        settings: ``layer_decay``, ``layers`` and the factors of the parts.
 
     Returns:
-        By name in the model; everything else is not in it.
+        The places by parameter name, without necks and heads.
 
     Raises:
-        ValueError: where there is no member.
-        TypeError: where no adapter serves a backbone.
+        ValueError: if the model has no members.
+        TypeError: if no adapter serves a backbone.
     """
     places: dict[str, Place] = {}
-    composites = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, CompositeBackbone)
-    ]
-    for prefix, composite in composites:
+    for prefix, composite in _find(model, CompositeBackbone):
         for name, _ in composite.connections.named_parameters():
             places[_join(prefix, f'connections.{name}')] = Place(
-                'connections', 0, settings['connections_lr_mult']
+                'connections', lr_mult=settings['connections_lr_mult']
             )
-        last = composite.num_members - 1
-        for k, adapter in enumerate(composite.adapters):
-            part = 'assistants' if k < last else 'lead'
-            inside = _join(prefix, f'members.{k}')
-            _add_member(places, inside, f'member {k}', part, adapter, settings)
-    if not composites:
-        for name, module in model.named_modules():
-            if isinstance(module, served_backbones()):
-                adapter = adapt(module)
-                _add_member(
-                    places, name, name or 'member', 'lead', adapter, settings
-                )
+    for prefix, label, part, adapter in _members(model):
+        depths = member_depths(adapter, settings['layers'])
+        for name, _ in adapter.backbone.named_parameters():
+            depth = depths.get(name, 0)
+            decay = settings['layer_decay'] ** depth
+            places[_join(prefix, name)] = Place(
+                label, depth, settings[f'{part}_lr_mult'] * decay
+            )
     if not places:
         served = ', '.join(sorted(c.__name__ for c in served_backbones()))
         raise UserValueError(
@@ -74,20 +71,111 @@ def find_places(
     return places
 
 
-def _add_member(
-    places: dict[str, Place],
-    prefix: str,
-    label: str,
-    part: str,
-    adapter: MemberAdapter,
-    settings: Mapping[str, Any],
-) -> None:
-    depths = member_depths(adapter, settings['layers'])
-    for name, _ in adapter.backbone.named_parameters():
-        depth = depths.get(name, 0)
-        factor = settings[f'{part}_lr_mult'] * settings['layer_decay'] ** depth
-        places[_join(prefix, name)] = Place(label, depth, factor)
+def _find(
+    model: nn.Module, kinds: type | tuple[type, ...]
+) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
+
+
+def _members(
+    model: nn.Module,
+) -> Iterator[tuple[str, str, str, MemberAdapter]]:
+    """Yield the name, label, part and adapter of each member."""
+    composites = _find(model, CompositeBackbone)
+    for prefix, composite in composites:
+        for k, adapter in enumerate(composite.adapters):
+            is_lead = k == composite.num_members - 1
+            part = 'lead' if is_lead else 'assistants'
+            yield _join(prefix, f'members.{k}'), f'member {k}', part, adapter
+    if not composites:
+        for name, backbone in _find(model, served_backbones()):
+            yield name, name or 'member', 'lead', adapt(backbone)
 
 
 def _join(prefix: str, name: str) -> str:
     return f'{prefix}.{name}' if prefix else name
+
+
+def member_depths(
+    adapter: MemberAdapter, layers: str = 'block'
+) -> dict[str, int]:
+    """Count the layers from the member's top down to each parameter.
+
+    A stage consists of what the adapter's ``drop_stage`` removes, and the
+    stem of what ``drop_stem`` removes, so this works for every family.  The
+    blocks of a stage are the elements of its containers, or of its
+    ``blocks``; other parts, such as patch merging, belong to the block beside
+    them.
+
+    Depths count from the top, so a member that shares its first stages has
+    the depths of a complete member.
+
+    Args:
+        adapter: the adapter of the member, which is not changed.
+        layers: the unit to count, ``'block'`` or ``'stage'``.
+
+    Returns:
+        The depths by parameter name: 1 for the last block or stage, growing
+        down to the stem.  Parameters outside the stem and the stages, such as
+        those of output norms, are left out.
+    """
+    stem, *stages = _pieces(adapter)
+    if layers == 'stage':
+        stages = [[sum(blocks, [])] for blocks in stages if blocks]
+    above = [block for blocks in stages for block in blocks]
+    return {
+        name: depth
+        for depth, names in enumerate([*above[::-1], sum(stem, [])], start=1)
+        for name in names
+    }
+
+
+def _pieces(adapter: MemberAdapter) -> Iterator[list[list[str]]]:
+    """Yield the blocks of the stem, then of each stage, as parameter names."""
+    adapter, backbone = copy.copy(adapter), adapter.backbone
+    tensors = [*backbone.parameters(), *backbone.buffers()]
+    shared = {id(tensor): tensor for tensor in tensors}
+    adapter.backbone = copy.deepcopy(backbone, shared)
+    for i in range(-1, len(adapter.specs)):
+        names = dict(adapter.backbone.named_parameters())
+        modules = dict(adapter.backbone.named_modules())
+        if i < 0:
+            adapter.drop_stem()
+        else:
+            adapter.drop_stage(i)
+        left = dict(adapter.backbone.named_modules())
+        dropped = {n: m for n, m in modules.items() if left.get(n) is not m}
+        for name, _ in adapter.backbone.named_parameters():
+            del names[name]
+        yield _blocks(names, dropped)
+
+
+def _blocks(
+    names: Iterable[str], dropped: Mapping[str, nn.Module]
+) -> list[list[str]]:
+    """Divide the parameters of a stem or stage into blocks.
+
+    Args:
+        names: the names of the parameters, in the order of the model.
+        dropped: the modules of the stem or stage, by name.
+    """
+    blocks: list[list[str]] = []
+    current = None
+    for name in names:
+        block = _block_of(name, dropped)
+        if not blocks or (current and block and block != current):
+            blocks.append([])
+        blocks[-1].append(name)
+        current = block or current
+    return blocks
+
+
+def _block_of(name: str, dropped: Mapping[str, nn.Module]) -> str | None:
+    """Name the module of a parameter's block, or None between blocks."""
+    path = accumulate(name.split('.'), '{}.{}'.format)
+    top, *below = [module for module in path if module in dropped] or ['']
+    if isinstance(dropped.get(top), _CONTAINERS):
+        return below[0]
+    if isinstance(dropped.get(f'{top}.blocks'), _CONTAINERS):
+        return below[1] if below[:1] == [f'{top}.blocks'] else None
+    return top or None

@@ -1,4 +1,4 @@
-"""SWA: average the weights of epoch ends, from a trained checkpoint on.
+"""SWA: average the weights at the ends of epochs, from a trained checkpoint.
 
 Method: "SWA Object Detection" (arXiv 2012.12645); see docs/swa.md.
 """
@@ -8,33 +8,37 @@ from typing import Any
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import (
-    BaseLoop,
     EpochBasedTrainLoop,
     Runner,
     find_latest_checkpoint,
 )
 from torch import nn
 
+from ..compat.mmengine_internals import (
+    OverridableEMAHook,
+    built_train_loop,
+    is_resuming,
+    load_source,
+)
 from ..errors import UserValueError
 from .checked_saving import bare_model
 from .checkpoint_fit import check_fit
 
 
 @HOOKS.register_module()
-class SWAHook(EMAHook):
-    """mmengine's averaging hook, with one update at the end of each epoch.
+class SWAHook(OverridableEMAHook):
+    """Update mmengine's average once, at the end of each epoch.
 
-    The first epoch's weights begin the average, each later epoch's count as
-    much; the weights that training starts from do not.  Running statistics
-    are averaged in the same way.  As in mmengine, validation sees the
-    average, and a checkpoint holds it as ``state_dict`` (the trained weights
-    are in ``ema_state_dict``), so that the file is one of the plain model.
+    All epochs count the same, and the weights that training starts from do
+    not count.  Running statistics are averaged like weights.
 
-    As many weights are in the average as epochs are over: that tells whether
-    an epoch that a resumed run completes again is in it already.
+    As with mmengine's hook, validation sees the average, and a checkpoint
+    holds the average as ``state_dict`` and the trained weights as
+    ``ema_state_dict``, so the plain config can load it.  It also holds the
+    number of averaged epochs, so that resuming does not average one twice.
 
     Args:
-        device: where the average lies; None: where the model does.
+        device: the device of the average; None is the model's device.
     """
 
     def __init__(self, device: str | None = None) -> None:
@@ -47,14 +51,13 @@ class SWAHook(EMAHook):
         self.ema_model = None
 
     def before_run(self, runner: Runner) -> None:
-        """Make room for the average, in a run that trains.
+        """Create the average, in a run that trains.
 
         Raises:
-            ValueError: nothing to start from, a loop without epochs, or a
-                second hook that averages.
+            ValueError: if there is no checkpoint to start from, the loop has
+                no epochs, or another hook averages too.
         """
-        training = isinstance(runner._train_loop, BaseLoop)
-        if training and self.ema_model is None:
+        if built_train_loop(runner) and self.ema_model is None:
             _require_start(runner)
             _require_epochs(runner, self)
             super().before_run(runner)
@@ -62,16 +65,16 @@ class SWAHook(EMAHook):
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
-        """Take up the average of a resumed run.
+        """Restore the average of a resumed run; check what a run starts from.
 
         Raises:
-            ValueError: the file is of another kind of run, or does not hold
-                all weights to start from.
+            ValueError: if the resumed file is not of a run with this hook,
+                or a file to start from lacks some of the weights.
         """
         if self.ema_model is None:
             return
-        source = str(runner._load_from or 'the checkpoint')
-        if not runner._resume:
+        source = str(load_source(runner) or 'the checkpoint')
+        if not is_resuming(runner):
             model = bare_model(runner)
             check_fit(
                 checkpoint.get('state_dict', checkpoint),
@@ -85,42 +88,45 @@ class SWAHook(EMAHook):
         averaged = checkpoint.get('ema_state_dict', {}).get('steps')
         if averaged is None or int(averaged) - epochs not in (0, 1):
             raise UserValueError(
-                f'{source} is of another run, not of one with SWAHook, so '
-                f'it cannot be resumed here; --resume goes on with a run '
-                f'that was interrupted. Start from its weights with '
-                f'--cfg-options load_from={source}, in another --work-dir'
+                f'{source} is not of a run with SWAHook, so it cannot be '
+                f'resumed here; --resume goes on with a run that was '
+                f'interrupted. To start from its weights, use '
+                f'--cfg-options load_from={source} and another --work-dir'
             )
         super().after_load_checkpoint(runner, checkpoint)
 
     def after_train_iter(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the average alone within an epoch."""
+        """Do not update the average within an epoch."""
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Take the weights of this epoch's end into the average."""
+        """Add the weights at the end of this epoch to the average."""
         if self.ema_model.steps <= runner.epoch:
             self.ema_model.update_parameters(self.src_model)
             _copy_counts(self.src_model, self.ema_model.module)
         runner.logger.info(
-            f'SWA: average of the weights of {int(self.ema_model.steps)} '
-            f'epoch ends'
+            f'SWA: the average now covers the ends of '
+            f'{int(self.ema_model.steps)} epochs'
         )
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
-        """Save the average; before the first epoch's end, what is trained."""
+        """Save the average, or the trained weights if there is none yet."""
         if self.ema_model.steps == 0:
             self.ema_model.module.load_state_dict(self.src_model.state_dict())
         super().before_save_checkpoint(runner, checkpoint)
 
-    def _swap_ema_parameters(self) -> None:
-        # In an evaluation the file's weights are the average already.
+    def exchange_weights(self) -> None:
+        """Exchange the trained weights with the average, in a training run.
+
+        In an evaluation the model was loaded with the average.
+        """
         if self.ema_model is not None:
-            super()._swap_ema_parameters()
+            super().exchange_weights()
 
 
 def _copy_counts(source: nn.Module, average: nn.Module) -> None:
-    """Copy what is no number to average: integer buffers."""
+    """Copy integer buffers, which cannot be averaged."""
     values = source.state_dict()
     for name, value in average.state_dict().items():
         if not value.is_floating_point():
@@ -128,19 +134,19 @@ def _copy_counts(source: nn.Module, average: nn.Module) -> None:
 
 
 def _require_start(runner: Runner) -> None:
-    found = runner._load_from
-    if not found and runner._resume:
+    found = load_source(runner)
+    if not found and is_resuming(runner):
         found = find_latest_checkpoint(runner.work_dir)
     if not found:
         raise UserValueError(
             'SWA starts from a trained checkpoint, and load_from is not '
-            'set: train the plain config first, or take its published '
-            'file, then give it with --cfg-options load_from=FILE.pth'
+            'set. Train the plain config first, or download its published '
+            'checkpoint, then pass it with --cfg-options load_from=FILE.pth'
         )
 
 
 def _require_epochs(runner: Runner, hook: SWAHook) -> None:
-    loop = runner._train_loop
+    loop = built_train_loop(runner)
     if not isinstance(loop, EpochBasedTrainLoop):
         raise UserValueError(
             f'SWAHook averages at the ends of epochs, and '
@@ -151,6 +157,6 @@ def _require_epochs(runner: Runner, hook: SWAHook) -> None:
         if isinstance(other, EMAHook) and other is not hook:
             raise UserValueError(
                 f'SWAHook and {type(other).__name__} would both exchange '
-                f'the weights for their averages; keep one of them in '
+                f'the weights for their averages; keep only one of them in '
                 f'custom_hooks'
             )

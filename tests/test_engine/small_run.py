@@ -1,4 +1,4 @@
-"""A training of milliseconds, to stop in every way and to go on again."""
+"""A training run of milliseconds, to stop in every way and to resume."""
 
 import itertools
 
@@ -15,13 +15,13 @@ from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine.guards import add_guards
 
 _numbers = itertools.count()
-#: the samples in the order in which a run (its first epoch) meets them
+#: the order of the samples in a run, or in its first epoch
 ORDER = torch.randperm(8, generator=torch.manual_seed(3)).tolist()
 
 
 @MODELS.register_module(force=True)
 class SmallModel(BaseModel):
-    """Two losses, and a norm whose statistics every forward pass moves."""
+    """Two losses, and a norm whose statistics every forward pass changes."""
 
     def __init__(self):
         super().__init__()
@@ -39,7 +39,7 @@ class SmallModel(BaseModel):
 
 @DATASETS.register_module(force=True)
 class SmallData(Dataset):
-    """Eight samples; those of ``broken`` cannot be read, ``bad`` are nan."""
+    """Eight samples; ``broken`` ones cannot be read, ``bad`` ones are nan."""
 
     metainfo = dict(classes=('one',))
 
@@ -63,16 +63,17 @@ class SmallData(Dataset):
 def small_run(
     work_dir, epochs=0, steps=6, workers=0, resume=False, **settings
 ):
-    """Build a runner of batches of two with the guards of the tools.
+    """Build a runner with batches of two and the guards of the commands.
 
     Args:
-        work_dir: its folder.
-        epochs: a loop of so many epochs of four steps; 0: one of steps.
-        steps: how many without epochs.
-        workers: of the dataloader.
-        resume: whether to go on from the newest checkpoint.
-        settings: ``checkpoint``: options of the hook; ``broken`` and ``bad``
-            samples; others: of the config.
+        work_dir: the folder of the run.
+        epochs: the number of epochs, of four steps each; 0 for a loop of
+            iterations.
+        steps: the number of steps of a loop of iterations.
+        workers: the number of the dataloader's worker processes.
+        resume: whether to resume the newest checkpoint.
+        settings: the options ``checkpoint`` of the hook, the ``broken`` and
+            ``bad`` samples, and further keys of the config.
     """
     by_epoch = bool(epochs)
     data = {k: settings.pop(k, ()) for k in ('broken', 'bad')}
@@ -82,10 +83,10 @@ def small_run(
         if by_epoch
         else dict(by_epoch=False, max_iters=steps)
     )
-    checkpoint = dict(
-        type='CheckpointHook', interval=2, by_epoch=by_epoch,
+    checkpoint = {
+        **dict(type='CheckpointHook', interval=2, by_epoch=by_epoch),
         **settings.pop('checkpoint', {}),
-    )  # fmt: skip
+    }
     torch.manual_seed(1)
     cfg = Config(
         dict(
@@ -116,7 +117,7 @@ def small_run(
 
 
 def state(path):
-    """Give the weights, running statistics and optimizer of a file."""
+    """Return the weights, running statistics and optimizer of a file."""
     file = torch.load(path, weights_only=True)
     return file['state_dict'], file['optimizer']['state']
 

@@ -1,4 +1,4 @@
-"""Small runs with SWAHook, and what to hold them against."""
+"""Small runs with SWAHook, and the values to compare them with."""
 
 import copy
 import itertools
@@ -17,7 +17,7 @@ numbers = itertools.count()
 
 
 class Recorder(Hook):
-    """Note rates and epoch ends, apart from what the hook under test does."""
+    """Record rates and epoch ends, independently of the tested hook."""
 
     priority = 'VERY_HIGH'
 
@@ -32,7 +32,7 @@ class Recorder(Hook):
 
 
 class StopAt(Hook):
-    """Raise where ``point`` is reached in the given iteration."""
+    """Raise an error at ``point`` of the given iteration."""
 
     priority = 'VERY_LOW'
 

@@ -1,8 +1,9 @@
-"""Batches and learning rates; what is logged elsewhere.
+"""Batch sizes, learning rates, and loggers.
 
-- the line about the learning rate says what mmengine does to it;
-- accumulated batches count; a dumped config is not scaled twice;
-- loggers are added once, beside what plot_log.py reads; a missing package.
+- The line about the learning rate says what mmengine will do.
+- Accumulated batches count; a dumped config is not scaled twice.
+- Loggers are added once, beside the file that plot_log.py reads; a missing
+  package is an error.
 """
 
 import importlib.util
@@ -31,7 +32,7 @@ def cfg():
 
 
 def rate(cfg, processes):
-    """Ask mmengine's runner for the rate that it makes of the config."""
+    """Return the learning rate that mmengine's runner computes."""
 
     class Stand:
         _train_dataloader = cfg.train_dataloader

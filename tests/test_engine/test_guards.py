@@ -1,10 +1,11 @@
-"""The guards enter any config, once, and leave what it chose alone.
+"""The guards are added to any config, once, and keep what it chose.
 
-- training: the checkpoint hook becomes the safe one with its options, three
-  hooks are added; mmengine builds and runs them (test_safe_stop.py);
-- a config without hooks, with hooks of its own, with None;
-- an evaluation: the checkpoint's fit, in full;
-- all of them are hooks by type name.
+- For a training run, the checkpoint hook becomes the safe one with the same
+  options, and three hooks are added; mmengine builds and runs them
+  (test_safe_stop.py).
+- The config may have no hooks, hooks of its own, or hooks set to None.
+- For an evaluation, only the hook that checks the whole checkpoint is added.
+- All of them can be built by their names.
 """
 
 import pytest

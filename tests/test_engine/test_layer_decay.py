@@ -1,17 +1,18 @@
-"""Learning rates and weight decay by a weight's place among the members.
+"""Learning rates and weight decay by the place of a weight in its member.
 
-- every family of members: depths fall along the order in which the pieces
-  run, from the stem's to the last block's 1; only output norms have none;
-- the rate of every weight of a composite detector of Swins, and of ResNets,
-  with blocks or stages as layers, is that of a table made from names alone;
-  frozen weights are left out, every other one is in one group;
-- a lead that shares stages, a single member and a backbone alone have the
-  rates of a complete member; a wrapped model, too;
-- factors of assistants, lead, connections; mmengine's own settings;
-- weight decay by the type of module; and the published rule, by substrings,
-  through mmengine's default constructor;
-- an optimizer built anew goes on from a saved one; the table in the log;
-- mistakes in the settings: one clear error each.
+- For every family of members, depths fall in the order in which the modules
+  run, from the stem's depth to 1 for the last block; only output norms have
+  none.
+- The learning rate of every weight of a composite of Swins, and of ResNets,
+  with blocks or stages as layers, is that of a table made from the names.
+  Frozen weights are left out; every other weight is in one group.
+- A lead with shared stages, a single member and a single backbone have the
+  learning rates of a complete member; a wrapped model too.
+- Factors of assistants, lead and connections; mmengine's own settings.
+- Weight decay by the type of module; the published rule, by substrings,
+  with mmengine's default constructor.
+- A new optimizer continues from a saved one; the table in the log.
+- Each mistake in the settings is one clear error.
 """
 
 import copy
@@ -25,7 +26,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from cbnet.engine.layer_decay import MemberLayerDecayConstructor
-from cbnet.engine.member_layers import member_depths
+from cbnet.engine.parameter_places import member_depths
 from cbnet.models.members import adapt
 from cbnet.testing import (
     TINY_MEMBERS,
@@ -103,7 +104,7 @@ def build(model, optimizer=None, **settings):
 
 
 def groups_of(model, wrapper):
-    """Give each parameter's group by its name; no parameter has two."""
+    """Map parameter names to groups; no parameter has two."""
     names = {id(p): name for name, p in model.named_parameters()}
     found = {}
     for group in wrapper.optimizer.param_groups:
@@ -346,7 +347,7 @@ def test_the_table_in_the_log(monkeypatch):
     wrapper = build(model, layer_decay=0.8)
     (table,) = [line for line in lines if line.startswith('learning rates')]
     table = table.splitlines()
-    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in table[4:-1]]
+    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in table[3:]]
     groups = wrapper.optimizer.param_groups
     assert [row[0] for row in rows] == [g['group_name'] for g in groups]
     assert len({row[0] for row in rows}) == len(rows)

@@ -1,14 +1,15 @@
 """A loss that is nan or inf stops the step before the weights change.
 
-- any detector, plain or with assistance: the error names the losses, the
-  iteration and the images; weights and optimizer stay as they were, and the
-  same model trains on with a good batch;
-- with gradient accumulation and under mixed precision;
-- a loss scale that makes gradients infinite is none of its business;
-- finite losses whose sum overflows; a model without losses; ``torch.compile``;
-- two processes, one of which has the bad loss: both stop at the same step
-  and both name it;
-- after training the model is as it was.
+- Any detector, plain or with assistance: the error names the losses, the
+  iteration and the images; weights and optimizer do not change, and the same
+  model continues with a good batch.
+- The same with gradient accumulation and under mixed precision.
+- Gradients that a loss scale makes infinite are not an error.
+- Finite losses whose sum overflows; a model without losses;
+  ``torch.compile``.
+- Two processes, one of them with a bad loss: both stop at the same step and
+  both name the loss.
+- After training the model is as it was before.
 """
 
 import copy
@@ -21,12 +22,12 @@ import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 
-from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
 from cbnet.engine.loss_guard import (
     LossGuardHook,
     NonFiniteLossError,
     image_names,
 )
+from cbnet.engine.mixed_precision import CpuAmpOptimWrapper
 from cbnet.testing import (
     build_model,
     make_batch,
@@ -38,7 +39,7 @@ from .small_run import SmallModel, small_run
 
 
 def guarded(model, wrapper=OptimWrapper, **options):
-    """Give a function that trains one step as a runner does."""
+    """Return a function that trains one step as a runner does."""
     hook = LossGuardHook()
     runner = SimpleNamespace(model=model, iter=11)
     optim = wrapper(

@@ -1,23 +1,34 @@
-"""The precision of a run, on the device that it has.
+"""The precision of a run on the device that it has.
 
-- a config's float16 wrapper: as it is on a GPU, bfloat16 on a CPU, float32
-  where mmengine has neither, with one line that says so; what only the
-  float16 wrapper takes is dropped; plain wrappers stay;
-- --amp asks for it in any config, and is refused where it cannot be had;
-- a published config's optimizer is built, and trains, on a CPU.
+- A config's float16 wrapper stays on a GPU, becomes bfloat16 on a CPU and
+  float32 elsewhere, with one line that says so; options of the float16
+  wrapper alone are dropped; plain wrappers stay.
+- --amp asks for mixed precision in any config, and is refused where there is
+  none.
+- The optimizer of a published config is built, and trains, on a CPU.
+- On a CPU, layers compute in bfloat16 and the optimizer steps float32
+  weights; the losses of a composite detector are close to those of full
+  precision, and not equal; checkpoints can be exchanged with those of the
+  plain wrapper.
 """
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 
-from cbnet.engine.cpu_amp import CpuAmpOptimWrapper
-from cbnet.engine.mixed_precision import fit_precision
+from cbnet.engine.mixed_precision import CpuAmpOptimWrapper, choose_precision
+from cbnet.testing import (
+    build_model,
+    make_batch,
+    tiny_composite,
+    tiny_detector,
+)
 
 ROOT = Path(__file__).parents[2]
 AMP = dict(
@@ -28,17 +39,17 @@ OPTIMIZER = dict(type='SGD', lr=0.1)
 
 @pytest.fixture
 def on(monkeypatch):
-    """Pretend to have a device; give the wrapper and the lines."""
+    """Choose for a pretended device; return the wrapper and the lines."""
 
-    def fit(device, wrapper, wanted=False):
+    def choose(device, wrapper, wanted=False):
         monkeypatch.setattr('mmengine.device.get_device', lambda: device)
         cfg = Config(dict(optim_wrapper=dict(wrapper, optimizer=OPTIMIZER)))
-        lines = fit_precision(cfg, wanted)
+        lines = choose_precision(cfg, wanted)
         found = cfg.optim_wrapper.to_dict()
         assert found.pop('optimizer') == OPTIMIZER
         return found, lines
 
-    return fit
+    return choose
 
 
 def test_the_configs_word_holds_on_a_gpu(on):
@@ -64,9 +75,9 @@ def test_other_wrappers_stay(on, device, kind):
 
 def test_a_config_without_optimizer_stays():
     cfg = Config(dict(model=dict()))
-    assert fit_precision(cfg) == []
+    assert choose_precision(cfg) == []
     with pytest.raises(ValueError, match='--amp needs optim_wrapper'):
-        fit_precision(cfg, wanted=True)
+        choose_precision(cfg, wanted=True)
 
 
 def test_amp_wanted(on):
@@ -97,7 +108,7 @@ def test_a_published_recipe_trains_on_a_cpu(monkeypatch):
     cfg = Config.fromfile(ROOT / 'configs/cbnet/dual_swin_b.py')
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert 'AmpOptimWrapper' in OPTIM_WRAPPERS
-    fit_precision(cfg)
+    choose_precision(cfg)
     model = torch.nn.Sequential()
     model.add_module('layer', torch.nn.Linear(2, 2))
     model.add_module('norm', torch.nn.LayerNorm(2))
@@ -113,3 +124,55 @@ def test_a_published_recipe_trains_on_a_cpu(monkeypatch):
         loss = model(torch.rand(1, 2)).float().square().sum()
     wrapper.update_params(loss)
     assert not torch.equal(before, model.layer.weight)
+
+
+def wrap(kind, model):
+    return kind(torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
+
+
+def test_layers_compute_in_bfloat16():
+    model = torch.nn.Linear(3, 3)
+    wrapper = wrap(CpuAmpOptimWrapper, model)
+    before = model.weight.detach().clone()
+    with wrapper.optim_context(model):
+        output = model(torch.ones(1, 3))
+    assert output.dtype == torch.bfloat16
+    wrapper.update_params(output.float().sum())
+    assert model.weight.dtype == torch.float32
+    torch.testing.assert_close(before - model.weight, torch.full((3, 3), 0.1))
+    assert OPTIM_WRAPPERS.get('CpuAmpOptimWrapper') is CpuAmpOptimWrapper
+
+
+def test_losses_stay_near_full_precision():
+    cfg = tiny_detector('MaskRCNN', tiny_composite())
+    cfg.update(
+        type='AssistedDetector',
+        base='MaskRCNN',
+        assistance=dict(weights=[0.5]),
+    )
+    plain = build_model(cfg)
+    losses = []
+    for kind in (OptimWrapper, CpuAmpOptimWrapper):
+        model = copy.deepcopy(plain).train()
+        torch.manual_seed(0)
+        losses.append(model.train_step(make_batch(), wrap(kind, model)))
+        assert all(p.isfinite().all() for p in model.parameters())
+    full, mixed = losses
+    assert full.keys() == mixed.keys()
+    for name in ('loss_rpn_cls', 'loss_cls', 'assist0.loss_cls'):
+        assert mixed[name] != full[name]
+        torch.testing.assert_close(mixed[name], full[name], rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('source', 'target'),
+    [(OptimWrapper, CpuAmpOptimWrapper), (CpuAmpOptimWrapper, OptimWrapper)],
+)
+def test_checkpoints_are_interchangeable(source, target):
+    model = torch.nn.Linear(3, 1)
+    saved = wrap(source, model)
+    saved.update_params(model(torch.ones(1, 3)).sum())
+    loaded = wrap(target, model)
+    loaded.load_state_dict(saved.state_dict())
+    found = loaded.optimizer.state_dict()['state'][0]['momentum_buffer']
+    torch.testing.assert_close(found, torch.ones(1, 3))

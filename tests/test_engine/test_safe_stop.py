@@ -1,15 +1,14 @@
-"""A run that stops with an error goes on as if it had not stopped.
+"""A run that stops with an error continues as if it had not stopped.
 
-- an image that cannot be read in the middle (here, in a worker process), a
-  loss that becomes nan, too little memory in the backward pass: what was
-  trained is saved, and the resumed run ends with the weights, statistics
-  and optimizer of an uninterrupted one, bit for bit, in a loop of
-  iterations and inside an epoch;
-- nothing trained yet: nothing saved; inside a step, or with averaged
-  weights in place: nothing saved either, and the log says why;
-- a validation that fails: saved as well;
-- a process that is not the main one saves too; on a full disk what is raised
-  stays the first error.
+- An unreadable image (here and in a worker process), a loss that becomes nan,
+  too little memory in the backward pass: what was trained is saved, and the
+  resumed run ends with the weights, statistics and optimizer of an
+  uninterrupted one, bit for bit, in a loop of iterations and inside an epoch.
+- Nothing is saved if nothing was trained, inside a step of the optimizer, or
+  while the model holds averaged weights; the log says why.
+- A validation that fails: the state is saved as well.
+- A process that is not the main one saves too; on a full disk the first error
+  is still the one that is raised.
 """
 
 import pytest
@@ -137,7 +136,7 @@ def test_inside_a_step(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim.AdamW, 'step', fail)
     stop(tmp_path, RuntimeError, {})
     assert newest(tmp_path).endswith('iter_2.pth')
-    assert 'because it was inside a step' in logged(tmp_path)
+    assert 'because the optimizer was inside a step' in logged(tmp_path)
 
 
 def failing_validation():
@@ -164,7 +163,7 @@ def test_a_failing_validation(tmp_path):
         custom_hooks=[ema], **failing_validation(),
     )  # fmt: skip
     assert newest(tmp_path).endswith('iter_2.pth')
-    assert 'averaged weights were in the place' in logged(tmp_path)
+    assert 'the model held averaged weights' in logged(tmp_path)
 
 
 def test_another_process_saves_too(tmp_path, monkeypatch):

@@ -1,17 +1,18 @@
 """SWA as published.
 
-- the average of a run of three epochs is the mean of the weights at the
-  epochs' ends, statistics of norms included, after every epoch; what the run
-  starts from is not in it; the trained weights go on;
-- the learning rate of every iteration is that of the published curve, also
-  with the number of iterations that COCO has;
-- a run that stops goes on as if it had not stopped: between epochs, inside
-  the first one (nothing is averaged yet), inside another, and in the moment
-  after an epoch was averaged; a stop in the first epoch holds what it
-  trained;
-- nothing to start from, or not all of it; a loop without epochs; a second
-  averaging hook; resuming the file of another run: one clear error each;
-- the configs differ from their bases in the schedule alone, and fetch nothing.
+- After every epoch of a run, the average is the mean of the weights at the
+  ends of its epochs, running statistics included, without the weights that
+  the run starts from; training continues with the trained weights.
+- The learning rate of every iteration is that of the published curve, also
+  with the number of iterations that COCO has.
+- A run that stops continues as if it had not stopped: between epochs, inside
+  the first epoch (nothing is averaged yet), inside another one, and just
+  after an epoch was averaged.  A stop in the first epoch saves the trained
+  weights.
+- One clear error each: nothing to start from, or only a part of it; a loop
+  without epochs; a second averaging hook; resuming the file of another run.
+- The configs differ from their bases only in the schedule, and download
+  nothing.
 """
 
 import math
@@ -188,7 +189,7 @@ def test_resuming_the_file_of_another_run(tmp_path, hooks):
     run(tmp_path / 'other', epochs=1, custom_hooks=hooks)
     source = str(tmp_path / 'other' / 'epoch_1.pth')
     message = refused(tmp_path, resume=True, load_from=source)
-    assert message.startswith(f'{source} is of another run')
+    assert message.startswith(f'{source} is not of a run with SWAHook')
     assert f'load_from={source}' in message
 
 

@@ -38,7 +38,7 @@ def test_an_image_and_a_loss(
         f'train.py: error: image {broken} ({len(whole) // 2} bytes) is cut '
         'short'
     )
-    assert 'all that was trained is in' in first.stdout
+    assert 'everything trained so far is in' in first.stdout
     assert (tmp_path / 'run' / 'stopped_iter_1.pth').exists()
     assert len(list((tmp_path / 'run').glob('*.pth'))) == 1
 

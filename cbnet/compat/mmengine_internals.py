@@ -1,0 +1,214 @@
+"""The one place that uses private names of mmengine or replaces its methods.
+
+Each function and class says why mmengine's public interface is not enough.
+All of them were checked with mmengine 0.10.7.
+"""
+
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.model import BaseModel
+from mmengine.registry import Registry
+from mmengine.runner import (
+    BaseLoop,
+    CheckpointLoader,
+    EpochBasedTrainLoop,
+    Runner,
+    checkpoint,
+)
+from torch import Tensor
+
+Wrap = Callable[[Callable[..., Any]], Any]
+
+# What objects know and do not publish.
+
+
+def load_source(runner: Runner) -> str | None:
+    """Return the checkpoint of ``load_from``, which ``cfg`` may not hold."""
+    return runner._load_from
+
+
+def is_resuming(runner: Runner) -> bool:
+    """Tell whether the run resumes, which ``cfg`` may not hold."""
+    return runner._resume
+
+
+def built_train_loop(runner: Runner) -> BaseLoop | None:
+    """Return the training loop, or None in a run that does not train.
+
+    The public ``runner.train_loop`` would build the loop and its data.
+    """
+    loop = runner._train_loop
+    return loop if isinstance(loop, BaseLoop) else None
+
+
+def is_pure_python(path: Path) -> bool:
+    """Tell whether a config imports its types instead of naming them.
+
+    mmengine has no public name for this test.  For a broken file it is False.
+    """
+    if path.suffix != '.py':
+        return False
+    with suppress(SyntaxError):  # reading the file will say where
+        return Config._is_lazy_import(str(path))
+    return False
+
+
+# Methods that a run calls, replaced on one object.
+
+
+def call_on_losses(
+    model: BaseModel, look: Callable[[Tensor, dict[str, Tensor]], None]
+) -> Callable[[], None]:
+    """Show every sum of losses to a function before the backward pass.
+
+    mmengine calls no hook between the forward and the backward pass.  Every
+    model passes its losses, not yet scaled, through ``parse_losses`` there.
+
+    Args:
+        model: the model, without a wrapper.
+        look: the function, which takes the sum and the losses by name.
+
+    Returns:
+        A function that restores the model.
+    """
+    parse = model.parse_losses
+
+    # A closure, because copies of the model share a function, whereas a
+    # bound method would be copied with everything that it refers to.
+    def parse_losses(losses: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        total, values = parse(losses)
+        if isinstance(total, Tensor):  # the sum of no losses is the int 0
+            look(total, values)
+        return total, values
+
+    model.parse_losses = parse_losses
+    return lambda: delattr(model, 'parse_losses')
+
+
+def call_on_error(loop: BaseLoop, stop: Callable[[Exception], None]) -> None:
+    """Call a function with an error that leaves the loop, then raise it.
+
+    mmengine calls no hook when training fails.
+    """
+    run = loop.run
+
+    def run_or_stop() -> Any:
+        try:
+            return run()
+        except Exception as error:
+            stop(error)
+            raise
+
+    loop.run = run_or_stop
+
+
+def skip_batches(loop: EpochBasedTrainLoop, count: int) -> None:
+    """Load, but do not train, the first batches of the current epoch.
+
+    mmengine's loop of epochs can only resume at the start of an epoch.
+    """
+    run_iter, epoch = loop.run_iter, loop.epoch
+
+    def run_later_iter(idx: int, data_batch: Any) -> None:
+        if loop.epoch > epoch or idx >= count:
+            run_iter(idx, data_batch)
+
+    loop.run_iter = run_later_iter
+
+
+def save_on_this_process(runner: Runner, *args: Any, **options: Any) -> None:
+    """Call ``runner.save_checkpoint`` on a process that may not be the main.
+
+    mmengine's method does nothing on the other processes.
+    """
+    inspect.unwrap(Runner.save_checkpoint)(runner, *args, **options)
+
+
+# Methods that subclasses override, under public names.
+
+
+class OverridableCheckpointHook(CheckpointHook):
+    """``CheckpointHook`` with a public name for the method that saves.
+
+    In mmengine one private method removes old checkpoints and then saves.
+    """
+
+    def save_step(
+        self, runner: Runner, step: int, meta: dict[str, Any]
+    ) -> None:
+        """Save the checkpoint of an iteration or epoch."""
+        super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int, meta: dict[str, Any]
+    ) -> None:
+        self.save_step(runner, step, meta)
+
+
+class OverridableEMAHook(EMAHook):
+    """``EMAHook`` with a public name for the exchange of weights.
+
+    mmengine calls it before and after every validation and test.
+    """
+
+    def exchange_weights(self) -> None:
+        """Exchange the model's weights with the averaged ones."""
+        super()._swap_ema_parameters()
+
+    def _swap_ema_parameters(self) -> None:
+        self.exchange_weights()
+
+
+# Functions of mmengine, replaced for the whole process.
+
+
+def replace_transform(registry: Registry, name: str, transform: type) -> None:
+    """Register a class under a name that another class has.
+
+    Configs keep the name, because other tools look for it there.
+    """
+    registry.register_module(name, force=True, module=transform)
+
+
+def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
+    """Wrap the functions through which mmengine reads checkpoints, once.
+
+    mmengine asks torch for its unsafe loading and executes the config text
+    inside a checkpoint; no option prevents either.
+
+    Args:
+        load: the wrapper of the loader of all checkpoints, which takes the
+            class as its first argument.
+        download: the wrapper of the loader for http addresses.
+        parse: the wrapper of ``Config.fromstring``.
+
+    Raises:
+        ImportError: if one of them takes other arguments than expected.
+    """
+    original = CheckpointLoader.load_checkpoint
+    if hasattr(original, 'cbnet'):
+        return
+    expected = {
+        original: ['filename', 'map_location'],
+        Config.fromstring: ['cfg_str', 'file_format'],
+        checkpoint.load_url: ['url', 'model_dir', 'map_location'],
+    }
+    for function, names in expected.items():
+        found = list(inspect.signature(function).parameters)
+        if found[: len(names)] != names:
+            raise ImportError(
+                f'mmengine changed: {function.__qualname__} takes {found}, '
+                f'expected {names} first, so cbnet cannot make the loading '
+                f"of checkpoints safe; run: pip install 'mmengine==0.10.7'"
+            )
+    wrapped = load(original.__func__)
+    wrapped.cbnet = True
+    CheckpointLoader.load_checkpoint = classmethod(wrapped)
+    checkpoint.load_url = download(checkpoint.load_url)
+    Config.fromstring = staticmethod(parse(Config.fromstring))
