@@ -72,11 +72,9 @@ class SWAHook(EMAHook):
             return
         source = str(runner._load_from or 'the checkpoint')
         if not runner._resume:
-            model = bare_model(runner)
             check_fit(
                 checkpoint.get('state_dict', checkpoint),
-                model.state_dict(),
-                {name for name, _ in model.named_parameters()},
+                bare_model(runner),
                 source,
                 complete=True,
             )

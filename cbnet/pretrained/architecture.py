@@ -1,4 +1,4 @@
-"""Tell which architecture weights belong to, from names and shapes."""
+"""Describe the architecture of a backbone from its names and shapes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from .search import known_layouts, under
 
 _SWIN = 'stages.0.blocks.0.attn.w_msa.qkv.weight'
 _RESNET = 'layer1.0.conv1.weight'
-# A sign that names of others hold, and what they are then.
+# Patterns that occur in the names of other architectures.
 _OTHERS = (
     (r'(^|\.)cls_token$', 'a plain vision transformer'),
     (r'(^|\.)res2\.0\.conv1\.weight$', "a ResNet in detectron2's names"),
@@ -26,39 +26,47 @@ def describe(
     """Describe a backbone.
 
     Args:
-        names: its names, in mmdet's form or timm's.
-        weights: tensors of those of them that are known.
+        names: the names of its weights, in mmdet's or timm's form.
+        weights: the tensors that are known for some of the names.
 
     Returns:
         For example ``'a Swin with depths (2, 2, 6, 2), ...'``; None for an
-        architecture that is not known.
+        unknown architecture.
     """
     names = set(names)
     if _SWIN in names:
         return _describe_swin(names, weights)
     if _RESNET in names:
         return _describe_resnet(names, weights)
-    for sign, text in _OTHERS:
-        if any(re.search(sign, name) for name in names):
+    for pattern, text in _OTHERS:
+        if any(re.search(pattern, name) for name in names):
             return text
     return None
 
 
 def describe_file(flat: dict[str, Tensor]) -> str:
-    """Describe what a file holds, from all its tensors."""
-    for _, _, weights, _ in known_layouts(flat, frozenset()):
+    """Describe the architecture in a file, from all its tensors."""
+    parts = [found.weights for found in known_layouts(flat, frozenset())]
+    parts += [
+        under(flat, name.removesuffix(anchor))
+        for anchor in (_SWIN, _RESNET)
+        for name in flat
+        if f'.{name}'.endswith(f'.{anchor}')
+    ]
+    for weights in (*parts, flat):
         if text := describe(weights, weights):
             return text
-    for anchor in (_SWIN, _RESNET):
-        for name in flat:
-            if f'.{name}'.endswith(f'.{anchor}'):
-                weights = under(flat, name.removesuffix(anchor))
-                return describe(weights, weights) or ''
-    first = ', '.join(list(flat)[:3])
-    return describe(flat, flat) or f'weights that are not known ({first}, ...)'
+    return f'unknown weights ({", ".join(list(flat)[:3])}, ...)'
 
 
-def _depths(names: set[str], pattern: str) -> tuple[int, ...]:
+def stage_depths(names: Iterable[str], pattern: str) -> tuple[int, ...]:
+    """Count the blocks of each stage.
+
+    Args:
+        names: the names of a backbone's weights.
+        pattern: a regular expression for the beginning of a name, with the
+            numbers of stage and block as groups.
+    """
     blocks: dict[int, int] = {}
     for name in names:
         if match := re.match(pattern, name):
@@ -69,10 +77,10 @@ def _depths(names: set[str], pattern: str) -> tuple[int, ...]:
 
 def _describe_swin(names: set[str], weights: Mapping[str, Tensor]) -> str:
     two = any(name.endswith('.logit_scale') for name in names)
-    depths = _depths(names, r'stages\.(\d+)\.blocks\.(\d+)\.')
+    depths = stage_depths(names, r'stages\.(\d+)\.blocks\.(\d+)\.')
     text = f'a Swin{" V2" if two else ""} with depths {depths}'
-    if (norm := weights.get('patch_embed.projection.weight')) is not None:
-        text += f', {norm.shape[0]} channels'
+    if (first := weights.get('patch_embed.projection.weight')) is not None:
+        text += f', {first.shape[0]} channels'
     for name, value in weights.items():
         if name.endswith('.relative_position_bias_table'):
             window = int(value.shape[0] ** 0.5 + 1) // 2
@@ -81,7 +89,7 @@ def _describe_swin(names: set[str], weights: Mapping[str, Tensor]) -> str:
 
 
 def _describe_resnet(names: set[str], weights: Mapping[str, Tensor]) -> str:
-    depths = _depths(names, r'layer(\d+)\.(\d+)\.')
+    depths = stage_depths(names, r'layer(\d+)\.(\d+)\.')
     if 'layer1.0.convs.0.weight' in names:
         kind = 'Res2Net'
     elif 'layer1.0.conv2.fc1.weight' in names:
@@ -95,7 +103,7 @@ def _describe_resnet(names: set[str], weights: Mapping[str, Tensor]) -> str:
         text += ', deep stem'
     if any('.conv_offset.' in name for name in names):
         text += ', deformable convolutions'
-    # The last stage is the one that a pruned member has.
+    # A member that shares stages still has its last one.
     for stage in (4, 3, 2, 1):
         if (first := weights.get(f'layer{stage}.0.conv1.weight')) is not None:
             return f'{text}, {first.shape[0]} channels in layer{stage}'

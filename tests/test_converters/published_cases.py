@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cbnet.converters import convert_official, convert_official_backbone
+from cbnet.converters import convert_published, convert_published_backbone
 from cbnet.testing import build_model
 
 DATA = Path(__file__).parents[1] / 'data'
@@ -78,8 +78,8 @@ def load_composite(backbone, weights):
         backbone: published arguments.
         weights: published names to tensors, without ``backbone.``.
     """
-    composite = build_model(convert_official_backbone(backbone)).double()
-    composite.load_state_dict(convert_official(weights), strict=True)
+    composite = build_model(convert_published_backbone(backbone)).double()
+    composite.load_state_dict(convert_published(weights), strict=True)
     return composite.eval()
 
 

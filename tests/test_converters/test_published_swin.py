@@ -28,7 +28,7 @@ from .published_cases import (
 )
 from .swin_reference import pyramids, shapes_of
 
-CASES = read_cases('official_swins.json')
+CASES = read_cases('published_swins.json')
 FPN = dict(type='FPN', out_channels=32, num_outs=5)
 
 

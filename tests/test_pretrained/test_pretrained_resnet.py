@@ -228,20 +228,21 @@ OF_50 = 'bottlenecks with (3, 4, 6, 3) blocks'
             'The member: a Res2Net with (3, 4, 6, 3) blocks, deep stem']),
         ('R34', net(50), ['of basic blocks']),
         ('R18', net(18, base_channels=16), [
-            'shapes differ', 'channels in layer4']),
+            'differ in shape', 'channels in layer4']),
         ('R18', net(18, in_channels=4), [
-            '1 shapes differ (conv1.weight: file (8, 3, 7, 7), member '
+            '1 differ in shape (conv1.weight (8, 3, 7, 7) instead of '
             '(8, 4, 7, 7))',
             'images of 3 channels, the member of 4 (in_channels)']),
         ('R50', net(50, 'ResNetV1d'), [
             'he file lacks 31 (stem.*.weight x6', 'member: a ResNet of '
             f'{OF_50}, deep stem']),
-        ('X50', net(50), ['shapes differ']),
+        ('X50', net(50), ['differ in shape']),
         ('ViT', net(50), [
-            'The file: a plain vision transformer', 'Next to none']),
+            'The file: a plain vision transformer',
+            'The file and the member share almost no names. Give']),
         ('ConvNeXt', net(50), ['a ConvNeXt of timm']),
         ('unknown', net(50), [
-            'The file: weights that are not known (state_dict.a.weight,']),
+            'The file: unknown weights (state_dict.a.weight,']),
         ('R18', TINY_MEMBERS['swin'], ['The file: a ResNet of basic blocks',
             'The member: a Swin with depths (1, 2, 2, 1)']),
         ('R18', TINY_MEMBERS['timm_convnext'], ['a ResNet of basic blocks',

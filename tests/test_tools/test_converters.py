@@ -1,7 +1,7 @@
 """tools/model_converters/published_to_cbnet.py, by tiny models.
 
 1. tiny detectors of each family under published names, in all forms that
-   released files have (zipped or not, beside an optimizer, averaged,
+   published files have (zipped or not, beside an optimizer, averaged,
    wrapped): every tensor of the result is the one that went in, and the
    classes' names are kept;
 2. the config is found by the keys;
@@ -158,7 +158,7 @@ def test_the_config_is_found(make, call, tmp_path):
     assert status == 2 and not other.exists()
     assert said.endswith('configs/cbnet/dual_r50.py\n')
     assert (
-        'of other shapes: backbone.members.0.conv1.weight (4, 3, 7, 7) '
+        'differ in shape (backbone.members.0.conv1.weight (4, 3, 7, 7) '
         'instead of (64, 3, 7, 7)'
     ) in errors[-1]
 
@@ -180,7 +180,7 @@ def test_a_backbone_alone(prefix, make, call, tmp_path):
         'published_to_cbnet', source, out, '--config', config
     )
     assert status == 0
-    assert 'it cannot be evaluated; train from it:' in said
+    assert 'cannot be evaluated; start training from it:' in said
     found = torch.load(out, weights_only=True)['state_dict']
     own = model.backbone.state_dict()
     assert list(found) == [f'backbone.{name}' for name in own]
@@ -196,16 +196,16 @@ WRONG = {
     'missing': (
         lambda w: without(w, 'neck.fpn_convs.0.conv.bias', 'rpn_head.rpn_cls'
                           '.weight', 'backbone.cb_linears.1.0.1.weight'),
-        '3 missing: backbone.connections.0.1_to_1.norm.weight, '
-        'neck.fpn_convs.0.conv.bias, rpn_head.rpn_cls.weight',
+        'the file lacks 3 (backbone.connections.0.1_to_1.norm.weight, '
+        'neck.fpn_convs.0.conv.bias, rpn_head.rpn_cls.weight)',
     ),
     'unknown': (
         lambda w: w | {'neck.more': torch.ones(1)},
-        '1 unknown: neck.more',
+        'the model lacks 1 (neck.more)',
     ),
     'shape': (
         lambda w: w | {'rpn_head.rpn_cls.bias': torch.ones(9)},
-        '1 of other shapes: rpn_head.rpn_cls.bias (9,) instead of (3,)',
+        '1 differ in shape (rpn_head.rpn_cls.bias (9,) instead of (3,))',
     ),
     'third': (
         lambda w: w | {'backbone.cb_modules.2.conv1.weight': torch.ones(1)},
@@ -268,7 +268,7 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
         'unsafe.pth': 'refused, because a checkpoint must hold data alone',
         'two.zip': 'a zip with 2 files that end in .pth',
         'none.zip': 'a zip with 0 files that end in .pth (it holds a.txt)',
-        'bad.pth.zip': 'good.pth cannot be taken out of the zip (Bad CRC',
+        'bad.pth.zip': 'good.pth cannot be extracted from the zip (Bad CRC',
         'gone.pth': 'there is no such file',
     }.items():
         status, said, errors = call(
