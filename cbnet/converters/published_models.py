@@ -41,7 +41,6 @@ CONFIGS = {
     ('Swin-L', 'HTC', '4conv1fc'): 'dual_swin_l',
 }  # fmt: skip
 _FIRST = 'cb_modules.0.'
-_BLOCK = r'(?:layers\.|layer)(\d+)\.(?:blocks\.)?(\d+)\.'
 _BOX_CONV = re.compile(r'\.bbox_head\.(?:0\.)?shared_convs\.(\d+)\.')
 
 
@@ -122,7 +121,7 @@ def recognise(weights: Mapping[str, Tensor]) -> PublishedModel:
 
 def _member(weights: Mapping[str, Tensor]) -> str:
     """Name a member by its own names and tensors."""
-    depths = stage_depths(weights, _BLOCK)
+    depths = stage_depths(weights)
     if 'patch_embed.proj.weight' in weights:
         width = weights['patch_embed.proj.weight'].shape[0]
         other = f'Swin (embed_dim {width}, depths {depths})'

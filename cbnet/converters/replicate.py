@@ -12,7 +12,7 @@ neck, heads                             unchanged
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -119,12 +119,8 @@ def replicate(
             f'(found {listed(plain.member, 3)}); give the config of the '
             f'composite with --config'
         )
-    return {
-        f'backbone.members.{k}.{name}': value
-        for k in range(num_members)
-        for name, value in plain.member.items()
-        if k == 0 or not _shared(name, shared_stages)
-    } | plain.rest
+    later = {n for n in plain.member if not _shared(n, shared_stages)}
+    return _placed(plain, [set(plain.member), *[later] * (num_members - 1)])
 
 
 def family_of(plain: Plain) -> str | None:
@@ -146,6 +142,16 @@ def _shared(name: str, shared_stages: int | None) -> bool:
         number = int(layer) - 1 if layer else int(stage)
         return number < shared_stages
     return bool(_STEM.match(name))
+
+
+def _placed(plain: Plain, owned: Sequence[Set[str]]) -> dict[str, Tensor]:
+    """Put weights into members, given the names that each one owns."""
+    return {
+        f'backbone.members.{k}.{name}': value
+        for k, names in enumerate(owned)
+        for name, value in plain.member.items()
+        if name in names
+    } | plain.rest
 
 
 def replicate_into(
@@ -174,17 +180,13 @@ def replicate_into(
             f'{type(backbone).__name__}, expected a CompositeBackbone'
         )
     owned = [set(member.state_dict()) for member in backbone.members]
-    unknown = plain.member.keys() - set().union(*owned)
-    weights = {
-        f'backbone.members.{k}.{name}': value
-        for k, names in enumerate(owned)
-        for name, value in plain.member.items()
-        # The strict comparison reports the unknown names.
-        if name in names or (k == 0 and name in unknown)
-    } | plain.rest
+    # The strict comparison reports the names that no member knows.
+    owned[0] |= plain.member.keys() - set().union(*owned)
     connections = 'backbone.connections.'
     target, prefix = (model, '') if plain.rest else (backbone, 'backbone.')
-    loaded = load_strictly(weights, target, config, prefix, connections)
+    loaded = load_strictly(
+        _placed(plain, owned), target, config, prefix, connections
+    )
     return loaded, [
         connections + name for name in backbone.connections.state_dict()
     ]

@@ -1,7 +1,6 @@
 """Load a pretrained file into a member: everything it owns or nothing."""
 
 from collections.abc import Set
-from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
@@ -9,7 +8,7 @@ from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 
 from ..checkpoints.local_files import require_checkpoint
-from ..errors import MissingFileError, UserValueError
+from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, differences, new_modules
 from .report import LoadReport
@@ -55,14 +54,12 @@ def names_a_file(init_cfg: Any) -> bool:
 
 def _read(source: str, key: str) -> Any:
     """Read a file safely; a safetensors file holds only tensors."""
+    require_checkpoint(source, key)
     if not source.endswith('.safetensors') or '://' in source:
-        require_checkpoint(source, key)
         return CheckpointLoader.load_checkpoint(source, map_location='cpu')
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not Path(source).is_file():
-        raise MissingFileError(f'{key}={source!r}: there is no such file')
     try:
         return load_file(source)
     except SafetensorError as error:

@@ -212,20 +212,20 @@ FILES = {
     'ConvNeXt': lambda: timm.create_model('test_convnext').state_dict(),
     'unknown': lambda: {'a.weight': torch.ones(1), 'a.bias': torch.ones(1)},
 }
-OF_50 = 'bottlenecks with (3, 4, 6, 3) blocks'
+OF_50 = 'bottlenecks with depths (3, 4, 6, 3)'
 
 
 @pytest.mark.parametrize(
     ('file', 'cfg', 'messages'),
     [
         ('R101', net(50), [
-            'The file: a ResNet of bottlenecks with (3, 4, 23, 3) blocks',
+            'The file: a ResNet of bottlenecks with depths (3, 4, 23, 3)',
             f'The member: a ResNet of {OF_50}',
             'The member lacks 255 (layer*.*.conv1.weight x17, ']),
         ('R50', net(101), ['The file lacks 255']),
         ('R50', net(50, 'Res2Net'), [
             f'The file: a ResNet of {OF_50}',
-            'The member: a Res2Net with (3, 4, 6, 3) blocks, deep stem']),
+            'The member: a Res2Net with depths (3, 4, 6, 3), deep stem']),
         ('R34', net(50), ['of basic blocks']),
         ('R18', net(18, base_channels=16), [
             'differ in shape', 'channels in layer4']),
