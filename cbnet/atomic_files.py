@@ -12,6 +12,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from .errors import UserError
 from .messages import one_line
 
+AnyPath = str | os.PathLike[str]
 _PREFIX, _SUFFIX = '.unfinished-', '.tmp'
 
 
@@ -20,7 +21,7 @@ class FileNotSavedError(UserError, OSError):
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str], size: int) -> Iterator[IO[bytes]]:
+def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name when the block has succeeded.
 
     The content goes to a temporary file in the same folder and is on the
@@ -52,19 +53,19 @@ def whole_file(path: str | os.PathLike[str], size: int) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise FileNotSavedError(
             f'{path} was not saved: {error.strerror or one_line(error)} (it '
-            f'needs {_megabytes(size)}, {_free(path.parent)}). Any previous '
+            f'needs {size / 1e6:.1f} MB, {_free(path.parent)}). Any previous '
             f'version of the file is untouched. Free some space or choose '
             f'another folder; a training run then continues with --resume'
         ) from error
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+def write_whole(path: AnyPath, content: bytes) -> None:
     """Write bytes to a file completely or not at all; see ``whole_file``."""
     with whole_file(path, len(content)) as file:
         file.write(content)
 
 
-def remove_unfinished(folder: str | os.PathLike[str]) -> list[Path]:
+def remove_unfinished(folder: AnyPath) -> list[Path]:
     """Remove the temporary files that a killed process left in a folder.
 
     Args:
@@ -83,15 +84,12 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> list[Path]:
 class WholeFileBackend(LocalBackend):
     """mmengine's local files, written whole (``dict(backend='whole')``)."""
 
-    def put(self, obj: bytes, filepath: str | os.PathLike[str]) -> None:
+    def put(self, obj: bytes, filepath: AnyPath) -> None:
         """Write bytes to a file."""
         write_whole(filepath, obj)
 
     def put_text(
-        self,
-        obj: str,
-        filepath: str | os.PathLike[str],
-        encoding: str = 'utf-8',
+        self, obj: str, filepath: AnyPath, encoding: str = 'utf-8'
     ) -> None:
         """Write text to a file."""
         write_whole(filepath, obj.encode(encoding))
@@ -109,10 +107,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _free(folder: Path) -> str:
     try:
-        return f'{_megabytes(shutil.disk_usage(folder).free)} are free'
+        return f'{shutil.disk_usage(folder).free / 1e6:.1f} MB are free'
     except OSError:  # the folder could not be created
         return 'free space unknown'
-
-
-def _megabytes(count: int) -> str:
-    return f'{count / 1e6:.1f} MB'

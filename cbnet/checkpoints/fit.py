@@ -52,8 +52,9 @@ class Comparison:
                 f'{name} {theirs} instead of {ours}'
                 for name, (theirs, ours) in self.differing.items()
             ]
+            differ = 'differs' if len(shown) == 1 else 'differ'
             found.append(
-                f'{len(shown)} differ in {self.aspect} ({listed(shown, 3)})'
+                f'{len(shown)} {differ} in {self.aspect} ({listed(shown, 3)})'
             )
         return '; '.join(found)
 

@@ -101,12 +101,7 @@ def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def kept_meta(file: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    """Make the meta of a converted file: its source and its classes.
-
-    Args:
-        file: the content of the source file.
-        source: the path of the source file.
-    """
+    """Make the meta of a converted file: its source and its classes."""
     meta = dict(cbnet_version=__version__, converted_from=source.name)
     before = file.get('meta')
     if not isinstance(before, Mapping):

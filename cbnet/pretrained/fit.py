@@ -16,6 +16,8 @@ from ..checkpoints.fit import Comparison, compare
 
 # The member computes it for its own window size.
 _COMPUTED = '.relative_position_index'
+# A parameter of a Swin without a module, which the member may lack.
+_POSITIONS = 'absolute_pos_embed'
 # Masks and profilers' counters are never needed.  Norms with a momentum do
 # not need their counters, which files from before torch 0.4.1 lack.
 _USELESS = re.compile(
@@ -60,41 +62,38 @@ def compare_with_member(
         new: regular expressions of further names that files lack.
     """
     parts = {name.partition('.')[0] for name in complete}
-    ignored = [
-        name
-        for name in weights
-        if name.endswith(_COMPUTED)
-        or name not in complete
-        and (
-            _USELESS.search(name)
-            or name == _CAFFE
-            or name != 'absolute_pos_embed'
-            and name.partition('.')[0] not in parts
+
+    def is_ignored(name: str) -> bool:
+        if name.endswith(_COMPUTED):
+            return True
+        return name not in complete and (
+            name == _CAFFE
+            or bool(_USELESS.search(name))
+            or (name.partition('.')[0] not in parts and name != _POSITIONS)
         )
-    ]
-    ignored.sort(key=lambda name: name.endswith(_COMPUTED))
-    useful = {n: v for n, v in weights.items() if n not in set(ignored)}
+
+    found = {
+        name: weight
+        for name, weight in weights.items()
+        if not is_ignored(name) and (name in own or name not in complete)
+    }
     lacking = [
         name
         for name in own
-        if name not in useful
+        if name not in found
         and not name.endswith(_COMPUTED)
         and not _USELESS.search(name)
     ]
-    pattern = re.compile('|'.join((*_NEW, *new)))
-    fresh = tuple(name for name in lacking if pattern.search(name))
-    required = {*useful, *lacking}.difference(fresh)
+    patterns = (*_NEW, *new)
+    fresh = [n for n in lacking if any(re.search(p, n) for p in patterns)]
+    ignored = sorted(
+        filter(is_ignored, weights), key=lambda name: name.endswith(_COMPUTED)
+    )
+    required = {*found, *lacking}.difference(fresh)
     return MemberFit(
-        compare(
-            {
-                name: value
-                for name, value in useful.items()
-                if name in own or name not in complete
-            },
-            {name: value for name, value in own.items() if name in required},
-        ),
+        compare(found, {n: w for n, w in own.items() if n in required}),
         ignored=tuple(ignored),
-        new=fresh,
+        new=tuple(fresh),
     )
 
 
@@ -116,19 +115,10 @@ def new_modules(member: BaseModule) -> list[str]:
     return found
 
 
-def differences(
+def describe_differences(
     fit: MemberFit, weights: Mapping[str, Tensor], own: Mapping[str, Tensor]
 ) -> str:
-    """Describe what does not fit, with a hint at ``in_channels``.
-
-    Args:
-        fit: the comparison of ``weights`` and ``own``.
-        weights: the file's weights under the member's names.
-        own: the member's state dict.
-
-    Returns:
-        The description, or an empty string if everything fits.
-    """
+    """Describe what does not fit; an empty string if everything does."""
     text = fit.comparison.differences('the file', 'the member')
     for name in fit.comparison.differing:
         if name not in _FIRST:

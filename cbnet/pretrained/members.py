@@ -10,7 +10,7 @@ from mmengine.runner import CheckpointLoader
 from ..checkpoints.local_files import require_checkpoint
 from ..errors import UserValueError
 from .architecture import describe, describe_file
-from .fit import compare_with_member, differences, new_modules
+from .fit import compare_with_member, describe_differences, new_modules
 from .report import LoadReport
 from .search import find_weights, flatten
 from .swin_resizing import resize_positions
@@ -106,7 +106,7 @@ def load_into(
         architecture = describe(found.weights, found.weights)
         weights, resized = resize_positions(found.weights, own)
         fit = compare_with_member(weights, own, names, new_modules(member))
-        wrong = differences(fit, weights, own)
+        wrong = describe_differences(fit, weights, own)
     if wrong:
         kind = type(member).__name__
         raise UserValueError(

@@ -164,12 +164,7 @@ def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
 
 
 def known_layouts(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    """Find the weights that have a known layout.
-
-    Args:
-        flat: the tensors of the file under their dotted paths.
-        names: the state-dict names of the member with all its stages.
-    """
+    """Find the weights that have a known layout; see ``find_weights``."""
     for layout in LAYOUTS:
         for name in flat:
             for anchor in layout.anchors:
@@ -197,7 +192,10 @@ def _refuse_ambiguity(
         for other, found in near[1:]
         if (other, found.rank) == (score, first.rank)
         and found.path != first.path
-        and not _equal(first.below, found.below)
+        and not all(
+            torch.equal(first.below[name], found.below[name])
+            for name in first.below.keys() & found.below.keys()
+        )
     ]
     if rivals:
         raise UserValueError(
@@ -205,8 +203,3 @@ def _refuse_ambiguity(
             f'fit, under {listed(map(repr, [first.path, *rivals]))}; choose '
             f'one with init_cfg.prefix'
         )
-
-
-def _equal(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    shared = one.keys() & two.keys()
-    return all(torch.equal(one[name], two[name]) for name in shared)

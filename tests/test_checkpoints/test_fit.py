@@ -25,7 +25,7 @@ def test_all_differences_are_told():
     assert found.missing == ('b.w',) and found.surplus == ('c',)
     assert found.differences('net.pth', 'the member') == (
         'the member lacks 1 (c); net.pth lacks 1 (b.w); '
-        '1 differ in shape (a.w (3, 2) instead of (2, 3))'
+        '1 differs in shape (a.w (3, 2) instead of (2, 3))'
     )
 
 

@@ -57,7 +57,7 @@ def test_a_part_in_common(weights):
         fit(weights, complete=True)
     message = str(raised.value)
     assert 'the file lacks 1 (norm.bias)' in message
-    assert '1 differ in shape (layer.weight (5, 3) instead of' in message
+    assert '1 differs in shape (layer.weight (5, 3) instead of' in message
     assert message.endswith('the config that it was trained with')
 
 

@@ -230,7 +230,7 @@ OF_50 = 'bottlenecks with depths (3, 4, 6, 3)'
         ('R18', net(18, base_channels=16), [
             'differ in shape', 'channels in layer4']),
         ('R18', net(18, in_channels=4), [
-            '1 differ in shape (conv1.weight (8, 3, 7, 7) instead of '
+            '1 differs in shape (conv1.weight (8, 3, 7, 7) instead of '
             '(8, 4, 7, 7))',
             'images of 3 channels, the member of 4 (in_channels)']),
         ('R50', net(50, 'ResNetV1d'), [

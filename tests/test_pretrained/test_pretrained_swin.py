@@ -240,7 +240,7 @@ SMALL = 'a Swin with depths (1, 1, 2, 1), 8 channels, windows of 4'
         ({}, dict(depths=(1, 1, 4, 1)), [f'The file: {SMALL}',
          'The file lacks 26 (stages.*.blocks.*.norm1.weight x2, ']),
         (dict(embed_dim=16), {}, ['16 channels', 'differ in shape', ', and ']),
-        (dict(num_heads=(1, 1, 2, 4)), {}, ['1 differ in shape',
+        (dict(num_heads=(1, 1, 2, 4)), {}, ['1 differs in shape',
          'relative_position_bias_table (49, 4) instead of (49, 2)']),
         (dict(in_chans=1), {}, ['images of 1 channels, the member of 3']),
         ({}, dict(use_abs_pos_embed=True), ['lacks 1 (absolute_pos_embed)']),

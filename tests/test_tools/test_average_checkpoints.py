@@ -99,7 +99,7 @@ def test_mistakes(average, tmp_path):
     torch.save(dict(state_dict=Code()), tmp_path / 'code.pth')
     expected = {
         'shape.pth': 'a.pth and shape.pth are not checkpoints of one model: '
-        '1 differ in shape or type (layer.weight (3, 2) float32 instead of '
+        '1 differs in shape or type (layer.weight (3, 2) float32 instead of '
         '(2, 2) float32)',
         'dtype.pth': '(half (2,) float32 instead of (2,) float16)',
         'more.pth': 'one model: a.pth lacks 1 (new)',

@@ -205,7 +205,7 @@ WRONG = {
     ),
     'shape': (
         lambda w: w | {'rpn_head.rpn_cls.bias': torch.ones(9)},
-        '1 differ in shape (rpn_head.rpn_cls.bias (9,) instead of (3,))',
+        '1 differs in shape (rpn_head.rpn_cls.bias (9,) instead of (3,))',
     ),
     'third': (
         lambda w: w | {'backbone.cb_modules.2.conv1.weight': torch.ones(1)},
