@@ -63,37 +63,36 @@ def convert_published_backbone(cfg: Mapping[str, Any]) -> dict[str, Any]:
         )
     zero_init = arguments.pop('cb_zero_init', True)
     pretrained = arguments.pop('pretrained', None)
+    # A Swin counts its patch embedding as the first of the stages.
+    stem = int(kind == _SWIN)
+    most = arguments.get('num_stages', 4) + stem
+    dropped = arguments.pop('cb_del_stages', stem)
+    if not isinstance(dropped, int) or not -1 <= dropped <= most:
+        raise UserValueError(
+            f'backbone.cb_del_stages={dropped!r}; expected -1 (nothing is '
+            f'shared) to {most}'
+        )
+    if kind == _SWIN:
+        member = _swin(arguments)
+    else:
+        arguments.pop('cb_inplanes', None)
+        _refuse_unknown(kind, arguments, _arguments(_CNNS[kind]))
+        member = dict(type=_CNNS[kind].__name__, **arguments)
     if pretrained is not None:
-        arguments['init_cfg'] = dict(type='Pretrained', checkpoint=pretrained)
-    convert = _convert_swin if kind == _SWIN else _convert_cnn
-    member, shared_stages = convert(kind, arguments)
+        member['init_cfg'] = dict(type='Pretrained', checkpoint=pretrained)
     return dict(
         type='CompositeBackbone',
         member=member,
         num_members=2,
         style='dhlc',
-        shared_stages=shared_stages,
+        shared_stages=None if dropped < 0 else max(dropped - stem, 0),
         connection=dict(zero_init=zero_init),
     )
 
 
-def _convert_cnn(
-    kind: str, arguments: dict[str, Any]
-) -> tuple[dict[str, Any], int | None]:
-    """Return the member's config and ``shared_stages``."""
-    dropped = _take_dropped(arguments, 0, arguments.get('num_stages', 4))
-    arguments.pop('cb_inplanes', None)
-    _refuse_unknown(kind, arguments, _arguments(_CNNS[kind]))
-    member = dict(type=_CNNS[kind].__name__, **arguments)
-    return member, None if dropped < 0 else dropped
-
-
-def _convert_swin(
-    kind: str, arguments: dict[str, Any]
-) -> tuple[dict[str, Any], int | None]:
-    """Return the member's config and ``shared_stages``."""
-    dropped = _take_dropped(arguments, 1, 5)
-    _refuse_unknown(kind, arguments, _SWIN_ARGUMENTS)
+def _swin(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a Swin member."""
+    _refuse_unknown(_SWIN, arguments, _SWIN_ARGUMENTS)
     for key, refused, reason in (
         (
             'mlp_ratio',
@@ -134,18 +133,7 @@ def _convert_swin(
         # and leaves the output norms trainable; mmdet's counts from the
         # first stage and also freezes the norms of frozen stages.
         member['frozen_stages'] = max(member['frozen_stages'] - 1, 0)
-    member = dict(type='SwinTransformer', **member)
-    return member, None if dropped < 0 else max(dropped - 1, 0)
-
-
-def _take_dropped(arguments: dict[str, Any], default: int, most: int) -> int:
-    dropped = arguments.pop('cb_del_stages', default)
-    if not isinstance(dropped, int) or not -1 <= dropped <= most:
-        raise UserValueError(
-            f'backbone.cb_del_stages={dropped!r}; expected -1 (nothing '
-            f'is shared) to {most}'
-        )
-    return dropped
+    return dict(type='SwinTransformer', **member)
 
 
 def _refuse_unknown(
@@ -164,12 +152,10 @@ def _refuse_unknown(
 
 def _arguments(backbone: type) -> set[str]:
     """Collect the arguments of a backbone and of its base classes."""
-    names: set[str] = set()
-    for base in backbone.__mro__:
-        if '__init__' not in vars(base):
-            continue
-        found = inspect.signature(base).parameters.values()
-        names |= {p.name for p in found if p.kind is not p.VAR_KEYWORD}
-        if all(p.kind is not p.VAR_KEYWORD for p in found):
-            break
-    return names
+    return {
+        argument.name
+        for base in backbone.__mro__
+        if '__init__' in vars(base)
+        for argument in inspect.signature(base).parameters.values()
+        if argument.kind is argument.POSITIONAL_OR_KEYWORD
+    }

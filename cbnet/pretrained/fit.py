@@ -7,7 +7,6 @@ the member untrained.
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -31,27 +30,12 @@ _CAFFE = 'conv1.bias'
 _FIRST = ('patch_embed.projection.weight', 'conv1.weight', 'stem.0.weight')
 
 
-@dataclass(frozen=True)
-class MemberFit:
-    """The comparison of a file's weights with a member.
-
-    Attributes:
-        comparison: the comparison of the weights that both should have.
-        ignored: the names in the file that the member has no use for.
-        new: the names of the member that such files always lack.
-    """
-
-    comparison: Comparison
-    ignored: tuple[str, ...]
-    new: tuple[str, ...]
-
-
 def compare_with_member(
     weights: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
     complete: Set[str],
     new: Iterable[str] = (),
-) -> MemberFit:
+) -> tuple[Comparison, tuple[str, ...], tuple[str, ...]]:
     """Compare a file's weights with those of a member.
 
     Args:
@@ -60,6 +44,11 @@ def compare_with_member(
         complete: the names of the member with all its stages, so that
             weights of shared stages are not reported as unexpected.
         new: regular expressions of further names that files lack.
+
+    Returns:
+        The comparison of the weights that both should have; the names in
+        the file that the member has no use for; and the names of the member
+        that such files always lack.
     """
     parts = {name.partition('.')[0] for name in complete}
 
@@ -90,11 +79,10 @@ def compare_with_member(
         filter(is_ignored, weights), key=lambda name: name.endswith(_COMPUTED)
     )
     required = {*found, *lacking}.difference(fresh)
-    return MemberFit(
-        compare(found, {n: w for n, w in own.items() if n in required}),
-        ignored=tuple(ignored),
-        new=tuple(fresh),
+    comparison = compare(
+        found, {n: w for n, w in own.items() if n in required}
     )
+    return comparison, tuple(ignored), tuple(fresh)
 
 
 def new_modules(member: BaseModule) -> list[str]:
@@ -116,11 +104,13 @@ def new_modules(member: BaseModule) -> list[str]:
 
 
 def describe_differences(
-    fit: MemberFit, weights: Mapping[str, Tensor], own: Mapping[str, Tensor]
+    comparison: Comparison,
+    weights: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
 ) -> str:
     """Describe what does not fit; an empty string if everything does."""
-    text = fit.comparison.differences('the file', 'the member')
-    for name in fit.comparison.differing:
+    text = comparison.differences('the file', 'the member')
+    for name in comparison.differing:
         if name not in _FIRST:
             continue
         theirs, ours = weights[name].shape, own[name].shape

@@ -105,8 +105,10 @@ def load_into(
     else:
         architecture = describe(found.weights, found.weights)
         weights, resized = resize_positions(found.weights, own)
-        fit = compare_with_member(weights, own, names, new_modules(member))
-        wrong = describe_differences(fit, weights, own)
+        comparison, ignored, new = compare_with_member(
+            weights, own, names, new_modules(member)
+        )
+        wrong = describe_differences(comparison, weights, own)
     if wrong:
         kind = type(member).__name__
         raise UserValueError(
@@ -116,11 +118,11 @@ def load_into(
             f'Give a file of the same architecture, or configure the member '
             f'like the file (docs/pretrained.md)'
         )
-    loaded = fit.comparison.matching
+    loaded = comparison.matching
     member.load_state_dict(
         {level + name: weights[name] for name in loaded}, strict=False
     )
-    others = {*fit.ignored, *own}
+    others = {*ignored, *own}
     return LoadReport(
         source=source,
         path=found.path,
@@ -129,7 +131,7 @@ def load_into(
         renamed=tuple(name for name in loaded if name not in found.below),
         resized=tuple(resized),
         shared=tuple(n for n in weights if n in names and n not in others),
-        new=fit.new,
-        ignored=fit.ignored,
+        new=new,
+        ignored=ignored,
         outside=len(flat) - len(found.below),
     )

@@ -74,26 +74,15 @@ def microsoft_to_mmdet(weights: Weights) -> Weights:
     renamed = {}
     for name, value in weights.items():
         if _MERGING.match(name):
-            value = merging_to_unfold(name, value)
+            value = _merging_to_unfold(name, value)
         elif name == 'absolute_pos_embed' and value.dim() == 4:
             value = value.flatten(2).transpose(1, 2).contiguous()
         renamed[substituted(name, *_MICROSOFT)] = value
     return renamed
 
 
-def merging_to_unfold(name: str, weight: Tensor) -> Tensor:
-    """Reorder the inputs of patch merging from Microsoft's to mmdet's order.
-
-    Args:
-        name: the name of the weight, for errors.
-        weight: (..., 4 * C), one block of C channels per position.
-
-    Returns:
-        (..., 4 * C), one group of four positions per channel.
-
-    Raises:
-        ValueError: the shape is another one.
-    """
+def _merging_to_unfold(name: str, weight: Tensor) -> Tensor:
+    """Reorder the inputs of patch merging, (..., 4 * C), to mmdet's order."""
     if weight.dim() not in (1, 2) or weight.shape[-1] % 4:
         raise UserValueError(
             f'{name} has shape {tuple(weight.shape)}; expected a last '
