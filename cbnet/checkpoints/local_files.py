@@ -29,9 +29,8 @@ def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
         return
     if not path.is_file():
         raise MissingFileError(
-            f'{key}={str(source)!r}: there is no such file; give the path of '
-            f'a checkpoint (relative to the current folder), an address, or '
-            f'None'
+            f'{key}={str(source)!r}: there is no such file; relative paths '
+            f'start at the current folder, {Path.cwd()}'
         )
     if path.suffix == '.safetensors':
         return  # its loader checks the length

@@ -1,8 +1,8 @@
-"""Do these weights fit: the comparison and its report.
+"""Do these weights fit?  The comparison and its report.
 
-Missing, surplus and differing weights are told apart and named, with the
-names that the caller gives to both sides; data types on request; nothing is
-said of weights that fit; lists are short.
+The report tells missing, surplus and differing weights apart, with the names
+that the caller gives to both sides.  Data types count on request.  Weights
+that fit are not mentioned, and long lists are shortened.
 """
 
 import torch

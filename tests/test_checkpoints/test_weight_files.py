@@ -1,8 +1,7 @@
-"""Results are written completely or not at all.
+"""Checkpoints are written completely or not at all.
 
-What is written is read again; a full disk, whether the file object or torch
-reports it, and a folder that cannot be created are errors that name the
-file, and leave what was there before.
+A written file can be read again.  If the disk is full, whether the file or
+torch reports it, the error names the file and its previous version remains.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Golden values of published composites: weights by name, comparison."""
+"""Golden values of published composites: seeded weights and comparison."""
 
 import json
 import zlib

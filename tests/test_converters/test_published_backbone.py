@@ -1,10 +1,10 @@
-"""Published backbone arguments.
+"""Published backbone arguments are converted.
 
-1. CNN and Swin arguments, with the published defaults where mmdet's differ;
-2. ``cb_del_stages`` of both families, and the frozen stages of Swin: what
-   the published numbers froze is frozen, by name, and the output norms too;
-3. types, arguments and values that are not served are errors that name the
-   key.
+1. arguments of CNNs and Swins, with the published defaults where mmdet's
+   differ;
+2. ``cb_del_stages`` of both families; ``frozen_stages`` of Swin freezes what
+   the published number froze, and the output norms as well;
+3. unknown types, arguments and values are errors that name the key.
 """
 
 import pytest

@@ -1,12 +1,12 @@
-"""The published layout of the ResNet family.
+"""The published layout of the ResNet family is converted.
 
 1. golden values of the published ResNet and Res2Net composites, float64:
-   weights under published names, converted, loaded strictly, agree to 1e-9
-   relative to each map's largest value (backbone, what is added at each
-   stage, FPN; odd sizes; training mode with the statistics that moved);
-2. the same rule for every ``cb_del_stages``, deep stem and part of a state
-   dict: names map one to one onto ours, only the dead stem norm is dropped,
-   and the report names it;
+   converted and strictly loaded weights agree to 1e-9 relative to each map's
+   largest value (backbone, what is added at each stage, FPN; odd sizes;
+   training mode with the statistics that moved);
+2. for every ``cb_del_stages``, a deep stem and a part of a state dict, names
+   map one to one onto ours; only the dead stem norm is dropped, and the
+   report names it;
 3. names of no published composite are errors that say so.
 """
 

@@ -1,13 +1,13 @@
-"""Every published detector: key lists, recognition, conversion, strict load.
+"""Every published detector is recognised, converted and strictly loaded.
 
 On the meta device, at full size:
 
-1. the config's detector under published names has exactly the names and
-   shapes of the published backbone, and neck and heads have theirs;
-2. the converter finds the config by the keys; its names and shapes load
-   strictly into it, whole, with the dead entries dropped;
-3. models of no config, and files that are no published composite, are told
-   apart by their keys.
+1. under published names, the config's detector has exactly the names and
+   shapes of the published backbone, neck and heads;
+2. the converter finds the config by the keys; all names and shapes load
+   strictly into it, and the dead entries are dropped;
+3. models without a config, and files that are no published composite, are
+   told apart by their keys.
 """
 
 import gzip

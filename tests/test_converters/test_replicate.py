@@ -1,11 +1,11 @@
-"""Ordinary weights in every member.
+"""Ordinary weights are put into every member.
 
 1. a composite of ResNets whose connections start at zero predicts, bit for
-   bit, what the detector predicted that its weights are from, for every
-   number of shared stages;
-2. names with and without a config are the same, for ResNets and Swins, from
-   a detector, a detector of one member, a backbone alone, Microsoft's names;
-3. files and configs that cannot be are errors.
+   bit, what the original detector predicted, for every number of shared
+   stages;
+2. names are the same with and without a config, for ResNets and Swins, from
+   a detector, a detector with one member, a backbone, and Microsoft's names;
+3. files and configs that cannot be used are errors.
 """
 
 import pytest

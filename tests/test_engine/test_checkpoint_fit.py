@@ -1,12 +1,12 @@
-"""A checkpoint of another model is refused before anything of it is used.
+"""A checkpoint of another model is refused before anything is loaded.
 
-- resuming: a file of weights alone, other shapes, missing weights; a file
-  of the same model passes (test_safe_stop.py resumes many);
-- load_from: one that shares nothing is refused, one that shares a part, as
-  for fine-tuning, passes; ``module.`` in front and files without
-  ``state_dict`` are understood;
-- an evaluation wants all weights, in every shape, but no buffers, and no
-  member more;
+- resuming refuses a file that holds only weights, other shapes and missing
+  weights; a file of the same model passes (test_safe_stop.py resumes many);
+- load_from refuses a file that shares nothing with the model; one that
+  shares a part passes, as for fine-tuning; the prefix ``module.`` and files
+  without ``state_dict`` are understood;
+- an evaluation needs all weights in their shapes, but no buffers, and
+  refuses a file with more members;
 - a missing file, and one that is cut short, are named before the run.
 """
 

@@ -1,13 +1,14 @@
-"""Pretrained weights into every member.
+"""Pretrained weights reach every member.
 
-1. an ordinary backbone's file reaches every member, one log line each, with
-   what was loaded, shared, new and ignored; a report comes back;
-2. ``init_cfg.prefix``; timm's names; safetensors; sources of weights;
-3. efficientnet_pytorch's names map onto timm's, for the real ImageNet file:
-   all of it, and every member then computes the same maps;
-4. a file of another architecture is refused; a missing one and one that is
-   cut short are named, with the member that asks for it; a file that asks
-   for more than data is refused.
+1. the file of an ordinary backbone reaches every member; one log line per
+   member tells what was loaded, shared, new and ignored, and a report is
+   returned;
+2. ``init_cfg.prefix``, timm's names, safetensors, and the sources of weights;
+3. efficientnet_pytorch's names map onto timm's for the real ImageNet file,
+   completely, so that all members compute the same maps;
+4. a file of another architecture is refused; a missing file and one that is
+   cut short are named together with the member; a file that asks for more
+   than data is refused.
 """
 
 import logging

@@ -1,11 +1,12 @@
-"""Files of the ResNet family into mmdet's.
+"""Files of the ResNet family are loaded into mmdet's backbones.
 
-1. torchvision's and timm's, deep stems, ResNeXt, Res2Net, ResNeSt, RegNet:
-   the same maps as the code that the file comes from;
-2. members with more than such files have (deformable convolutions, plugins,
-   what a class of its own lists), with fewer stages, and Caffe's files;
-3. a file of another depth, width or kind is refused, names both, and leaves
-   the member as it was; so is one that lacks a single weight.
+1. torchvision's and timm's files, deep stems, ResNeXt, Res2Net, ResNeSt and
+   RegNet give the same maps as the code that they come from;
+2. members may have more than such files (deformable convolutions, plugins,
+   what their class lists) or fewer stages; Caffe's files are served;
+3. a file of another depth, width or kind is refused, with a description of
+   both sides, and leaves the member unchanged; so is a file that lacks a
+   single weight.
 """
 
 import copy

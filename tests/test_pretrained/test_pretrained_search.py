@@ -1,11 +1,11 @@
-"""Where in a file a backbone's weights are, found by looking at the keys.
+"""A backbone's weights are found in a file by their names.
 
-1. wrappers and prefixes of the codes that people use, for a ResNet and for a
-   Swin in Microsoft's names: found, the rest of the file left alone;
-2. of several copies the documented one is taken: teachers, averages, query
-   encoders; equal copies are no question; two that differ are an error that
-   names both, and ``prefix`` answers it;
-3. a checkpoint of ours (or a published one) needs a prefix, which works.
+1. the wrappers and prefixes of well-known code are found, for a ResNet and
+   for a Swin in Microsoft's names; the rest of the file is ignored;
+2. of several copies, the documented one is taken: teachers, averages, query
+   encoders; equal copies need no choice; different copies are an error that
+   names them, and ``prefix`` chooses one;
+3. a checkpoint of ours or a published one needs a prefix.
 """
 
 from argparse import Namespace

@@ -1,13 +1,14 @@
-"""Swin Transformers' files into mmdet's Swin.
+"""Files of Swin Transformers are loaded into mmdet's Swin.
 
-1. Microsoft's, timm's (whole, and as it returns features), torchvision's and
-   mmpretrain's: the same maps as the code that the file comes from, 1e-9 in
-   float64; the report says whose names they were and what was left over;
-2. other window sizes and pretraining sizes: tables and absolute positions
-   are resized as Microsoft's detection code does, and only those;
-3. a lead that shares stages gets what it owns, as a whole member does;
-4. a deeper, shallower, wider Swin, one with absolute positions, without
-   biases, of another image depth, of version 2: refused, named, untouched.
+1. Microsoft's, timm's (whole, and with ``features_only``), torchvision's and
+   mmpretrain's files give the same maps as the code that they come from, to
+   1e-9 in float64; the report names the layout and the remaining entries;
+2. for other windows and image sizes, tables and absolute positions are
+   resized as in Microsoft's detection code, and nothing else is;
+3. a lead that shares stages loads what it owns, as a whole member does;
+4. deeper, shallower and wider Swins, those with absolute positions, without
+   biases or for other channels, and version 2 are refused with a
+   description, and the member is unchanged.
 """
 
 import copy

@@ -1,10 +1,11 @@
-"""Microsoft's Swin names and channel order, turned into mmdet's.
+"""Microsoft's Swin names and channel order are turned into mmdet's.
 
-1. every name maps onto one of mmdet's, one to one, as its own converter has
-   it; names of neither stay;
-2. patch merging: what Microsoft's joining and its weights give is what
-   mmdet's gives with the permuted ones; without, it is something else;
-3. absolute positions in both of Microsoft's forms; wrong sizes are named.
+1. every name maps onto one of mmdet's, one to one, as in mmdet's own
+   converter; unknown names are unchanged;
+2. mmdet's patch merging with the permuted weights computes what Microsoft's
+   computes; without the permutation, it does not;
+3. absolute positions are read in both of Microsoft's forms; wrong sizes are
+   named.
 """
 
 import pytest

@@ -1,9 +1,12 @@
-"""Averaging checkpoint files.
+"""Checkpoint files are averaged.
 
-- the mean of each weight, in its dtype; counts and meta of the last file;
-- of a run with an averaging hook: the choice must be made, and is followed;
-- one file, other names, shapes or dtypes, a file that asks for code, no
-  file, an output that would replace an input: one line, nothing written.
+- the mean of each weight is exact and has the weight's data type; counters
+  and meta come from the last file;
+- for files of a run with an averaging hook, a choice is required and
+  followed;
+- a single file, other names, shapes or data types, a file that asks for
+  code, a missing file, and an output that would replace an input end in one
+  line, and nothing is written.
 """
 
 import sys

@@ -1,13 +1,13 @@
-"""tools/model_converters/published_to_cbnet.py, by tiny models.
+"""tools/model_converters/published_to_cbnet.py, with tiny models.
 
-1. tiny detectors of each family under published names, in all forms that
-   published files have (zipped or not, beside an optimizer, averaged,
-   wrapped): every tensor of the result is the one that went in, and the
-   classes' names are kept;
+1. detectors of each family under published names, in all forms of the
+   published files (zipped or not, beside an optimizer, averaged, wrapped):
+   every tensor of the result equals the original one, and the names of the
+   classes are kept;
 2. the config is found by the keys;
-3. a backbone alone is converted with a note;
-4. what does not fit, and files that are no such checkpoint, end in one line
-   with exit status 2 and leave nothing behind.
+3. a file with only a backbone is converted, with a note;
+4. weights that do not fit, and files that are no such checkpoint, end in one
+   line with exit status 2 and leave nothing behind.
 """
 
 import pickle

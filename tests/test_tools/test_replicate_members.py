@@ -1,7 +1,7 @@
-"""tools/model_converters/replicate_members.py, by tiny models.
+"""tools/model_converters/replicate_members.py, with tiny models.
 
-1. an ordinary detector's file goes into every member of a config's model;
-   without a config by the number of members; what is printed;
+1. the file of an ordinary detector goes into every member of a config's
+   model, or into a given number of members; the output is checked;
 2. mistakes end in one line.
 """
 
