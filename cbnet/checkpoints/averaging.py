@@ -66,7 +66,7 @@ def _weights(
     trained weights beside it.
     """
     if _AVERAGES not in file:
-        return find_weights(file)
+        return find_weights(file, str(path))
     if take is None:
         raise UserValueError(
             f'{path} comes from a run with an averaging hook and already '
@@ -75,4 +75,4 @@ def _weights(
         )
     if take == 'trained':
         file = {n: w for n, w in file[_AVERAGES].items() if n != 'steps'}
-    return find_weights(file)
+    return find_weights(file, str(path))

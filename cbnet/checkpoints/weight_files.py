@@ -76,11 +76,14 @@ def _extract(path: Path, inside: str, folder: str) -> str:
         ) from None
 
 
-def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
+def find_weights(
+    file: Mapping[str, Any], source: str = 'the file'
+) -> dict[str, Tensor]:
     """Take the weights out of a file's content.
 
     Args:
         file: the weights, or a dict with the weights under ``state_dict``.
+        source: the name of the file, for errors.
 
     Returns:
         The weights, without the prefix ``module.`` of DataParallel.
@@ -90,10 +93,10 @@ def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     if isinstance(file.get('state_dict'), Mapping):
         file = file['state_dict']
-    weights = {k: v for k, v in file.items() if isinstance(v, Tensor)}
+    weights = {str(k): v for k, v in file.items() if isinstance(v, Tensor)}
     if not weights:
         raise UserValueError(
-            f'the file holds no weights (it has {listed(file) or "nothing"})'
+            f'{source} holds no weights (it has {listed(file) or "nothing"})'
         )
     if all(name.startswith('module.') for name in weights):
         weights = {k.removeprefix('module.'): v for k, v in weights.items()}

@@ -6,10 +6,11 @@ from typing import Any
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import nn
 
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
+from ..checkpoints.weight_files import find_weights
 from ..errors import UserValueError
 from ..messages import counted, listed
 from .checked_saving import bare_model
@@ -53,21 +54,17 @@ class CheckpointFitHook(Hook):
                 f'run; start from its weights with --cfg-options '
                 f'load_from={source}'
             )
-        check_fit(
-            checkpoint.get('state_dict', checkpoint),
-            bare_model(runner),
-            source,
-            self.complete or runner._resume,
-        )
+        complete = self.complete or runner._resume
+        check_fit(checkpoint, bare_model(runner), source, complete)
 
 
 def check_fit(
-    found: Mapping[str, Any], model: nn.Module, source: str, complete: bool
+    file: Mapping[str, Any], model: nn.Module, source: str, complete: bool
 ) -> None:
     """Refuse weights that do not fit a model.
 
     Args:
-        found: the content of the file, names to tensors.
+        file: the content of the file, as in ``find_weights``.
         model: the model that is going to load them.
         source: the name of the file, for errors.
         complete: whether all parameters must be there.  A file may hold
@@ -77,11 +74,7 @@ def check_fit(
     Raises:
         ValueError: names the file, the differences and the remedy.
     """
-    weights = {
-        str(name).removeprefix('module.'): value
-        for name, value in found.items()
-        if isinstance(value, Tensor)
-    }
+    weights = find_weights(file, source)
     own = model.state_dict()
     if not compare(weights, own).matching:
         raise UserValueError(
@@ -93,15 +86,20 @@ def check_fit(
         )
     if not complete:
         return
-    parameters = dict(model.named_parameters())
+    # In alphabetical order, connections come before members, so that the
+    # message shows them.
+    parameters = dict(sorted(model.named_parameters()))
     relevant = {
         name: weight
-        for name, weight in weights.items()
+        for name, weight in sorted(weights.items())
         if name in parameters
         or (name.startswith('backbone.') and name not in own)
     }
     if wrong := compare(relevant, parameters).differences():
+        hint = ''
+        if 'backbone.members.' in wrong or 'backbone.connections.' in wrong:
+            hint = ', which has its num_members, style and shared_stages'
         raise UserValueError(
             f'{source} does not fit the model: {wrong}; use it with the '
-            f'config that it was trained with'
+            f'config that it was trained with{hint}'
         )

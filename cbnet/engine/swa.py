@@ -72,12 +72,7 @@ class SWAHook(EMAHook):
             return
         source = str(runner._load_from or 'the checkpoint')
         if not runner._resume:
-            check_fit(
-                checkpoint.get('state_dict', checkpoint),
-                bare_model(runner),
-                source,
-                complete=True,
-            )
+            check_fit(checkpoint, bare_model(runner), source, complete=True)
             return
         epochs = checkpoint.get('meta', {}).get('epoch', 0)
         averaged = checkpoint.get('ema_state_dict', {}).get('steps')

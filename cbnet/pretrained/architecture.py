@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
+from ..messages import listed
 from .search import known_layouts
 
 # Patterns of names, in mmdet's form or timm's; the first match counts.
@@ -53,7 +54,7 @@ def describe_file(flat: dict[str, Tensor]) -> str:
     for weights in (*renamed, flat):
         if text := describe(weights, weights):
             return text
-    return f'unknown weights ({", ".join(list(flat)[:3])}, ...)'
+    return f'unknown weights ({listed(flat, 3)})'
 
 
 def stage_depths(names: Iterable[str]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
 from .report import LoadReport
-from .search import find_weights, flatten
+from .search import find_backbone, flatten
 from .swin_resizing import resize_positions
 
 
@@ -98,7 +98,7 @@ def load_into(
         for name, value in member.state_dict().items()
     }
     flat = flatten(file, source)
-    found = find_weights(flat, names, source, prefix)
+    found = find_backbone(flat, names, source, prefix)
     if found is None:
         architecture = describe_file(flat)
         wrong = 'the file and the member share almost no names'

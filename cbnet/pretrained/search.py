@@ -97,7 +97,7 @@ def under(flat: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
     }
 
 
-def find_weights(
+def find_backbone(
     flat: dict[str, Tensor],
     names: Set[str],
     source: str,
@@ -164,7 +164,7 @@ def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
 
 
 def known_layouts(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    """Find the weights that have a known layout; see ``find_weights``."""
+    """Find the weights that have a known layout; see ``find_backbone``."""
     for layout in LAYOUTS:
         for name in flat:
             for anchor in layout.anchors:
