@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoints.weight_files import read_file, write_weights
+from ..checkpoints.weight_files import kept_meta, read_file, write_weights
 from ..config_files import find_config, read_config
 from ..converters.published_detector import (
     convert_detector,
@@ -73,13 +73,15 @@ def run(args: Namespace) -> None:
         raise UserValueError(
             f'--config: {config} has no model with a backbone'
         )
-    converted, meta = convert_detector(file, cfg, config, args.source)
+    converted = convert_detector(weights, found, cfg, config)
     left = [key for key in file if key not in ('state_dict', 'meta')]
     if left and 'state_dict' in file:
         print(f'left out: {", ".join(map(str, left))}')
     print(f'converted: {count_parts(converted.weights)}')
     print(describe('permuted', converted.permuted))
     print(describe('dropped, nothing reads them', converted.dropped, 99))
+    meta = kept_meta(file, args.source)
+    meta |= dict(model=str(found), config=Path(config).name)
     write_weights(args.out, converted.weights, meta)
     print(f'wrote {args.out}')
     if found.detector is None:

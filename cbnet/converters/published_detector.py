@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor
 
 from ..checkpoints.fit import load_strictly
-from ..checkpoints.weight_files import find_weights, kept_meta
+from ..checkpoints.weight_files import find_weights
 from ..models.building import build_without_weights
 from .published_models import PublishedModel, recognise
 from .published_weights import Conversion, convert_with_report
@@ -41,31 +40,29 @@ def published_weights(
 
 
 def convert_detector(
-    file: Mapping[str, Any], cfg: Config, config: str, source: Path
-) -> tuple[Conversion, dict[str, Any]]:
-    """Convert a published file and load it strictly into a config's model.
+    weights: Mapping[str, Tensor],
+    found: PublishedModel,
+    cfg: Config,
+    config: str,
+) -> Conversion:
+    """Convert published weights and load them strictly into a config's model.
 
     Args:
-        file: the result of ``read_file``.
-        cfg: the whole config; if the file holds only a backbone, it is
-            compared with the config's backbone.
-        config: the name of the config, for errors and the meta.
-        source: the path of the file, for the meta.
+        weights: the weights from ``published_weights``.
+        found: their model; if it is only a backbone, it is compared with
+            the config's backbone.
+        cfg: the whole config.
+        config: the name of the config, for errors.
 
     Returns:
-        The weights in the order and with the data types of the model; and
-        the meta: the source, the model and the names of the classes.
+        The weights in the order and with the data types of the model.
 
     Raises:
-        ValueError: the file holds no published composite, or does not fit.
+        ValueError: the weights do not fit the config.
     """
-    weights, found = published_weights(file)
     done = convert_with_report(weights)
     alone = found.detector is None
     model = build_without_weights(cfg, cfg.model.backbone if alone else None)
-    loaded = load_strictly(
-        done.weights, model, config, 'backbone.' if alone else ''
-    )
-    meta = kept_meta(file, source)
-    meta |= dict(model=str(found), config=Path(config).name)
-    return replace(done, weights=loaded), meta
+    prefix = 'backbone.' if alone else ''
+    loaded = load_strictly(done.weights, model, config, prefix)
+    return replace(done, weights=loaded)

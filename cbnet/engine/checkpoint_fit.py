@@ -98,7 +98,7 @@ def check_fit(
     if wrong := compare(relevant, parameters).differences():
         hint = ''
         if 'backbone.members.' in wrong or 'backbone.connections.' in wrong:
-            hint = ', which has its num_members, style and shared_stages'
+            hint = ' (the same num_members, style and shared_stages)'
         raise UserValueError(
             f'{source} does not fit the model: {wrong}; use it with the '
             f'config that it was trained with{hint}'

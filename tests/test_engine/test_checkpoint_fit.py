@@ -70,7 +70,9 @@ def test_a_file_with_more_members(weights):
     """A dual composite's file is not one of its single twin."""
     weights['backbone.members.1.conv.weight'] = torch.ones(1)
     fit(weights, complete=False)
-    message = r'the model lacks 1 \(backbone.members.1.*its num_members, style'
+    message = (
+        r'the model lacks 1 \(backbone.members.1.*the same num_members, style'
+    )
     with pytest.raises(ValueError, match=message):
         fit(weights, complete=True)
 
