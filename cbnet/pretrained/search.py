@@ -125,8 +125,8 @@ def find_backbone(
         if not flat:
             starts = ('.'.join(name.split('.')[:2]) for name in everything)
             raise UserValueError(
-                f'checkpoint={source!r}: the checkpoint holds no weights '
-                f'under {prefix!r} (init_cfg.prefix); its names begin with '
+                f'checkpoint={source!r} holds no weights under {prefix!r} '
+                f'(init_cfg.prefix); its names begin with '
                 f'{listed(dict.fromkeys(starts), 6)}'
             )
     try:

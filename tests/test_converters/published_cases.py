@@ -17,7 +17,7 @@ def read_cases(name):
 
 
 def seeded_weights(shapes, seed):
-    """Weights that depend on (seed, key, shape) alone, float64."""
+    """Make float64 weights that depend only on (seed, key, shape)."""
     weights = {}
     for key, shape in shapes.items():
         if key.endswith('num_batches_tracked'):
@@ -93,7 +93,7 @@ def added_by(composite):
 
 
 def part(mapping, prefix):
-    """Those with a prefix, without it."""
+    """Select the names with a prefix and remove the prefix."""
     return {
         key.removeprefix(prefix): value
         for key, value in mapping.items()

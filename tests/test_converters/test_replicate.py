@@ -36,7 +36,7 @@ def predictions(model):
 
 
 def moved(model):
-    """Running statistics and wide scores, as of a trained detector."""
+    """Give a detector the statistics and scores of a trained one."""
     generator = torch.Generator().manual_seed(2)
     for name, value in model.state_dict().items():
         if name.endswith(('running_mean', 'running_var')):

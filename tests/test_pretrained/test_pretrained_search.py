@@ -27,7 +27,7 @@ def weights():
 
 
 def under(prefix, weights, fill=None):
-    """Put weights under a prefix; or as many of one value."""
+    """Put weights under a prefix, or such weights with one value."""
     return {
         prefix + name: value if fill is None else torch.full_like(value, fill)
         for name, value in weights.items()
@@ -185,7 +185,7 @@ def test_equal_copies_are_no_question(weights):
 
 
 def test_a_preferred_copy_may_lack_a_tenth(weights):
-    """Copies without some counters of norms are around."""
+    """Some averages lack counters of norms."""
     counters = [n for n in weights if n.endswith('num_batches_tracked')]
     for lacking, path in ((len(weights) // 10, 'ema.'), (None, 'model.')):
         gone = counters[:lacking]

@@ -45,14 +45,14 @@ def image(side=64):
 
 
 def normed(maps):
-    """What fresh output norms make of maps (B, C, H, W)."""
+    """Apply initial output norms to maps (B, C, H, W)."""
     for y in maps:
         y = F.layer_norm(y.permute(0, 2, 3, 1), y.shape[1:2])
         yield y.permute(0, 3, 1, 2)
 
 
 def fresh():
-    """A member with norms as built: such files have none."""
+    """Build a member with initial norms, which such files lack."""
     backbone = member(SWIN)
     for i in range(4):
         torch.nn.init.ones_(getattr(backbone, f'norm{i}').weight)
@@ -204,7 +204,7 @@ def test_half_precision_is_resized():
 
 @pytest.mark.parametrize('shared', [0, 2, 4])
 def test_a_lead_that_shares_stages(tmp_path, shared):
-    """Mmdet's own loader looks up tables of stages that are gone."""
+    """Here, mmdet's own loader looks up tables of removed stages."""
     torch.save({'model': microsoft_names(timm_swin(7), 7)}, tmp_path / 'a.pth')
     source = str(tmp_path / 'a.pth')
     cfg = dict(SWIN, init_cfg=dict(type='Pretrained', checkpoint=source))

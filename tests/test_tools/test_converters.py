@@ -42,7 +42,7 @@ def save_zipped(file, path):
 
 
 def averaged(weights):
-    """As averaging leaves them: counters and indices are floats."""
+    """Turn counters and indices into floats, as averaging does."""
     return {n: w.float() - 1e-7 * ~torch.tensor(w.is_floating_point())
             for n, w in weights.items()}  # fmt: skip
 
@@ -51,7 +51,7 @@ META = dict(mmdet_version='2.14.0', epoch=12, CLASSES=('a', 'b', 'c'))
 
 
 def save(form, weights, path):
-    """Save as one of the forms in which such files are around."""
+    """Save in one of the forms in which such files exist."""
     if form == 'plain':
         file = weights
     elif form == 'averaged':
@@ -103,6 +103,7 @@ def test_a_round_trip(base, form, make, call, tmp_path):
         assert found.dtype == value.dtype, name
         assert torch.equal(found, value), name
     assert file['meta']['converted_from'] == source.name
+    assert file['meta']['config'] == config.name
     if form in ('trained', 'old', 'zipped', 'averaged'):
         assert file['meta']['dataset_meta'] == dict(classes=('a', 'b', 'c'))
         assert file['meta']['source_epoch'] == 12
@@ -152,7 +153,7 @@ def test_the_config_is_found(make, call, tmp_path):
     ) in said
     assert out.exists()
 
-    # The real one is wider.
+    # The model of the real config is wider.
     other = tmp_path / 'other.pth'
     status, said, errors = call('published_to_cbnet', source, other)
     assert status == 2 and not other.exists()
