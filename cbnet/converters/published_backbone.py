@@ -99,6 +99,7 @@ def _swin(arguments: dict[str, Any]) -> dict[str, Any]:
             arguments.get('mlp_ratio', 4) % 1,
             "mmdet's SwinTransformer takes whole numbers only",
         ),
+        # Deviation: patch_norm=False of Swin.
         (
             'patch_norm',
             not arguments.get('patch_norm', True),
@@ -129,9 +130,9 @@ def _swin(arguments: dict[str, Any]) -> dict[str, Any]:
     if member.get('patch_size', 4) != 4:
         member['strides'] = (member['patch_size'], 2, 2, 2)
     if member.get('frozen_stages', -1) >= 0:
-        # Deviation: the published number counts from the patch embedding
-        # and leaves the output norms trainable; mmdet's counts from the
-        # first stage and also freezes the norms of frozen stages.
+        # Deviation: frozen_stages of Swin.  The published number counts from
+        # the patch embedding and leaves the output norms trainable; mmdet's
+        # counts from the first stage and also freezes their norms.
         member['frozen_stages'] = max(member['frozen_stages'] - 1, 0)
     return dict(type='SwinTransformer', **member)
 

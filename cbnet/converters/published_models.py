@@ -102,7 +102,8 @@ def recognise(weights: Mapping[str, Tensor]) -> PublishedModel:
             hint = 'files of CB-EVA-02 come from other code and are not served'
         else:
             hint = (
-                'replicate_members.py puts an ordinary file into every member'
+                '`cbnet replicate-members` puts an ordinary file into every '
+                'member'
             )
         raise UserValueError(
             f'no published composite: expected names with {_FIRST}, '

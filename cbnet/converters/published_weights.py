@@ -32,8 +32,9 @@ _LINEAR = re.compile(
 )
 _LAYERS = {None: 'conv', '0': 'conv', '1': 'norm'}
 _SWIN = re.compile(r'^(patch_embed\.|layers\.|norm\d\.|absolute_pos_embed$)')
-# The published lead keeps these entries of a stem that it shares.  The
-# second name is in the file only if the stem is the lead's own.
+# Deviation: dead parameters.  The published lead keeps these entries of a
+# stem that it shares.  The second name is in the file only if the lead has a
+# stem of its own.
 _DEAD = (
     (re.compile(r'^(?:bn|gn|in)1\.'), 'conv1.weight'),
     (re.compile(r'^absolute_pos_embed$'), 'patch_embed.proj.weight'),

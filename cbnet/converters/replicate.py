@@ -64,7 +64,7 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     if composite := next(filter(_COMPOSITE.search, weights), None):
         hint = 'use it without conversion'
         if 'cb_modules.' in composite:
-            hint = 'convert it with published_to_cbnet.py'
+            hint = 'convert it with `cbnet published-to-cbnet`'
         raise UserValueError(
             f'the file holds a composite already ({composite}); {hint}'
         )

@@ -143,7 +143,7 @@ def test_models_of_no_config():
     [
         ('backbone.members.0.conv1.weight', 'names of this package'),
         ('backbone.net.patch_embed.proj.weight', 'EVA'),
-        ('backbone.layer1.0.conv1.weight', 'replicate_members.py'),
+        ('backbone.layer1.0.conv1.weight', 'cbnet replicate-members'),
     ],
 )
 def test_no_published_composite(name, message):

@@ -139,7 +139,7 @@ MISTAKES = {
         ['backbone.members.1.a'],
         'composite already .*without conversion',
     ),
-    'published': (['backbone.cb_modules.0.a'], 'published_to_cbnet'),
+    'published': (['backbone.cb_modules.0.a'], 'cbnet published-to-cbnet'),
     'neck': (['neck.a', 'rpn_head.b'], 'no backbone; .*found neck.a'),
     'timm': (
         ['patch_embed.proj.weight', 'layers.1.downsample.norm.weight'],

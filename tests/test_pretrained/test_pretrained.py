@@ -259,7 +259,7 @@ def test_without_a_file_members_initialise_themselves():
 
 
 def test_a_timm_backbone_alone_loads_its_file(tmp_path):
-    """mmengine's own loader would find none of the names."""
+    """The loader of mmengine would find none of the names."""
     model = timm.create_model('test_resnet')
     torch.save(model.state_dict(), tmp_path / 'timm.pth')
     checkpoint = dict(type='Pretrained', checkpoint=str(tmp_path / 'timm.pth'))
