@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever happens midway."""
+"""Write files so that each one exists completely or not at all."""
 
 import os
 import shutil
@@ -6,31 +6,36 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from mmengine.fileio import LocalBackend, register_backend
 
 from .errors import UserError
+from .messages import one_line
 
+AnyPath = str | os.PathLike[str]
 _PREFIX, _SUFFIX = '.unfinished-', '.tmp'
 
 
 class FileNotSavedError(UserError, OSError):
-    """A file could not be written; what was there before is untouched."""
+    """A file could not be written; its previous version is untouched."""
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file beside its place, then move it there in one step.
+@contextmanager
+def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name when the block has succeeded.
 
-    The content is on the disk before the name points to it, so that neither
-    a full disk nor a killed process or a power cut leaves half of a file
-    under the name.
+    The content goes to a temporary file in the same folder and is on the
+    disk before the name points to it.  A full disk, a killed process or a
+    power cut therefore never leaves half a file under the name.
 
     Args:
-        path: where it goes; its folder is made.
-        content: all of it.
+        path: the file to write; its folder is created.
+        size: the size of the content in bytes, for the error message.
 
     Raises:
-        FileNotSavedError: names the file, what it needs and what is free.
+        FileNotSavedError: names the file, the space that it needs and the
+            space that is free.
     """
     path = Path(path)
     unfinished = path.with_name(f'{_PREFIX}{path.name}-{os.getpid()}{_SUFFIX}')
@@ -38,7 +43,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(unfinished, 'wb') as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
@@ -48,21 +53,27 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise FileNotSavedError(
-            f'{path} was not saved: {error.strerror or error} (it needs '
-            f'{_megabytes(len(content))}, {_free(path.parent)}). What was '
-            f'saved before is untouched: make room, or choose another '
-            f'--work-dir, then go on with --resume'
+            f'{path} was not saved: {error.strerror or one_line(error)} (it '
+            f'needs {size / 1e6:.1f} MB, {_free(path.parent)}). Any previous '
+            f'version of the file is untouched. Free some space or choose '
+            f'another folder; a training run then continues with --resume'
         ) from error
 
 
-def remove_unfinished(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove what a killed process left of files that it was writing.
+def write_whole(path: AnyPath, content: bytes) -> None:
+    """Write bytes to a file completely or not at all; see ``whole_file``."""
+    with whole_file(path, len(content)) as file:
+        file.write(content)
+
+
+def remove_unfinished(folder: AnyPath) -> list[Path]:
+    """Remove the temporary files that a killed process left in a folder.
 
     Args:
-        folder: only the files directly in it; it need not exist.
+        folder: the folder, without its subfolders; it need not exist.
 
     Returns:
-        What was removed.
+        The files that were removed.
     """
     found = sorted(Path(folder).glob(f'{_PREFIX}*{_SUFFIX}'))
     for path in found:
@@ -104,23 +115,20 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 class WholeFileBackend(LocalBackend):
     """mmengine's local files, written whole (``dict(backend='whole')``)."""
 
-    def put(self, obj: bytes, filepath: str | os.PathLike[str]) -> None:
-        """Write bytes to a file, see ``write_whole``."""
+    def put(self, obj: bytes, filepath: AnyPath) -> None:
+        """Write bytes to a file."""
         write_whole(filepath, obj)
 
     def put_text(
-        self,
-        obj: str,
-        filepath: str | os.PathLike[str],
-        encoding: str = 'utf-8',
+        self, obj: str, filepath: AnyPath, encoding: str = 'utf-8'
     ) -> None:
-        """Write text to a file, see ``write_whole``."""
+        """Write text to a file."""
         write_whole(filepath, obj.encode(encoding))
 
 
 def _sync_folder(folder: Path) -> None:
     if os.name != 'posix':
-        return  # elsewhere a folder cannot be opened
+        return  # other systems cannot open a folder
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -130,10 +138,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _free(folder: Path) -> str:
     try:
-        return f'{_megabytes(shutil.disk_usage(folder).free)} are free'
-    except OSError:  # the folder could not even be made
+        return f'{shutil.disk_usage(folder).free / 1e6:.1f} MB are free'
+    except OSError:  # the folder could not be created
         return 'free space unknown'
-
-
-def _megabytes(count: int) -> str:
-    return f'{count / 1e6:.1f} MB'

@@ -1,1 +1,1 @@
-"""Files of weights: reading, writing, averaging, and strict loading."""
+"""Read, compare, load, average and write files of weights."""

@@ -1,4 +1,4 @@
-"""Tell at a glance whether a local file can be a whole checkpoint."""
+"""Recognise local files that cannot be complete checkpoints."""
 
 import os
 import tarfile
@@ -11,39 +11,38 @@ _ZIP, _PICKLE = b'PK', b'\x80'
 
 
 def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
-    """Refuse a local file that is missing, cut short or something else.
+    """Refuse a local file that is missing, cut short or no checkpoint.
 
-    torch writes zip files, whose table of contents comes last; its older
-    format has no end to look for, and is left to the loader.
+    torch writes zip files, whose table of contents comes last.  Its former
+    format has no recognisable end and is left to the loader.
 
     Args:
-        source: as in a config; what has a scheme (``https://``) passes.
-        key: how the error calls the setting.
+        source: the value in a config; addresses (``https://``) pass.
+        key: the name of the setting, for errors.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is cut short, or no checkpoint.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is cut short or is no checkpoint.
     """
     path = Path(source)
     if ':' in str(source) and not path.exists():
         return
     if not path.is_file():
         raise MissingFileError(
-            f'{key}={str(source)!r}: there is no such file; give the path of '
-            f'a checkpoint (seen from where the tool was started), an '
-            f'address, or None'
+            f'{key}={str(source)!r}: there is no such file; relative paths '
+            f'start at the current folder, {Path.cwd()}'
         )
-    size = path.stat().st_size
+    if path.suffix == '.safetensors':
+        return  # its loader checks the length
     with open(path, 'rb') as file:
         start = file.read(16)
-    if start.startswith(_ZIP):
-        problem = '' if zipfile.is_zipfile(path) else 'is cut short'
-    elif start.startswith(_PICKLE) or tarfile.is_tarfile(path):
-        problem = ''
+    if start.startswith(_ZIP) and not zipfile.is_zipfile(path):
+        problem = 'is cut short'
+    elif start.startswith((_ZIP, _PICKLE)) or tarfile.is_tarfile(path):
+        return
     else:
         problem = f'is no checkpoint of torch (it begins with {start!r})'
-    if problem:
-        raise UserValueError(
-            f'{key}={str(source)!r} {problem}: {size} bytes; copy or '
-            f'download it again'
-        )
+    raise UserValueError(
+        f'{key}={str(source)!r} {problem}: {path.stat().st_size} bytes; copy '
+        f'or download it again'
+    )

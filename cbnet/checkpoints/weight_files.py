@@ -1,7 +1,6 @@
-"""Files of weights: released zips are read, results are written whole."""
+"""Read files of weights, zipped ones too, and write the results."""
 
 import os
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -12,22 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..atomic_files import whole_file
 from ..compat.safe_loading import load_safely
-from ..errors import UserFileError, UserValueError
+from ..errors import UserValueError
+from ..messages import listed
 from ..version import __version__
 from .local_files import require_checkpoint
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a ``.pth``, or a zip around one.
-
-    torch's own files are zips as well; theirs hold a ``data.pkl``.
+    """Read a ``.pth`` file, or a zip file that contains one.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is cut short, is no checkpoint, or holds none.
-        UnsafeCheckpointError: it asks for more than data.
-        BrokenCheckpointError: it cannot be read to its end.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is cut short, or is or contains no checkpoint.
+        UnsafeCheckpointError: the file asks for more than data.
+        BrokenCheckpointError: the file cannot be read to its end.
     """
     path = Path(path)
     require_checkpoint(path, 'IN')
@@ -36,8 +35,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         file = load_safely(path)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            extracted = Path(folder, 'inside.pth')
-            _extract(path, inside, extracted)
+            extracted = _extract(path, inside, folder)
             file = load_safely(extracted, name=f'{path}, {inside}')
     if not isinstance(file, Mapping):
         raise UserValueError(
@@ -48,7 +46,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _checkpoint_inside(path: Path) -> str | None:
-    """Name the checkpoint inside a zip; None: it is torch's own zip."""
+    """Name the checkpoint inside a zip file; None: it is torch's own zip."""
     with zipfile.ZipFile(path) as outer:
         names = [name for name in outer.namelist() if name[-1:] != '/']
     if any(PurePosixPath(name).name == 'data.pkl' for name in names):
@@ -60,47 +58,45 @@ def _checkpoint_inside(path: Path) -> str | None:
     ]
     if len(found) != 1:
         raise UserValueError(
-            f'{path} is a zip with {len(found)} files that end in .pth '
-            f'(it holds {", ".join(names)[:200] or "nothing"}); expected one'
+            f'{path} is a zip with {len(found)} files that end in .pth (it '
+            f'holds {listed(names) or "nothing"}); expected one'
         )
     return found[0]
 
 
-def _extract(path: Path, inside: str, target: Path) -> None:
+def _extract(path: Path, inside: str, folder: str) -> str:
     try:
-        with (
-            zipfile.ZipFile(path) as outer,
-            outer.open(inside) as source,
-            open(target, 'wb') as file,
-        ):
-            shutil.copyfileobj(source, file)
-    # RuntimeError: it is encrypted.
+        with zipfile.ZipFile(path) as outer:
+            return outer.extract(inside, folder)
+    # zipfile raises a RuntimeError for an encrypted file.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UserValueError(
-            f'{path}: {inside} cannot be taken out of the zip ({error}); '
+            f'{path}: {inside} cannot be extracted from the zip ({error}); '
             f'download it again'
         ) from None
 
 
-def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Take the weights out of what a file holds.
+def find_weights(
+    file: Mapping[str, Any], source: str = 'the file'
+) -> dict[str, Tensor]:
+    """Take the weights out of a file's content.
 
     Args:
-        file: weights, or a dict with the weights under ``state_dict``.
+        file: the weights, or a dict with the weights under ``state_dict``.
+        source: the name of the file, for errors.
 
     Returns:
-        Name to tensor, without ``module.`` of DataParallel.
+        The weights, without the prefix ``module.`` of DataParallel.
 
     Raises:
-        ValueError: where there are no tensors.
+        ValueError: the file holds no tensors.
     """
     if isinstance(file.get('state_dict'), Mapping):
         file = file['state_dict']
-    weights = {k: v for k, v in file.items() if isinstance(v, Tensor)}
+    weights = {str(k): v for k, v in file.items() if isinstance(v, Tensor)}
     if not weights:
         raise UserValueError(
-            f'the file holds no weights (it has '
-            f'{", ".join(map(str, list(file)[:5])) or "nothing"})'
+            f'{source} holds no weights (it has {listed(file) or "nothing"})'
         )
     if all(name.startswith('module.') for name in weights):
         weights = {k.removeprefix('module.'): v for k, v in weights.items()}
@@ -108,22 +104,17 @@ def find_weights(file: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def kept_meta(file: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    """Say where weights come from; keep the names of the classes.
-
-    Args:
-        file: what the file held.
-        source: its path.
-    """
+    """Make the meta of a converted file: its source and its classes."""
     meta = dict(cbnet_version=__version__, converted_from=source.name)
-    old = file.get('meta')
-    if not isinstance(old, Mapping):
+    before = file.get('meta')
+    if not isinstance(before, Mapping):
         return meta
     for key in ('mmdet_version', 'epoch', 'iter'):
-        if isinstance(old.get(key), str | int):
-            meta[f'source_{key}'] = old[key]
-    classes = old.get('CLASSES')  # mmdet 2.x
-    if isinstance(old.get('dataset_meta'), Mapping):
-        classes = old['dataset_meta'].get('classes')
+        if isinstance(before.get(key), str | int):
+            meta[f'source_{key}'] = before[key]
+    classes = before.get('CLASSES')  # mmdet 2.x
+    if isinstance(before.get('dataset_meta'), Mapping):
+        classes = before['dataset_meta'].get('classes')
     if isinstance(classes, list | tuple) and all(
         isinstance(name, str) for name in classes
     ):
@@ -134,17 +125,14 @@ def kept_meta(file: Mapping[str, Any], source: Path) -> dict[str, Any]:
 def write_weights(
     out: Path, weights: Mapping[str, Tensor], meta: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint; ``out`` is there whole or not at all.
+    """Write a checkpoint completely or not at all.
 
     Raises:
-        OSError: where it cannot be written.
+        FileNotSavedError: the file cannot be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f'.unfinished-{out.name}-{os.getpid()}.tmp')
-    try:
-        torch.save(dict(meta=dict(meta), state_dict=dict(weights)), unfinished)
-        os.replace(unfinished, out)
-    except RuntimeError as error:  # torch's, of a full disk
-        raise UserFileError(f'{out} was not written: {error}') from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    size = sum(weight.nbytes for weight in weights.values())
+    with whole_file(out, size) as file:
+        try:
+            torch.save(dict(meta=dict(meta), state_dict=dict(weights)), file)
+        except RuntimeError as error:  # this is how torch reports a full disk
+            raise OSError(str(error)) from error

@@ -1,7 +1,7 @@
-"""Average the weights of checkpoints of one model, each counting as much.
+"""Average the weights of several checkpoints of one model equally.
 
-Counts such as num_batches_tracked are those of the last file; optimizer and
-schedule are left out.
+Counters such as num_batches_tracked come from the last file. The optimizer
+and the schedule are left out.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -44,9 +44,9 @@ def main() -> None:
     parser.add_argument(
         '--take',
         choices=KINDS,
-        help='of files of a run with an averaging hook (SWA, EMA): the '
-        'averages that they hold as their state_dict, or the weights that '
-        'were trained',
+        help='the weights to take from files of a run with an averaging hook '
+        '(SWA, EMA): the averages, which are their state_dict, or the weights '
+        'that were trained',
     )
     args = parser.parse_args()
     refuse_output(parser, '--out', args.out, args.files, 'one of the files')

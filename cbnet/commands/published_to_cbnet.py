@@ -1,8 +1,8 @@
-"""Convert a published CBNetV2 checkpoint; find its config by its keys.
+"""Convert a published CBNetV2 checkpoint; its keys tell the config.
 
-Takes the files as they were released, zipped or not, SWA ones too. Only the
-weights are kept. The result is loaded strictly into the config's detector
-before anything is written.
+The published files are read as they are: zipped or not, averaged (SWA) or
+not. Only the weights are kept. Before anything is written, the result is
+loaded strictly into the config's detector.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -11,18 +11,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoints.weight_files import read_file, write_weights
+from ..checkpoints.weight_files import kept_meta, read_file, write_weights
 from ..config_files import find_config, read_config
 from ..converters.published_detector import (
     convert_detector,
     published_weights,
 )
-from ..converters.published_models import OfficialModel
+from ..converters.published_models import PublishedModel
+from ..errors import UserValueError
 from ..messages import listed
-from .command_line import (
-    errors_of_files,
-    refuse_output,
-)
+from .command_line import errors_of_files, refuse_output
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
 EXAMPLES = """examples:
@@ -53,8 +51,8 @@ def main() -> None:
     parser.add_argument(
         '--config',
         metavar='CONFIG',
-        help='config of the model, where it is none of the published ones '
-        'or has other classes (default: found by the keys of the file)',
+        help='the config of the model, if it is none of the published models '
+        'or has other classes (default: the config that the keys tell)',
     )
     args = parser.parse_args()
     refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
@@ -63,7 +61,7 @@ def main() -> None:
 
 
 def run(args: Namespace) -> None:
-    """Convert one file; print what was found and done."""
+    """Convert one file and print each step."""
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     weights, found = published_weights(file)
@@ -72,39 +70,41 @@ def run(args: Namespace) -> None:
     print(f'config: {config}', flush=True)
     cfg = read_config(find_config(config), config)
     if not (cfg.get('model') or {}).get('backbone'):
-        raise ValueError(f'--config: {config} has no model with a backbone')
-    converted = convert_detector(file, cfg, config, args.source)
+        raise UserValueError(
+            f'--config: {config} has no model with a backbone'
+        )
+    converted = convert_detector(weights, found, cfg, config)
     left = [key for key in file if key not in ('state_dict', 'meta')]
-    if 'state_dict' not in file:
-        left = []
-    if left:
+    if left and 'state_dict' in file:
         print(f'left out: {", ".join(map(str, left))}')
     print(f'converted: {count_parts(converted.weights)}')
     print(describe('permuted', converted.permuted))
     print(describe('dropped, nothing reads them', converted.dropped, 99))
-    write_weights(args.out, converted.weights, converted.meta)
+    meta = kept_meta(file, args.source)
+    meta |= dict(model=str(found), config=Path(config).name)
+    write_weights(args.out, converted.weights, meta)
     print(f'wrote {args.out}')
     if found.detector is None:
         print(
-            'the file has no neck and no heads: it cannot be evaluated; '
-            'train from it:\n  python tools/train.py '
+            'the file has no neck and no heads and cannot be evaluated; '
+            'start training from it:\n  python tools/train.py '
             f'{config} --cfg-options load_from={args.out}'
         )
     else:
         print(f'evaluate: python tools/test.py {config} {args.out}')
 
 
-def choose_config(given: str | None, found: OfficialModel) -> str:
-    """Give the config: the one asked for, or the published model's.
+def choose_config(given: str | None, found: PublishedModel) -> str:
+    """Return the given config, or else that of the published model.
 
     Raises:
-        ValueError: where there is none for such a model.
+        ValueError: no config is given and the model has none.
     """
     if given:
         return given
     if found.config is None:
-        raise ValueError(
-            f'configs/cbnet has no config of {found}; give its config by '
+        raise UserValueError(
+            f'configs/cbnet has no config of {found}; give its config with '
             f'--config'
         )
     path = CONFIGS / f'{found.config}.py'
@@ -113,13 +113,13 @@ def choose_config(given: str | None, found: OfficialModel) -> str:
 
 
 def count_parts(weights: dict[str, Tensor]) -> str:
-    """Count the entries of backbone, neck and heads."""
+    """Count the entries of the backbone, neck and heads."""
     parts = Counter(name.partition('.')[0] for name in weights)
     each = ', '.join(f'{part} {count}' for part, count in parts.items())
     return f'{len(weights)} entries ({each})'
 
 
 def describe(what: str, names: list[str], most: int = 4) -> str:
-    """Count entries and name them, at most so many, in one line."""
+    """Count entries and name at most ``most`` of them, in one line."""
     shown = f' ({listed(names, most)})' if names else ''
     return f'{what}: {len(names)}{shown}'

@@ -1,8 +1,8 @@
-"""Put an ordinary detector's or backbone's weights into every member.
+"""Put the weights of an ordinary detector or backbone into every member.
 
-The result is a start for training a composite: connections are left out and
-start as they are initialised. With a config, it is compared strictly: only
-connections may be missing.
+The result is a start for training a composite. It leaves out the
+connections, which keep their initial values. With a config, the result is
+compared strictly: only connections may be missing.
 """
 
 from argparse import (
@@ -11,6 +11,7 @@ from argparse import (
     Namespace,
     RawDescriptionHelpFormatter,
 )
+from collections import Counter
 from pathlib import Path
 
 from torch import Tensor
@@ -21,7 +22,7 @@ from ..checkpoints.weight_files import (
     read_file,
     write_weights,
 )
-from ..config_files import read_config
+from ..config_files import find_config, read_config
 from ..converters.replicate import (
     family_of,
     replicate,
@@ -30,11 +31,7 @@ from ..converters.replicate import (
 )
 from ..messages import listed
 from ..models.building import build_without_weights
-from .command_line import (
-    errors_of_files,
-    find_config,
-    refuse_output,
-)
+from .command_line import errors_of_files, refuse_output
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 EXAMPLES = """examples:
@@ -46,7 +43,7 @@ EXAMPLES = """examples:
 
 
 def shared(text: str) -> int | str | None:
-    """Read a number of stages, ``none`` or ``published``."""
+    """Parse a number of stages, ``none`` or ``published``."""
     if text.lower() in ('none', 'published'):
         return None if text.lower() == 'none' else 'published'
     if not text.isdigit():
@@ -66,8 +63,8 @@ def main() -> None:
         'source',
         metavar='IN.pth',
         type=Path,
-        help='an mmdet detector, a detector of ours with one member, or a '
-        "backbone in mmdet's or Microsoft's names",
+        help='the checkpoint of an mmdet detector, of a cbnet detector with '
+        "one member, or of a backbone in mmdet's or Microsoft's names",
     )
     parser.add_argument(
         'out', metavar='OUT.pth', type=Path, help='the file to write'
@@ -75,29 +72,29 @@ def main() -> None:
     parser.add_argument(
         '--config',
         metavar='CONFIG',
-        help='config of the composite detector; says how many members there '
-        'are and what they share',
+        help='the config of the composite detector, which tells the number of '
+        'members and the stages that they share',
     )
     parser.add_argument(
         '--num-members',
         type=int,
         metavar='N',
-        help='how many members, without a config (ResNets and Swins)',
+        help='the number of members, without a config (ResNets and Swins)',
     )
     parser.add_argument(
         '--shared-stages',
         type=shared,
         default='published',
         metavar='S',
-        help='with --num-members: leading stages that later members take '
-        'from the first one; 0: the stem alone; none: not even that '
-        '(default: as published, 1 for ResNets, 0 for Swins)',
+        help='with --num-members: the number of leading stages that later '
+        'members take from the first one; 0: only the stem; none: not even '
+        'the stem (default: as published, 1 for ResNets, 0 for Swins)',
     )
     args = parser.parse_args()
     if (args.config is None) == (args.num_members is None):
         parser.error('give either --config or --num-members')
     if args.config and args.shared_stages != 'published':
-        parser.error('--shared-stages: --config says it already')
+        parser.error('--shared-stages: --config already tells it')
     if args.num_members is not None and args.num_members < 1:
         parser.error(f'--num-members: {args.num_members}; expected 1 or more')
     refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
@@ -106,7 +103,7 @@ def main() -> None:
 
 
 def run(args: Namespace) -> None:
-    """Replicate one file; print what was done."""
+    """Replicate one file and print each step."""
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     plain = take_apart(find_weights(file))
@@ -121,26 +118,26 @@ def run(args: Namespace) -> None:
         if stages == 'published':
             stages = PUBLISHED.get(family_of(plain))
         weights = replicate(plain, args.num_members, stages)
-        left = 'all (give --config to have names and shapes compared)'
+        left = 'all (with --config, names and shapes are compared)'
     for k, count in enumerate(count_members(weights)):
         print(f'member {k}: {count} entries')
     print(f'neck and heads: {len(plain.rest)} entries')
     if plain.dropped:
-        print(f'dropped, a classifier: {listed(plain.dropped)}')
-    print(f'connections, left to their initialisation: {left}')
+        print(f'dropped the classifier: {listed(plain.dropped)}')
+    print(f'connections, which keep their initial values: {left}')
     write_weights(args.out, weights, kept_meta(file, args.source))
     print(f'wrote {args.out}')
     print(
-        f'train from it: python tools/train.py {args.config or "CONFIG"} '
-        f'--cfg-options load_from={args.out}'
+        f'start training from it: python tools/train.py '
+        f'{args.config or "CONFIG"} --cfg-options load_from={args.out}'
     )
 
 
 def count_members(weights: dict[str, Tensor]) -> list[int]:
     """Count the entries of each member."""
-    counts: dict[str, int] = {}
-    for name in weights:
-        if name.startswith('backbone.members.'):
-            k = name.split('.')[2]
-            counts[k] = counts.get(k, 0) + 1
+    counts = Counter(
+        name.split('.')[2]
+        for name in weights
+        if name.startswith('backbone.members.')
+    )
     return list(counts.values())

@@ -1,6 +1,6 @@
-"""Converters: published layouts into ours, one detector into all members."""
+"""Converters: published files into ours, one detector into all members."""
 
-from .published_backbone import convert_official_backbone
-from .published_weights import convert_official
+from .published_backbone import convert_published_backbone
+from .published_weights import convert_published
 
-__all__ = ['convert_official', 'convert_official_backbone']
+__all__ = ['convert_published', 'convert_published_backbone']

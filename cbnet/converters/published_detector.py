@@ -1,86 +1,68 @@
-"""A published detector's file, converted for one of the configs."""
+"""Convert the file of a published detector for one of our configs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor
 
-from ..checkpoints.strict_fit import fit_strictly
-from ..checkpoints.weight_files import find_weights, kept_meta
+from ..checkpoints.fit import load_strictly
+from ..checkpoints.weight_files import find_weights
 from ..models.building import build_without_weights
-from .published_models import OfficialModel, recognise
-from .published_weights import convert_with_report
-
-
-@dataclass
-class ConvertedDetector:
-    """A checkpoint under our names that fits a config.
-
-    Args:
-        weights: our names to tensors.
-        meta: where they come from, and the names of the classes.
-        dropped: published names of entries that nothing ever reads.
-        permuted: published names of entries whose numbers changed places.
-    """
-
-    weights: dict[str, Tensor]
-    meta: dict[str, Any]
-    dropped: list[str]
-    permuted: list[str]
+from .published_models import PublishedModel, recognise
+from .published_weights import Conversion, convert_with_report
 
 
 def published_weights(
     file: Mapping[str, Any],
-) -> tuple[dict[str, Tensor], OfficialModel]:
-    """Take the weights out of a file and tell which model they are.
+) -> tuple[dict[str, Tensor], PublishedModel]:
+    """Take the weights out of a file and recognise their model.
 
     Args:
-        file: weights, or ``state_dict`` beside ``meta``, ``optimizer``, ...
+        file: the weights, or ``state_dict`` beside ``meta`` and others.
 
     Returns:
-        Published names to tensors, those of a lone backbone with the prefix
-        ``backbone.``; and what was recognised.
+        The weights under their published names, with the prefix
+        ``backbone.`` if the file holds only a backbone; and the model.
 
     Raises:
-        ValueError: where it is no published composite.
+        ValueError: the file holds no published composite.
     """
     weights = find_weights(file)
-    found = recognise(weights)
-    if found.detector is None:
+    model = recognise(weights)
+    if model.detector is None:
         weights = {
-            name if name.startswith('backbone.') else f'backbone.{name}': w
-            for name, w in weights.items()
+            f'backbone.{name.removeprefix("backbone.")}': weight
+            for name, weight in weights.items()
         }
-    return weights, found
+    return weights, model
 
 
 def convert_detector(
-    file: Mapping[str, Any], cfg: Config, config: str, source: Path
-) -> ConvertedDetector:
-    """Convert a published file and load it strictly into a config's model.
+    weights: Mapping[str, Tensor],
+    found: PublishedModel,
+    cfg: Config,
+    config: str,
+) -> Conversion:
+    """Convert published weights and load them strictly into a config's model.
 
     Args:
-        file: what ``read_file`` gave.
-        cfg: a whole config; of a lone backbone's file its backbone counts.
-        config: how errors and ``meta`` call it.
-        source: path of the file, for ``meta``.
+        weights: the weights from ``published_weights``.
+        found: their model; if it is only a backbone, it is compared with
+            the config's backbone.
+        cfg: the whole config.
+        config: the name of the config, for errors.
+
+    Returns:
+        The weights in the order and with the data types of the model.
 
     Raises:
-        ValueError: where it is no published composite, or does not fit.
+        ValueError: the weights do not fit the config.
     """
-    weights, found = published_weights(file)
-    converted = convert_with_report(weights)
+    done = convert_with_report(weights)
     alone = found.detector is None
     model = build_without_weights(cfg, cfg.model.backbone if alone else None)
-    fitted = fit_strictly(
-        converted.weights, model, config, 'backbone.' if alone else ''
-    )
-    meta = kept_meta(file, source) | dict(
-        model=str(found), config=Path(config).name
-    )
-    return ConvertedDetector(
-        fitted, meta, converted.dropped, converted.permuted
-    )
+    prefix = 'backbone.' if alone else ''
+    loaded = load_strictly(done.weights, model, config, prefix)
+    return replace(done, weights=loaded)

@@ -1,4 +1,4 @@
-"""Which published model a file holds, found by looking at its keys."""
+"""Recognise the published model in a file by its keys."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import UserValueError
+from ..messages import listed
+from ..pretrained.architecture import stage_depths
 
 # (embed_dim, blocks of the stages) of the published Swins
 _SWINS = {
@@ -15,7 +17,7 @@ _SWINS = {
     (128, (2, 2, 18, 2)): 'Swin-B',
     (192, (2, 2, 18, 2)): 'Swin-L',
 }
-# (residual layer, blocks of the stages)
+# (last convolution of a block, blocks of the stages)
 _DEPTHS = {
     ('conv2', (2, 2, 2, 2)): 18,
     ('conv2', (3, 4, 6, 3)): 34,
@@ -23,7 +25,7 @@ _DEPTHS = {
     ('conv3', (3, 4, 23, 3)): 101,
     ('conv3', (3, 8, 36, 3)): 152,
 }
-#: (member, detector, box heads) -> config of configs/cbnet
+#: (member, detector, box heads) -> config in configs/cbnet
 CONFIGS = {
     ('ResNet-50', 'Faster R-CNN', '1 or 2 fc'): 'dual_r50',
     ('ResNet-50', 'Mask R-CNN', '1 or 2 fc'): 'dual_r50_mask',
@@ -38,21 +40,21 @@ CONFIGS = {
     ('Swin-B', 'HTC', '4conv1fc'): 'dual_swin_b',
     ('Swin-L', 'HTC', '4conv1fc'): 'dual_swin_l',
 }  # fmt: skip
-_LAYER = re.compile(r'^(?:layers\.|layer)(\d+)\.(?:blocks\.)?(\d+)\.')
 _FIRST = 'cb_modules.0.'
+_BOX_CONV = re.compile(r'\.bbox_head\.(?:0\.)?shared_convs\.(\d+)\.')
 
 
 @dataclass(frozen=True)
-class OfficialModel:
-    """What a file in the published layout is.
+class PublishedModel:
+    """The model that a file in the published layout holds.
 
-    Args:
-        member: the backbone, as in ``'Swin-B'``; its measures where it is
-            none of the published.
-        detector: as in ``'HTC'``; None where the file holds a backbone
-            alone.
+    Attributes:
+        member: the name of the backbone, such as ``'Swin-B'``, or its size
+            if it is none of the published ones.
+        detector: the name of the detector, such as ``'HTC'``; None if the
+            file holds only a backbone.
         box_heads: ``'4conv1fc'`` or ``'1 or 2 fc'``.
-        semantic: whether there is HTC's semantic branch.
+        semantic: whether the file has HTC's semantic branch.
     """
 
     member: str
@@ -62,96 +64,81 @@ class OfficialModel:
 
     @property
     def config(self) -> str | None:
-        """Name of its config in configs/cbnet; None: there is none."""
+        """The name of its config in configs/cbnet, or None."""
         name = CONFIGS.get((self.member, self.detector, self.box_heads))
         if name and self.detector == 'HTC' and not self.semantic:
             name += '_without_semantic'
         return name
 
     def __str__(self) -> str:
-        what = f'two members {self.member}'
+        members = f'two members {self.member}'
         if self.detector is None:
-            return f'a backbone alone, {what}'
-        branch = ''
+            return f'a backbone alone, {members}'
+        text = f'{self.detector}, {members}, box heads {self.box_heads}'
         if self.detector == 'HTC':
-            branch = f', with{"" if self.semantic else "out"} semantic branch'
-        return f'{self.detector}, {what}, box heads {self.box_heads}{branch}'
+            text += f', with{"" if self.semantic else "out"} semantic branch'
+        return text
 
 
-def recognise(weights: Mapping[str, Tensor]) -> OfficialModel:
-    """Tell by its keys which published model a state dict is.
+def recognise(weights: Mapping[str, Tensor]) -> PublishedModel:
+    """Recognise the published model of a state dict by its keys.
 
     Args:
-        weights: published names to tensors.
+        weights: the weights under their published names.
 
     Raises:
-        ValueError: where it is no published composite.
+        ValueError: the state dict is no published composite.
     """
+    names = '\n'.join(weights)
     first = {
         name.partition(_FIRST)[2]: value
         for name, value in weights.items()
         if _FIRST in name
     }
     if not first:
-        some = ', '.join(list(weights)[:3])
-        hint = ''
-        if any('backbone.members.' in name for name in weights):
-            hint = '; these are names of this package: nothing to convert'
-        elif any(name.startswith('backbone.net.') for name in weights):
-            hint = '; files of CB-EVA-02 are of another code, not served'
+        if 'backbone.members.' in names:
+            hint = 'these are names of this package: nothing to convert'
+        elif 'backbone.net.' in names:
+            hint = 'files of CB-EVA-02 come from other code and are not served'
+        else:
+            hint = (
+                '`cbnet replicate-members` puts an ordinary file into every '
+                'member'
+            )
         raise UserValueError(
-            f'no published composite: expected names with cb_modules.0., '
-            f'found {some}, ...{hint or "; an ordinary file goes into every"}'
-            f'{"" if hint else " member with replicate_members.py"}'
+            f'no published composite: expected names with {_FIRST}, '
+            f'found {listed(weights, 3)}; {hint}'
         )
     member = _member(first)
-    if not any(name.startswith('roi_head.') for name in weights):
-        return OfficialModel(member, None)
-    return OfficialModel(
+    if 'roi_head.' not in names:
+        return PublishedModel(member, None)
+    return PublishedModel(
         member,
-        _detector(weights),
-        '4conv1fc' if _box_convs(weights) == 4 else '1 or 2 fc',
-        any('roi_head.semantic_head.' in name for name in weights),
+        _detector(names),
+        '4conv1fc' if len({*_BOX_CONV.findall(names)}) == 4 else '1 or 2 fc',
+        'roi_head.semantic_head.' in names,
     )
 
 
-def _member(names: Mapping[str, Tensor]) -> str:
+def _member(weights: Mapping[str, Tensor]) -> str:
     """Name a member by its own names and tensors."""
-    blocks: dict[int, int] = {}
-    for name in names:
-        if match := _LAYER.match(name):
-            stage, block = map(int, match.groups())
-            blocks[stage] = max(blocks.get(stage, 0), block + 1)
-    depths = tuple(blocks[stage] for stage in sorted(blocks))
-    if 'patch_embed.proj.weight' in names:
-        width = names['patch_embed.proj.weight'].shape[0]
+    depths = stage_depths(weights)
+    if 'patch_embed.proj.weight' in weights:
+        width = weights['patch_embed.proj.weight'].shape[0]
         other = f'Swin (embed_dim {width}, depths {depths})'
         return _SWINS.get((width, depths), other)
-    last = 'conv3' if 'layer1.0.conv3.weight' in names else 'conv2'
+    last = 'conv3' if 'layer1.0.conv3.weight' in weights else 'conv2'
+    names = '\n'.join(weights)
+    kind = 'Res2Net' if '.convs.' in names else 'ResNet'
     depth = _DEPTHS.get((last, depths))
-    split = any('.convs.' in name for name in names)
-    name = f'{"Res2Net" if split else "ResNet"}-{depth}'
-    if depth is None:
-        name = f'CNN (blocks {depths})'
-    if any('conv_offset' in name for name in names):
-        name += '-DCN'
-    return name
+    name = f'{kind}-{depth}' if depth else f'CNN (blocks {depths})'
+    return f'{name}-DCN' if 'conv_offset' in names else name
 
 
-def _detector(weights: Mapping[str, Tensor]) -> str:
-    cascade = any('roi_head.bbox_head.0.' in name for name in weights)
-    masks = any('roi_head.mask_head.' in name for name in weights)
-    if any('.conv_res.' in name for name in weights):
+def _detector(names: str) -> str:
+    if '.conv_res.' in names:
         return 'HTC'
-    if cascade:
-        return 'Cascade Mask R-CNN' if masks else 'Cascade R-CNN'
-    return 'Mask R-CNN' if masks else 'Faster R-CNN'
-
-
-def _box_convs(weights: Mapping[str, Tensor]) -> int:
-    """Count the shared convolutions of the first box head."""
-    found = (
-        re.search(r'bbox_head\.(?:0\.)?shared_convs\.(\d+)\.', name)
-        for name in weights
-    )
-    return len({match[1] for match in found if match})
+    cascade = 'Cascade ' if 'roi_head.bbox_head.0.' in names else ''
+    if 'roi_head.mask_head.' in names:
+        return f'{cascade}Mask R-CNN'
+    return f'{cascade}R-CNN' if cascade else 'Faster R-CNN'

@@ -1,4 +1,4 @@
-"""Published CBNetV2 weights under our names.
+"""Rename published CBNetV2 weights to our names.
 
 ======================================  ====================================
 published                               here
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..errors import UserValueError
-from ..pretrained.swin_names import microsoft_to_mmdet
+from ..pretrained.layouts.swin import microsoft_to_mmdet
 
 _MEMBER = re.compile(r'^((?:.*\.)?)cb_modules\.(\d+)\.(.+)$')
 _LINEAR = re.compile(
@@ -32,9 +32,9 @@ _LINEAR = re.compile(
 )
 _LAYERS = {None: 'conv', '0': 'conv', '1': 'norm'}
 _SWIN = re.compile(r'^(patch_embed\.|layers\.|norm\d\.|absolute_pos_embed$)')
-# Deviation: dead parameters.  The published lead keeps an entry of the stem
-# that it takes from the assistant; the second name exists only in a file
-# whose lead has a stem of its own.
+# Deviation: dead parameters.  The published lead keeps these entries of a
+# stem that it shares.  The second name is in the file only if the lead has a
+# stem of its own.
 _DEAD = (
     (re.compile(r'^(?:bn|gn|in)1\.'), 'conv1.weight'),
     (re.compile(r'^absolute_pos_embed$'), 'patch_embed.proj.weight'),
@@ -43,12 +43,13 @@ _DEAD = (
 
 @dataclass
 class Conversion:
-    """Published weights under our names, and what was done to them.
+    """Published weights under our names, with a record of the changes.
 
-    Args:
-        weights: our names to tensors.
-        dropped: published names of entries that nothing ever reads.
-        permuted: published names of entries whose numbers changed places.
+    Attributes:
+        weights: the weights under our names.
+        dropped: the published names of entries that nothing ever reads.
+        permuted: the published names of entries whose numbers were
+            reordered.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -56,43 +57,42 @@ class Conversion:
     permuted: list[str] = field(default_factory=list)
 
 
-def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a published state dict, whole or part, to our names.
+def convert_published(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a published state dict, or a part of it, to our names.
 
     Args:
-        state_dict: published names to tensors, with or without the prefix
-            ``backbone.``; ResNet family or Swin.
+        state_dict: the weights of a ResNet or Swin composite under their
+            published names, with or without the prefix ``backbone.``.
 
     Returns:
-        Our names to the same tensors, those of patch merging and of
-        absolute positions in mmdet's order; without the dead entries of the
-        lead's stem.
+        The same tensors under our names; patch merging and absolute
+        positions are reordered, and the dead entries of the lead's stem are
+        left out.
 
     Raises:
-        ValueError: for names of a composite that is not served.
+        ValueError: a name is of a composite that is not served.
     """
     return convert_with_report(state_dict).weights
 
 
 def convert_with_report(state_dict: Mapping[str, Tensor]) -> Conversion:
-    """Do the same as ``convert_official`` and tell what was done."""
-    found = Conversion()
+    """Convert like ``convert_published`` and record the changes."""
+    done = Conversion()
     for name, value in state_dict.items():
         if match := _MEMBER.match(name):
-            _convert_member(name, value, match, state_dict, found)
+            _convert_member(name, value, match, state_dict, done)
         elif match := _LINEAR.match(name):
             prefix, target, step, layer, leaf = match.groups()
-            edge = f'{int(target) + int(step)}_to_{target}'
-            edge = f'{prefix}connections.0.{edge}.{_LAYERS[layer]}.{leaf}'
-            found.weights[edge] = value
+            edge = f'{int(target) + int(step)}_to_{target}.{_LAYERS[layer]}'
+            done.weights[f'{prefix}connections.0.{edge}.{leaf}'] = value
         elif '.cb_' in f'.{name}':
             raise UserValueError(
                 f'{name}: not a name of a published composite; expected '
                 f'cb_modules.K.* or cb_linears.S.J.*'
             )
         else:
-            found.weights[name] = value
-    return found
+            done.weights[name] = value
+    return done
 
 
 def _convert_member(
@@ -100,24 +100,23 @@ def _convert_member(
     value: Tensor,
     match: re.Match[str],
     state_dict: Mapping[str, Tensor],
-    found: Conversion,
+    done: Conversion,
 ) -> None:
-    prefix, k, rest = match.groups()
+    prefix, k, own = match.groups()
     if k not in ('0', '1'):
         raise UserValueError(
-            f'{name}: the published code has two members, this file has '
-            f'more; which connections lie between them is not known'
+            f'{name}: the published code has two members, but this file has '
+            f'more, and the connections between them are unknown'
         )
-    owner = f'{prefix}cb_modules.{k}.'
-    if k != '0' and any(
-        dead.match(rest) and owner + alive not in state_dict
+    if k == '1' and any(
+        dead.match(own) and f'{prefix}cb_modules.1.{alive}' not in state_dict
         for dead, alive in _DEAD
     ):
-        found.dropped.append(name)
+        done.dropped.append(name)
         return
-    renamed, converted = rest, value
-    if _SWIN.match(rest):
-        ((renamed, converted),) = microsoft_to_mmdet({rest: value}).items()
+    converted = value
+    if _SWIN.match(own):
+        ((own, converted),) = microsoft_to_mmdet({own: value}).items()
     if converted is not value:
-        found.permuted.append(name)
-    found.weights[f'{prefix}members.{k}.{renamed}'] = converted
+        done.permuted.append(name)
+    done.weights[f'{prefix}members.{k}.{own}'] = converted

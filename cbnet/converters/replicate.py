@@ -1,4 +1,4 @@
-"""An ordinary detector's or backbone's weights, put into every member.
+"""Put the weights of an ordinary detector or backbone into every member.
 
 ======================================  ====================================
 in the file                             in the result
@@ -7,39 +7,42 @@ in the file                             in the result
 alone, or ``backbone.members.0.X``      member that owns ``X``
 neck, heads                             unchanged
 (nothing)                               connections: left out, so that they
-                                        start as they are initialised
+                                        keep their initial values
 ======================================  ====================================
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..checkpoints.strict_fit import fit_strictly
+from ..checkpoints.fit import load_strictly
 from ..errors import UserValueError
+from ..messages import listed
 from ..models.backbones import CompositeBackbone
-from ..pretrained.swin_names import microsoft_to_mmdet
+from ..pretrained.layouts.swin import microsoft_to_mmdet
+from ..pretrained.search import under
 
-# Leading stages by name: the stem, and the number of a stage.
 _STEM = re.compile(
     r'^(conv1|bn1|gn1|in1|stem|patch_embed|absolute_pos_embed)\b'
 )
 _STAGE = re.compile(r'^(?:layer(\d+)|stages\.(\d+))\.')
-# A classifier, which files of pretrained backbones have.
-_HEAD = re.compile(r'^(fc|head|classifier|norm)\.')
+# The classifier in the file of a pretrained backbone.
+_CLASSIFIER = re.compile(r'^(fc|head|classifier|norm)\.')
 _OTHERS = re.compile(r'^(neck|rpn_head|roi_head|bbox_head|mask_head)\.')
+_COMPOSITE = re.compile(r'(^|\.)(members\.[1-9]|cb_modules\.|connections\.)')
 
 
 @dataclass
 class Plain:
-    """What an ordinary file holds.
+    """The content of an ordinary file.
 
-    Args:
-        member: the backbone's own names to tensors.
-        rest: neck and heads; empty for a backbone alone.
-        dropped: names of a classifier, which detectors do not have.
+    Attributes:
+        member: the weights of the backbone under its own names.
+        rest: the weights of neck and heads; empty if the file holds only a
+            backbone.
+        dropped: the names of a classifier, which detectors do not have.
     """
 
     member: dict[str, Tensor]
@@ -51,45 +54,30 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     """Find the backbone in an ordinary file.
 
     Args:
-        weights: of an mmdet detector, of a detector of ours with one member,
-            or of a backbone alone, in mmdet's or Microsoft's names.
+        weights: the weights of an mmdet detector, of one of our detectors
+            with a single member, or of a backbone under mmdet's or
+            Microsoft's names.
 
     Raises:
-        ValueError: where it is a composite already, or has no backbone.
+        ValueError: the file holds a composite already, or no backbone.
     """
-    composite = [
-        name
-        for name in weights
-        if re.search(
-            r'(^|\.)(members\.[1-9]|cb_modules\.|connections\.)', name
-        )
-    ]
-    if composite:
-        hint = 'use it as it is'
-        if 'cb_modules.' in composite[0]:
-            hint = 'convert it with published_to_cbnet.py'
+    if composite := next(filter(_COMPOSITE.search, weights), None):
+        hint = 'use it without conversion'
+        if 'cb_modules.' in composite:
+            hint = 'convert it with `cbnet published-to-cbnet`'
         raise UserValueError(
-            f'the file is of a composite already ({composite[0]}); {hint}'
+            f'the file holds a composite already ({composite}); {hint}'
         )
-    prefix = 'backbone.'
-    if any(name.startswith('backbone.members.0.') for name in weights):
-        prefix = 'backbone.members.0.'
-    elif not any(map(_OTHERS.match, weights)) and not any(
-        name.startswith(prefix) for name in weights
-    ):
-        prefix = ''
-    member = {
-        name.removeprefix(prefix): value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
-    if not member:
+    for prefix in ('backbone.members.0.', 'backbone.', ''):
+        if member := under(weights, prefix):
+            break
+    if not prefix and any(map(_OTHERS.match, weights)):
         raise UserValueError(
             f'the file has no backbone; expected names with backbone., found '
-            f'{", ".join(list(weights)[:3])}, ...'
+            f'{listed(weights, 3)}'
         )
     rest = {n: w for n, w in weights.items() if not n.startswith(prefix)}
-    dropped = [n for n in member if not prefix and _HEAD.match(n)]
+    dropped = [n for n in member if not prefix and _CLASSIFIER.match(n)]
     member = {n: w for n, w in member.items() if n not in dropped}
     if 'patch_embed.proj.weight' in member:
         member = _from_microsoft(member)
@@ -100,11 +88,11 @@ def _from_microsoft(member: dict[str, Tensor]) -> dict[str, Tensor]:
     if 'layers.0.downsample.norm.weight' not in member:
         raise UserValueError(
             "the file's Swin has neither mmdet's nor Microsoft's layout "
-            '(patch merging begins its stages); give it to the members by '
-            'init_cfg'
+            '(patch merging begins its stages); load it through the init_cfg '
+            'of the members'
         )
     member = microsoft_to_mmdet(member)
-    # Microsoft's classification files hold masks, which are computed.
+    # Files of classifiers hold masks, which the member computes.
     return {n: w for n, w in member.items() if not n.endswith('attn_mask')}
 
 
@@ -114,32 +102,29 @@ def replicate(
     """Put a member's weights into each member that owns them.
 
     Args:
-        plain: see ``take_apart``; a ResNet's or Swin's names.
-        num_members: how many members there are to be.
-        shared_stages: as in ``CompositeBackbone``.
+        plain: the result of ``take_apart``, for a ResNet or Swin.
+        num_members: the number of members in the result.
+        shared_stages: the shared stages, as in ``CompositeBackbone``.
 
     Returns:
-        Names of a detector with a composite backbone to tensors.
+        The weights under the names of a detector with a composite backbone.
 
     Raises:
-        ValueError: for other families, whose stages have no known names.
+        ValueError: the backbone is of another family, whose names do not
+            tell the stage.
     """
     if family_of(plain) is None:
         raise UserValueError(
-            f'which entries belong to which stage is known of ResNets and '
-            f'Swins alone (found {", ".join(list(plain.member)[:3])}, ...); '
-            f'give the config of the composite by --config'
+            f'only the names of ResNets and Swins tell the stage of a weight '
+            f'(found {listed(plain.member, 3)}); give the config of the '
+            f'composite with --config'
         )
-    return {
-        f'backbone.members.{k}.{name}': value
-        for k in range(num_members)
-        for name, value in plain.member.items()
-        if k == 0 or not _shared(name, shared_stages)
-    } | plain.rest
+    later = {n for n in plain.member if not _shared(n, shared_stages)}
+    return _placed(plain, [set(plain.member), *[later] * (num_members - 1)])
 
 
 def family_of(plain: Plain) -> str | None:
-    """Tell ``'ResNet'`` from ``'Swin'`` by the names; None: neither."""
+    """Return ``'ResNet'``, ``'Swin'`` or None, judging by the names."""
     for name, family in (
         ('patch_embed.projection.weight', 'Swin'),
         ('layer1.0.conv1.weight', 'ResNet'),
@@ -159,24 +144,34 @@ def _shared(name: str, shared_stages: int | None) -> bool:
     return bool(_STEM.match(name))
 
 
+def _placed(plain: Plain, owned: Sequence[Set[str]]) -> dict[str, Tensor]:
+    """Put weights into members, given the names that each one owns."""
+    return {
+        f'backbone.members.{k}.{name}': value
+        for k, names in enumerate(owned)
+        for name, value in plain.member.items()
+        if name in names
+    } | plain.rest
+
+
 def replicate_into(
     plain: Plain, model: nn.Module, config: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Put weights into every member of a config's model, strictly.
 
     Args:
-        plain: see ``take_apart``; a backbone alone is compared with the
-            model's backbone alone.
+        plain: the result of ``take_apart``; if it is only a backbone, it is
+            compared with the model's backbone.
         model: the detector, on the meta device.
-        config: how errors call it.
+        config: the name of the config, for errors.
 
     Returns:
-        Names of the model to tensors; and the names of its connections,
-        which the weights leave out.
+        The weights under the model's names, and the names of the model's
+        connections, which the weights leave out.
 
     Raises:
-        ValueError: where the model has no composite backbone, or anything
-            but connections is missing, unknown or of another shape.
+        ValueError: the model has no composite backbone, or the weights
+            differ from it in more than missing connections.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, CompositeBackbone):
@@ -185,16 +180,13 @@ def replicate_into(
             f'{type(backbone).__name__}, expected a CompositeBackbone'
         )
     owned = [set(member.state_dict()) for member in backbone.members]
-    weights = {
-        f'backbone.members.{k}.{name}': value
-        for k, names in enumerate(owned)
-        for name, value in plain.member.items()
-        # What no member has is left to the strict check to name.
-        if name in names or (k == 0 and not any(name in n for n in owned))
-    } | plain.rest
+    # The strict comparison reports the names that no member knows.
+    owned[0] |= plain.member.keys() - set().union(*owned)
     connections = 'backbone.connections.'
     target, prefix = (model, '') if plain.rest else (backbone, 'backbone.')
-    fitted = fit_strictly(weights, target, config, prefix, connections)
-    return fitted, [
+    loaded = load_strictly(
+        _placed(plain, owned), target, config, prefix, connections
+    )
+    return loaded, [
         connections + name for name in backbone.connections.state_dict()
     ]

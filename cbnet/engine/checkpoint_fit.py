@@ -1,32 +1,33 @@
-"""Refuse a checkpoint that is of another model than the one it is for."""
+"""Refuse a checkpoint of another model than the one that loads it."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import nn
 
+from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
+from ..checkpoints.weight_files import find_weights
 from ..compat.mmengine_internals import is_resuming, load_source
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import counted, listed
 from .checked_saving import bare_model
 
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
-    """Compare what ``load_from`` or a resumed file holds with the model.
+    """Compare the weights of ``load_from`` or a resumed file with the model.
 
-    mmengine loads what fits and warns of the rest, so that a file of another
-    architecture leaves a model of random weights.  For fine-tuning some of
-    it must fit (heads of other classes do not); for resuming and evaluating
-    every weight must be there, in its shape.
+    mmengine loads what it can and only warns of the rest, so that a file of
+    another architecture leaves a model with random weights.  For
+    fine-tuning, some weights must fit (heads for other classes do not); for
+    resuming and evaluating, all parameters must.
 
     Args:
-        complete: whether every weight must be there even if nothing is
+        complete: whether all parameters must fit even if nothing is
             resumed, as for an evaluation.
     """
 
@@ -34,97 +35,74 @@ class CheckpointFitHook(Hook):
         self.complete = complete
 
     def before_run(self, runner: Runner) -> None:
-        """Refuse a local file that is not there or cut short."""
-        source = load_source(runner)
-        if source:
-            require_checkpoint(source, 'load_from')
+        """Refuse a local file that is missing or cut short."""
+        if load_source(runner):
+            require_checkpoint(load_source(runner), 'load_from')
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
-        """Refuse what does not fit, before anything is loaded.
+        """Refuse weights that do not fit, before any are loaded.
 
         Raises:
-            ValueError: names the file, what differs and what to do.
+            ValueError: names the file, the differences and the remedy.
         """
-        source = load_source(runner) or 'the checkpoint'
-        resuming = is_resuming(runner)
-        if resuming and not {'meta', 'message_hub'} <= set(checkpoint):
+        source = str(load_source(runner) or 'the checkpoint')
+        if is_resuming(runner) and not {'meta', 'message_hub'} <= set(
+            checkpoint
+        ):
             raise UserValueError(
                 f'{source} cannot be resumed: it holds '
-                f'{", ".join(list(map(str, checkpoint))[:3])}, but no state '
-                f'of a training; start from its weights with --cfg-options '
+                f'{listed(checkpoint, 3)}, but not the state of a training '
+                f'run; start from its weights with --cfg-options '
                 f'load_from={source}'
             )
-        check_fit(
-            checkpoint.get('state_dict', checkpoint),
-            bare_model(runner).state_dict(),
-            {name for name, _ in bare_model(runner).named_parameters()},
-            str(source),
-            self.complete or resuming,
-        )
+        complete = self.complete or is_resuming(runner)
+        check_fit(checkpoint, bare_model(runner), source, complete)
 
 
 def check_fit(
-    found: dict[str, Any],
-    own: dict[str, Tensor],
-    parameters: set[str],
-    source: str,
-    complete: bool,
+    file: Mapping[str, Any], model: nn.Module, source: str, complete: bool
 ) -> None:
-    """Compare a file's weights with a model's.
+    """Refuse weights that do not fit a model.
 
     Args:
-        found: name to tensor, as in the file.
-        own: the model's state dict.
-        parameters: those names of ``own`` that are trained.
-        source: how errors call the file.
-        complete: whether all of ``parameters`` must be there.
+        file: the content of the file, as in ``find_weights``.
+        model: the model that is going to load them.
+        source: the name of the file, for errors.
+        complete: whether all parameters must be there.  A file may hold
+            more than the model, but not in its backbone: there, it means
+            more members or another style.
 
     Raises:
-        ValueError: names the file, what differs and what to do.
+        ValueError: names the file, the differences and the remedy.
     """
-    shapes = {
-        re.sub(r'^module\.', '', str(name)): tuple(value.shape)
-        for name, value in found.items()
-        if isinstance(value, Tensor)
-    }
-    same = {n for n in own if shapes.get(n) == tuple(own[n].shape)}
-    if not same:
+    weights = find_weights(file, source)
+    own = model.state_dict()
+    if not compare(weights, own).matching:
         raise UserValueError(
-            f'{source} does not fit the model: of its '
-            f'{_weights(shapes)} none has name and shape of one of the '
-            f'{_weights(own)} of the model; '
-            f'give a checkpoint of the same architecture; the file of a '
-            f'backbone alone belongs into init_cfg of the backbone or member'
+            f'{source} does not fit the model: none of its weights, '
+            f'{counted(weights)}, has the name and shape of a weight of the '
+            f'model, {counted(own)}; give a checkpoint of the same '
+            f'architecture. The file of a backbone belongs in the init_cfg '
+            f'of the backbone or member'
         )
     if not complete:
         return
-    differ = [
-        f'{name}: file {shapes[name]}, model {tuple(own[name].shape)}'
-        for name in sorted(parameters & set(shapes))
-        if name not in same
-    ]
-    missing = sorted(parameters - set(shapes))
-    # What a file holds besides is no mistake, but in the backbone it is:
-    # more members, or another style.
-    foreign = sorted(
-        name for name in set(shapes) - set(own) if name.startswith('backbone.')
-    )
-    wrong = []
-    if differ:
-        wrong.append(f'other shapes: {_weights(differ)}')
-    if missing:
-        wrong.append(f'missing: {_weights(missing)}')
-    if foreign:
-        wrong.append(f'its backbone has more: {_weights(foreign)}')
-    if wrong:
+    # In alphabetical order, connections come before members, so that the
+    # message shows them.
+    parameters = dict(sorted(model.named_parameters()))
+    relevant = {
+        name: weight
+        for name, weight in sorted(weights.items())
+        if name in parameters
+        or (name.startswith('backbone.') and name not in own)
+    }
+    if wrong := compare(relevant, parameters).differences():
+        hint = ''
+        if 'backbone.members.' in wrong or 'backbone.connections.' in wrong:
+            hint = ' (the same num_members, style and shared_stages)'
         raise UserValueError(
-            f'{source} does not fit the model: {"; ".join(wrong)}; use it '
-            f'with the config that it was trained with'
+            f'{source} does not fit the model: {wrong}; use it with the '
+            f'config that it was trained with{hint}'
         )
-
-
-def _weights(names: Iterable[str]) -> str:
-    names = list(names)
-    return f'{len(names)} weights ({listed(names, 3)})'

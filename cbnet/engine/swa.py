@@ -75,14 +75,7 @@ class SWAHook(OverridableEMAHook):
             return
         source = str(load_source(runner) or 'the checkpoint')
         if not is_resuming(runner):
-            model = bare_model(runner)
-            check_fit(
-                checkpoint.get('state_dict', checkpoint),
-                model.state_dict(),
-                {name for name, _ in model.named_parameters()},
-                source,
-                complete=True,
-            )
+            check_fit(checkpoint, bare_model(runner), source, complete=True)
             return
         epochs = checkpoint.get('meta', {}).get('epoch', 0)
         averaged = checkpoint.get('ema_state_dict', {}).get('steps')

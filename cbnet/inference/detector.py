@@ -143,8 +143,7 @@ def _read(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _load(model: nn.Module, weights: dict[str, Any], checkpoint: str) -> None:
     """Load weights that fit; a file may hold more, but for the backbone."""
-    names = {name for name, _ in model.named_parameters()}
-    check_fit(weights, model.state_dict(), names, checkpoint, complete=True)
+    check_fit(weights, model, checkpoint, complete=True)
     weights = {n.removeprefix('module.'): w for n, w in weights.items()}
     model.load_state_dict(weights, strict=False)
 

@@ -16,7 +16,7 @@ lead's proposals, in the code         ``assistance.proposals='lead'``
 
 from typing import Any
 
-from ..converters.published_backbone import convert_official_backbone
+from ..converters.published_backbone import convert_published_backbone
 from ..errors import UserValueError
 from ..models.detectors import StageMeanHTCRoIHead
 from .section import Section
@@ -84,7 +84,7 @@ def _backbone(old: Section) -> dict[str, Any]:
         if backbone.pop('init_cfg', None) is not None:
             old.note('backbone.init_cfg', 'left out, model.pretrained counts')
         backbone['pretrained'] = pretrained
-    composite = convert_official_backbone(backbone)
+    composite = convert_published_backbone(backbone)
     frozen = composite['member'].get('frozen_stages')
     if frozen != backbone.get('frozen_stages'):
         old.note(

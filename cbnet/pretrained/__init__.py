@@ -1,10 +1,10 @@
-"""Pretrained weights into every member, one log line a member.
+"""Load pretrained weights into every member, with one log line per member.
 
 A member's ``init_cfg=dict(type='Pretrained', checkpoint=...)`` names a file,
-a URL, mmengine's ``torchvision://NAME``, or one of the two schemes added
-here: ``timm://NAME`` (timm's own weights) and ``package://MODULE/PATH`` (a
-file inside an installed package).  ``prefix`` says where in the file to look,
-where that is not plain.
+an address, mmengine's ``torchvision://NAME``, or one of two further schemes:
+``timm://NAME`` (timm's own weights) and ``package://MODULE/PATH`` (a file
+inside an installed package).  ``prefix`` chooses a part of the file if
+several could be meant.
 """
 
 from . import schemes as schemes  # registers them

@@ -1,23 +1,29 @@
-"""Tell which architecture weights belong to, from names and shapes."""
+"""Describe the architecture of a backbone from its names and shapes."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
-from .search import known_layouts, under
+from ..messages import listed
+from .search import known_layouts
 
-_SWIN = 'stages.0.blocks.0.attn.w_msa.qkv.weight'
-_RESNET = 'layer1.0.conv1.weight'
-# A sign that names of others hold, and what they are then.
-_OTHERS = (
-    (r'(^|\.)cls_token$', 'a plain vision transformer'),
+# Patterns of names, in mmdet's form or timm's; the first match counts.
+_KINDS = (
+    (r'\.attn\.w_msa\.logit_scale$', 'a Swin V2'),
+    (r'\.attn\.w_msa\.', 'a Swin'),
+    (r'(^|\.)layer1\.0\.convs\.0\.', 'a Res2Net'),
+    (r'(^|\.)layer1\.0\.conv2\.fc1\.', 'a ResNeSt'),
+    (r'(^|\.)layer1\.0\.conv3\.', 'a ResNet of bottlenecks'),
+    (r'(^|\.)layer1\.0\.conv1\.', 'a ResNet of basic blocks'),
     (r'(^|\.)res2\.0\.conv1\.weight$', "a ResNet in detectron2's names"),
+    (r'(^|\.)cls_token$', 'a plain vision transformer'),
     (r'(^|\.)downsample_layers\.0\.', 'a ConvNeXt in its own names'),
     (r'(^|\.)stages\.0\.blocks\.0\.conv_dw\.', 'a ConvNeXt of timm'),
     (r'(^|\.)blocks\.0\.0\.conv_dw\.', 'an EfficientNet or the like of timm'),
     (r'(^|\.)_blocks\.0\._', 'an EfficientNet of efficientnet_pytorch'),
 )
+_BLOCK = r'(?:^|\.)(?:stages\.|layers?\.?)(\d+)\.(?:blocks\.)?(\d+)\.'
 
 
 def describe(
@@ -26,77 +32,57 @@ def describe(
     """Describe a backbone.
 
     Args:
-        names: its names, in mmdet's form or timm's.
-        weights: tensors of those of them that are known.
+        names: the names of its weights.
+        weights: the tensors that are known for some of the names.
 
     Returns:
         For example ``'a Swin with depths (2, 2, 6, 2), ...'``; None for an
-        architecture that is not known.
+        unknown architecture.
     """
-    names = set(names)
-    if _SWIN in names:
-        return _describe_swin(names, weights)
-    if _RESNET in names:
-        return _describe_resnet(names, weights)
-    for sign, text in _OTHERS:
-        if any(re.search(sign, name) for name in names):
-            return text
+    names = list(names)
+    for pattern, kind in _KINDS:
+        if any(re.search(pattern, name) for name in names):
+            depths = stage_depths(names)
+            text = f'{kind} with depths {depths}' if depths else kind
+            return ', '.join([text, *_details(names, weights)])
     return None
 
 
 def describe_file(flat: dict[str, Tensor]) -> str:
-    """Describe what a file holds, from all its tensors."""
-    for _, _, weights, _ in known_layouts(flat, frozenset()):
+    """Describe the architecture in a file, from all its tensors."""
+    renamed = (found.weights for found in known_layouts(flat, frozenset()))
+    for weights in (*renamed, flat):
         if text := describe(weights, weights):
             return text
-    for anchor in (_SWIN, _RESNET):
-        for name in flat:
-            if f'.{name}'.endswith(f'.{anchor}'):
-                weights = under(flat, name.removesuffix(anchor))
-                return describe(weights, weights) or ''
-    first = ', '.join(list(flat)[:3])
-    return describe(flat, flat) or f'weights that are not known ({first}, ...)'
+    return f'unknown weights ({listed(flat, 3)})'
 
 
-def _depths(names: set[str], pattern: str) -> tuple[int, ...]:
+def stage_depths(names: Iterable[str]) -> tuple[int, ...]:
+    """Count the blocks of each stage by the names of a backbone."""
     blocks: dict[int, int] = {}
     for name in names:
-        if match := re.match(pattern, name):
+        if match := re.search(_BLOCK, name):
             stage, block = int(match[1]), int(match[2])
             blocks[stage] = max(blocks.get(stage, 0), block + 1)
     return tuple(blocks[stage] for stage in sorted(blocks))
 
 
-def _describe_swin(names: set[str], weights: Mapping[str, Tensor]) -> str:
-    two = any(name.endswith('.logit_scale') for name in names)
-    depths = _depths(names, r'stages\.(\d+)\.blocks\.(\d+)\.')
-    text = f'a Swin{" V2" if two else ""} with depths {depths}'
-    if (norm := weights.get('patch_embed.projection.weight')) is not None:
-        text += f', {norm.shape[0]} channels'
-    for name, value in weights.items():
-        if name.endswith('.relative_position_bias_table'):
-            window = int(value.shape[0] ** 0.5 + 1) // 2
-            return f'{text}, windows of {window}'
-    return text
-
-
-def _describe_resnet(names: set[str], weights: Mapping[str, Tensor]) -> str:
-    depths = _depths(names, r'layer(\d+)\.(\d+)\.')
-    if 'layer1.0.convs.0.weight' in names:
-        kind = 'Res2Net'
-    elif 'layer1.0.conv2.fc1.weight' in names:
-        kind = 'ResNeSt'
-    elif 'layer1.0.conv3.weight' in names:
-        kind = 'ResNet of bottlenecks'
-    else:
-        kind = 'ResNet of basic blocks'
-    text = f'a {kind} with {depths} blocks'
-    if 'stem.0.weight' in names or 'conv1.0.weight' in names:
-        text += ', deep stem'
+def _details(names: list[str], weights: Mapping[str, Tensor]) -> Iterator[str]:
+    if any(re.search(r'(^|\.)(stem|conv1)\.3\.weight$', n) for n in names):
+        yield 'deep stem'
     if any('.conv_offset.' in name for name in names):
-        text += ', deformable convolutions'
-    # The last stage is the one that a pruned member has.
-    for stage in (4, 3, 2, 1):
-        if (first := weights.get(f'layer{stage}.0.conv1.weight')) is not None:
-            return f'{text}, {first.shape[0]} channels in layer{stage}'
-    return text
+        yield 'deformable convolutions'
+    for pattern, text, measure in (
+        (r'patch_embed\.projection\.weight$', '{} channels', len),
+        (
+            r'\.relative_position_bias_table$',
+            'windows of {}',
+            lambda table: int(len(table) ** 0.5 + 1) // 2,
+        ),
+        # A member that shares stages still has the last one.
+        (r'layer4\.0\.conv1\.weight$', '{} channels in layer4', len),
+    ):
+        for name, weight in weights.items():
+            if re.search(pattern, name):
+                yield text.format(measure(weight))
+                break

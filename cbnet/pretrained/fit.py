@@ -1,110 +1,95 @@
-"""Whether weights are those of a member: all of them, and no others.
+"""Do the weights of a pretrained file fit a member, completely?
 
-Half a file loads without an error in torch: a deeper network's has all names
-of a shallower one, a shallower one's leaves the rest untrained.
+torch loads half a file without an error: the file of a deeper network has
+all names of a shallower one, and that of a shallower one leaves the rest of
+the member untrained.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..errors import UserValueError
-from ..messages import counted
-from .architecture import describe
+from ..checkpoints.fit import Comparison, compare
 
-# Computed by the member itself, for its own window size.
+# The member computes it for its own window size.
 _COMPUTED = '.relative_position_index'
-# Of no use, or of none to norms with momentum (files from before torch 0.4.1
-# lack the counters).
+# A parameter of a Swin without a module, which the member may lack.
+_POSITIONS = 'absolute_pos_embed'
+# Masks and profilers' counters are never needed.  Norms with a momentum do
+# not need their counters, which files from before torch 0.4.1 lack.
 _USELESS = re.compile(
     r'(^|\.)(attn_mask|num_batches_tracked|total_ops|total_params)$'
 )
-# Files of classifiers have none: norms of a Swin's outputs, offsets of
+# Files of classifiers have neither a Swin's output norms nor the offsets of
 # deformable convolutions.
-_NEW = re.compile(r'^norm\d+\.|\.conv_offset\.')
+_NEW = (r'^norm\d+\.', r'\.conv_offset\.')
 # Caffe's ResNet-50 has a bias before the first norm.
 _CAFFE = 'conv1.bias'
 _FIRST = ('patch_embed.projection.weight', 'conv1.weight', 'stem.0.weight')
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How a file's weights and a member's names compare.
-
-    Args:
-        surplus: names in the file that belong to a backbone, not to this.
-        absent: names of the member that a file should have.
-        reshaped: name to the shapes in the file and in the member.
-        ignored: names in the file that nothing is to be done with.
-        new: names of the member that files lack.
-    """
-
-    surplus: tuple[str, ...]
-    absent: tuple[str, ...]
-    reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
-    ignored: tuple[str, ...]
-    new: tuple[str, ...]
-
-
-def compare(
+def compare_with_member(
     weights: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
     complete: Set[str],
     new: Iterable[str] = (),
-) -> Fit:
-    """Compare a file's weights with a member's.
+) -> tuple[Comparison, tuple[str, ...], tuple[str, ...]]:
+    """Compare a file's weights with those of a member.
 
     Args:
-        weights: the member's names to the file's tensors.
+        weights: the file's weights under the member's names.
         own: the member's state dict.
-        complete: names of the member with all its stages.
+        complete: the names of the member with all its stages, so that
+            weights of shared stages are not reported as unexpected.
         new: regular expressions of further names that files lack.
+
+    Returns:
+        The comparison of the weights that both should have; the names in
+        the file that the member has no use for; and the names of the member
+        that such files always lack.
     """
-    computed = [name for name in weights if name.endswith(_COMPUTED)]
-    weights = {n: v for n, v in weights.items() if n not in set(computed)}
     parts = {name.partition('.')[0] for name in complete}
-    foreign = [name for name in weights if name not in complete]
-    ignored = [
-        name
-        for name in foreign
-        if _USELESS.search(name)
-        or name == _CAFFE
-        or name != 'absolute_pos_embed'
-        and name.partition('.')[0] not in parts
-    ]
-    missing = [
+
+    def is_ignored(name: str) -> bool:
+        if name.endswith(_COMPUTED):
+            return True
+        return name not in complete and (
+            name == _CAFFE
+            or bool(_USELESS.search(name))
+            or (name.partition('.')[0] not in parts and name != _POSITIONS)
+        )
+
+    found = {
+        name: weight
+        for name, weight in weights.items()
+        if not is_ignored(name) and (name in own or name not in complete)
+    }
+    lacking = [
         name
         for name in own
-        if name not in weights
+        if name not in found
         and not name.endswith(_COMPUTED)
         and not _USELESS.search(name)
     ]
-    expected = [
-        name
-        for name in missing
-        if _NEW.search(name) or any(re.search(n, name) for n in new)
-    ]
-    return Fit(
-        surplus=tuple(name for name in foreign if name not in ignored),
-        absent=tuple(name for name in missing if name not in expected),
-        reshaped={
-            name: (tuple(value.shape), tuple(own[name].shape))
-            for name, value in weights.items()
-            if name in own and value.shape != own[name].shape
-        },
-        ignored=(*ignored, *computed),
-        new=tuple(expected),
+    patterns = (*_NEW, *new)
+    fresh = [n for n in lacking if any(re.search(p, n) for p in patterns)]
+    ignored = sorted(
+        filter(is_ignored, weights), key=lambda name: name.endswith(_COMPUTED)
     )
+    required = {*found, *lacking}.difference(fresh)
+    comparison = compare(
+        found, {n: w for n, w in own.items() if n in required}
+    )
+    return comparison, tuple(ignored), tuple(fresh)
 
 
 def new_modules(member: BaseModule) -> list[str]:
-    """Regular expressions of what a member has and files of it lack.
+    """List regular expressions of weights that a member's files lack.
 
-    Plugins of mmdet's ResNets, and what a backbone's class lists in its
-    attribute ``not_in_pretrained``.
+    They belong to plugins of mmdet's ResNets, or the class of the backbone
+    lists them in its attribute ``not_in_pretrained``.
     """
     found = list(getattr(member, 'not_in_pretrained', ()))
     for name, module in member.named_modules():
@@ -118,63 +103,20 @@ def new_modules(member: BaseModule) -> list[str]:
     return found
 
 
-def refuse(
-    fit: Fit,
+def describe_differences(
+    comparison: Comparison,
     weights: Mapping[str, Tensor],
-    member: BaseModule,
     own: Mapping[str, Tensor],
-    complete: Set[str],
-    source: str,
-) -> None:
-    """Refuse a file of another architecture.
-
-    Raises:
-        ValueError: says what the file is, what the member is, what differs.
-    """
-    reasons = []
-    if fit.surplus:
-        reasons.append(f'the member lacks {counted(fit.surplus)}')
-    if fit.absent:
-        reasons.append(f'the file lacks {counted(fit.absent)}')
-    if fit.reshaped:
-        shown = [
-            f'{name}: file {theirs}, member {ours}'
-            for name, (theirs, ours) in fit.reshaped.items()
-        ]
-        reasons.append(
-            f'{len(shown)} shapes differ ({"; ".join(shown[:3])}'
-            f'{"; ..." if len(shown) > 3 else ""})'
-        )
-    for name in _FIRST:
-        theirs, ours = fit.reshaped.get(name, ((), ()))
+) -> str:
+    """Describe what does not fit; an empty string if everything does."""
+    text = comparison.differences('the file', 'the member')
+    for name in comparison.differing:
+        if name not in _FIRST:
+            continue
+        theirs, ours = weights[name].shape, own[name].shape
         if len(theirs) == 4 and theirs[:1] + theirs[2:] == ours[:1] + ours[2:]:
-            reasons.append(
-                f'the file takes images of {theirs[1]} channels, the member '
-                f'of {ours[1]} (in_channels)'
+            text += (
+                f'; the file takes images of {theirs[1]} channels, the '
+                f'member of {ours[1]} (in_channels)'
             )
-    if reasons:
-        raise_refusal(
-            describe(weights, weights),
-            member,
-            describe(complete, own),
-            source,
-            '; '.join(reasons),
-        )
-
-
-def raise_refusal(
-    file: str | None,
-    member: BaseModule,
-    described: str | None,
-    source: str,
-    reason: str,
-) -> None:
-    """Raise the error of a file of another architecture."""
-    kind = type(member).__name__
-    raise UserValueError(
-        f'checkpoint={source!r} does not fit {kind}, nothing was loaded. '
-        f'The file: {file or "not known"}. The member: {described or kind}. '
-        f'{reason[0].upper()}{reason[1:]}. Give a file of the same '
-        f'architecture, or configure the member like the file '
-        f'(docs/pretrained.md)'
-    )
+    return text

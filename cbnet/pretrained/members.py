@@ -1,7 +1,6 @@
-"""Load a pretrained file into a member, all that it owns or nothing."""
+"""Load a pretrained file into a member: everything it owns or nothing."""
 
 from collections.abc import Set
-from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
@@ -9,11 +8,11 @@ from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 
 from ..checkpoints.local_files import require_checkpoint
-from ..errors import MissingFileError, UserValueError
+from ..errors import UserValueError
 from .architecture import describe, describe_file
-from .fit import compare, new_modules, raise_refusal, refuse
+from .fit import compare_with_member, describe_differences, new_modules
 from .report import LoadReport
-from .search import find_weights, flatten
+from .search import find_backbone, flatten
 from .swin_resizing import resize_positions
 
 
@@ -23,18 +22,18 @@ def init_member(
     """Initialise a member as its ``init_cfg`` says.
 
     Args:
-        member: the backbone, without the stages it shares.
-        complete: state-dict names of the same backbone with all its stages;
-            names among them that the member lacks are shared, not foreign.
-        title: how the log line calls it.
+        member: the backbone, without the stages that it shares.
+        complete: the state-dict names of the same backbone with all its
+            stages.
+        title: the name of the member in the log.
 
     Returns:
-        What was loaded; None where ``init_cfg`` names no file.
+        A report of the loaded file; None if ``init_cfg`` names no file.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: where it is cut short, or of another architecture; then
-            nothing of it is loaded.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is cut short or holds another architecture;
+            nothing is loaded then.
     """
     init_cfg = member.init_cfg
     if not names_a_file(init_cfg):
@@ -54,20 +53,18 @@ def names_a_file(init_cfg: Any) -> bool:
 
 
 def _read(source: str, key: str) -> Any:
-    """Read a file safely; safetensors hold nothing but tensors."""
+    """Read a file safely; a safetensors file holds only tensors."""
+    require_checkpoint(source, key)
     if not source.endswith('.safetensors') or '://' in source:
-        require_checkpoint(source, key)
         return CheckpointLoader.load_checkpoint(source, map_location='cpu')
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not Path(source).is_file():
-        raise MissingFileError(f'{key}={source!r}: there is no such file')
     try:
         return load_file(source)
     except SafetensorError as error:
         raise UserValueError(
-            f'{key}={source!r} is cut short, or no safetensors file '
+            f'{key}={source!r} is cut short or is no safetensors file '
             f'({error}); copy or download it again'
         ) from None
 
@@ -79,18 +76,19 @@ def load_into(
     source: str,
     prefix: str | None = None,
 ) -> LoadReport:
-    """Load a file into a member, all that it owns or nothing.
+    """Load a file into a member: everything it owns or nothing.
 
     Args:
-        member: the backbone, without the stages it shares.
-        file: what the file holds, as loaded.
-        complete: state-dict names of the backbone with all its stages.
-        source: the file, for the report and errors.
-        prefix: which part of the file is meant, for example ``backbone.``.
+        member: the backbone, without the stages that it shares.
+        file: the loaded content of the file.
+        complete: the state-dict names of the same backbone with all its
+            stages.
+        source: the name of the file, for the report and errors.
+        prefix: the part of the file to use, for example ``backbone.``.
 
     Raises:
-        ValueError: where the file is of another architecture; where several
-            parts fit and ``prefix`` does not tell which is meant.
+        ValueError: the file holds another architecture, or several of its
+            parts fit and ``prefix`` does not choose one.
     """
     # TimmBackbone holds timm's model one level down.
     level = 'model.' if all(n.startswith('model.') for n in complete) else ''
@@ -100,32 +98,40 @@ def load_into(
         for name, value in member.state_dict().items()
     }
     flat = flatten(file, source)
-    found = find_weights(flat, names, source, prefix)
+    found = find_backbone(flat, names, source, prefix)
     if found is None:
-        raise_refusal(
-            describe_file(flat),
-            member,
-            describe(names, own),
-            source,
-            'next to none of the names of one is in the other',
+        architecture = describe_file(flat)
+        wrong = 'the file and the member share almost no names'
+    else:
+        architecture = describe(found.weights, found.weights)
+        weights, resized = resize_positions(found.weights, own)
+        comparison, ignored, new = compare_with_member(
+            weights, own, names, new_modules(member)
         )
-    weights, resized = resize_positions(found.weights, own)
-    fit = compare(weights, own, names, new_modules(member))
-    refuse(fit, found.weights, member, own, names, source)
-    useful = {n: v for n, v in weights.items() if n not in set(fit.ignored)}
-    loaded = {name: value for name, value in useful.items() if name in own}
+        wrong = describe_differences(comparison, weights, own)
+    if wrong:
+        kind = type(member).__name__
+        raise UserValueError(
+            f'checkpoint={source!r} does not fit {kind}, nothing was loaded. '
+            f'The file: {architecture or "unknown"}. The member: '
+            f'{describe(names, own) or kind}. {wrong[0].upper()}{wrong[1:]}. '
+            f'Give a file of the same architecture, or configure the member '
+            f'like the file (docs/pretrained.md)'
+        )
+    loaded = comparison.matching
     member.load_state_dict(
-        {level + name: value for name, value in loaded.items()}, strict=False
+        {level + name: weights[name] for name in loaded}, strict=False
     )
+    others = {*ignored, *own}
     return LoadReport(
         source=source,
         path=found.path,
         layout=found.layout,
-        loaded=tuple(loaded),
-        renamed=tuple(name for name in loaded if name not in found.names),
+        loaded=loaded,
+        renamed=tuple(name for name in loaded if name not in found.below),
         resized=tuple(resized),
-        shared=tuple(n for n in useful if n in names and n not in own),
-        new=fit.new,
-        ignored=fit.ignored,
-        outside=found.outside,
+        shared=tuple(n for n in weights if n in names and n not in others),
+        new=new,
+        ignored=ignored,
+        outside=len(flat) - len(found.below),
     )

@@ -1,4 +1,4 @@
-"""What became of a pretrained file: a report a member, one line long."""
+"""The report of a pretrained file that was loaded into a member."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,20 @@ from ..messages import counted
 class LoadReport:
     """What was loaded into a member, and what was not.
 
-    Args:
-        source: the file.
-        path: where in it the weights stand, such as ``'state_dict.'``.
-        layout: whose names they had.
-        loaded: the member's names of what was loaded.
-        renamed: those of them that the file calls otherwise.
-        resized: those of them that were resized.
-        shared: names in the file that belong to stages of another member.
-        new: names of the member that such files lack; they keep the values
-            that they were built with.
-        ignored: names below ``path`` that the backbone has no use for.
-        outside: how many tensors of the file stand elsewhere.
+    Attributes:
+        source: the name of the file.
+        path: the place of the weights in the file, such as
+            ``'state_dict.'``.
+        layout: the title of the layout that the weights have in the file.
+        loaded: the member's names of the loaded weights.
+        renamed: the loaded names that differ from those in the file.
+        resized: the loaded names whose weights were resized.
+        shared: the names in the file that belong to stages of another
+            member.
+        new: the member's names that such files lack; these weights keep
+            their initial values.
+        ignored: the names below ``path`` that the member has no use for.
+        outside: the number of the file's tensors that are elsewhere.
     """
 
     source: str
@@ -35,15 +37,15 @@ class LoadReport:
     outside: int
 
     def __str__(self) -> str:
-        """Put everything into one line."""
+        """Describe everything in one line."""
         where = f' under {self.path!r}' if self.path else ''
-        return (
+        whose = f' ({self.layout})' if self.renamed else ''
+        line = (
             f'loaded {len(self.loaded)} entries of {self.source}{where}; '
-            f'renamed {len(self.renamed)}'
-            + (f' ({self.layout})' if self.renamed else '')
-            + f'; resized {counted(self.resized)}'
-            f'; shared {len(self.shared)}'
-            f'; new {counted(self.new)}'
-            f'; ignored {counted(self.ignored)}'
-            + (f'; elsewhere in the file {self.outside}' * bool(self.outside))
+            f'renamed {len(self.renamed)}{whose}; '
+            f'resized {counted(self.resized)}; shared {len(self.shared)}; '
+            f'new {counted(self.new)}; ignored {counted(self.ignored)}'
         )
+        if self.outside:
+            line += f'; elsewhere in the file {self.outside}'
+        return line

@@ -1,4 +1,4 @@
-"""Two more sources of weights for mmengine's loader.
+"""Two more sources of weights for mmengine's checkpoint loader.
 
 ``timm://NAME`` is timm's own file, ``package://MODULE/PATH`` a file inside an
 installed package.
@@ -18,15 +18,12 @@ from ..errors import MissingFileError
 def load_from_timm(
     filename: str, map_location: str | torch.device | None = None
 ) -> dict[str, Tensor]:
-    """Read timm's own weights of ``timm://NAME`` (downloads them once)."""
+    """Read timm's own weights of ``timm://NAME``, downloaded once."""
     import timm
 
     name = filename.removeprefix('timm://')
     model = timm.create_model(name, pretrained=True)
-    return {
-        key: value.to(map_location or 'cpu')
-        for key, value in model.state_dict().items()
-    }
+    return model.to(map_location or 'cpu').state_dict()
 
 
 @CheckpointLoader.register_scheme(prefixes='package://')
@@ -36,14 +33,14 @@ def load_from_package(
     """Read ``package://MODULE/PATH``, a file inside an installed package.
 
     Raises:
-        FileNotFoundError: where the package or the file is missing.
+        FileNotFoundError: the package or the file does not exist.
     """
     package, _, path = filename.removeprefix('package://').partition('/')
     try:
         file = resources.files(package) / path
     except ModuleNotFoundError:
         raise MissingFileError(
-            f'{filename}: no package {package!r} is installed; run: '
+            f'{filename}: the package {package!r} is not installed; run: '
             f'pip install {package.replace("_", "-")}'
         ) from None
     if not file.is_file():

@@ -1,7 +1,7 @@
-"""Resize what a Swin learnt for one window or image size to another.
+"""Resize the learnt positions of a Swin to another window or image size.
 
-As Microsoft's detection code does: bicubic, on the square grid that the
-entries stand for.
+The entries form a square grid, which is interpolated bicubically, as in
+Microsoft's detection code.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,14 @@ def resize_positions(
     """Resize position-bias tables and absolute positions to a member's.
 
     Args:
-        weights: mmdet's names to tensors; tables ((2 * window - 1)^2,
-            heads), absolute positions (1, H * W, C) of square images.
+        weights: the weights under mmdet's names; tables have the shape
+            ((2 * window - 1)^2, heads), absolute positions of square images
+            the shape (1, H * W, C).
         own: the member's state dict.
 
     Returns:
-        The weights, and the names of those that were resized.  What differs
-        in more than the size is left alone.
+        The weights, and the names of those that were resized.  Weights that
+        differ in more than this size are unchanged.
     """
     resized = dict(weights)
     names = []
@@ -32,13 +33,10 @@ def resize_positions(
         # table for the stages that it shares.
         if name not in own or value.shape == own[name].shape:
             continue
-        if name.endswith('.relative_position_bias_table'):
-            new = _resize(value[None], own[name].shape[0])
-            new = None if new is None else new[0]
-        elif name == 'absolute_pos_embed' and value.dim() == 3:
-            new = _resize(value, own[name].shape[1])
-        else:
+        table = name.endswith('.relative_position_bias_table')
+        if not table and (name != 'absolute_pos_embed' or value.dim() != 3):
             continue
+        new = _resize(value, own[name].shape[-2])
         if new is not None and new.shape == own[name].shape:
             resized[name] = new
             names.append(name)
@@ -46,12 +44,13 @@ def resize_positions(
 
 
 def _resize(entries: Tensor, size: int) -> Tensor | None:
-    """Resize (1, S * S, C) to (1, size, C); None: these are no squares."""
-    before, after = isqrt(entries.shape[1]), isqrt(size)
-    if before**2 != entries.shape[1] or after**2 != size:
+    """Resize (..., S * S, C) to (..., size, C); None: a grid is no square."""
+    before, after = isqrt(entries.shape[-2]), isqrt(size)
+    if before**2 != entries.shape[-2] or after**2 != size:
         return None
-    grid = entries.transpose(1, 2).unflatten(2, (before, before))
+    grid = entries.reshape(1, before, before, -1).movedim(-1, 1)
     # Half precision has no bicubic kernel on every device.
     grid = grid if grid.dtype.itemsize >= 4 else grid.float()
     grid = F.interpolate(grid, (after, after), mode='bicubic')
-    return grid.flatten(2).transpose(1, 2).to(entries.dtype).contiguous()
+    grid = grid.flatten(2).transpose(1, 2).to(entries.dtype)
+    return grid.reshape(*entries.shape[:-2], size, -1).contiguous()

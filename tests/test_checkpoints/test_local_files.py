@@ -1,7 +1,8 @@
-"""A local file that cannot be a whole checkpoint is told at a glance.
+"""Local files that cannot be complete checkpoints are recognised.
 
-Both formats of torch pass, addresses too; missing, cut at any place, empty,
-a web page: named, with its size and what to do.
+Both formats of torch pass, and so do addresses.  Files that are missing, cut
+short at any place, empty or web pages are refused; the error names the file,
+its size and the remedy.
 """
 
 import pytest

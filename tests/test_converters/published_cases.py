@@ -1,4 +1,4 @@
-"""Golden values of published composites: weights by name, comparison."""
+"""Golden values of published composites: seeded weights and comparison."""
 
 import json
 import zlib
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cbnet.converters import convert_official, convert_official_backbone
+from cbnet.converters import convert_published, convert_published_backbone
 from cbnet.testing import build_model
 
 DATA = Path(__file__).parents[1] / 'data'
@@ -17,7 +17,7 @@ def read_cases(name):
 
 
 def seeded_weights(shapes, seed):
-    """Weights that depend on (seed, key, shape) alone, float64."""
+    """Make float64 weights that depend only on (seed, key, shape)."""
     weights = {}
     for key, shape in shapes.items():
         if key.endswith('num_batches_tracked'):
@@ -78,8 +78,8 @@ def load_composite(backbone, weights):
         backbone: published arguments.
         weights: published names to tensors, without ``backbone.``.
     """
-    composite = build_model(convert_official_backbone(backbone)).double()
-    composite.load_state_dict(convert_official(weights), strict=True)
+    composite = build_model(convert_published_backbone(backbone)).double()
+    composite.load_state_dict(convert_published(weights), strict=True)
     return composite.eval()
 
 
@@ -93,7 +93,7 @@ def added_by(composite):
 
 
 def part(mapping, prefix):
-    """Those with a prefix, without it."""
+    """Select the names with a prefix and remove the prefix."""
     return {
         key.removeprefix(prefix): value
         for key, value in mapping.items()

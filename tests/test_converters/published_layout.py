@@ -1,7 +1,8 @@
-"""Our names and orders turned into the published ones, for synthetic files.
+"""Give our weights published names and orders, for synthetic files.
 
-Written from the description of the published layout, apart from the
-converter: a file made by it and converted again must be what it was.
+This is written from the description of the published layout, independently
+of the converter: the converter must turn a file made here back into the
+weights that it was made from.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""The published Swin composite, written anew on published names.
+"""A second implementation of the published Swin composite.
 
-Functions of a state dict alone, straight from the description of the
-published model; nothing of mmdet or of this package is used.  Checked
-against golden values, then trusted for the options that these do not have.
+It consists of functions of a state dict, written from the description of the
+published model without mmdet or this package.  The golden values confirm it,
+so that it can serve for the options that they do not cover.
 """
 
 import torch

@@ -1,15 +1,15 @@
-"""Published backbone arguments.
+"""Published backbone arguments are converted.
 
-1. CNN and Swin arguments, with the published defaults where mmdet's differ;
-2. ``cb_del_stages`` of both families, and the frozen stages of Swin: what
-   the published numbers froze is frozen, by name, and the output norms too;
-3. types, arguments and values that are not served are errors that name the
-   key.
+1. arguments of CNNs and Swins, with the published defaults where mmdet's
+   differ;
+2. ``cb_del_stages`` of both families; ``frozen_stages`` of Swin freezes what
+   the published number froze, and the output norms as well;
+3. unknown types, arguments and values are errors that name the key.
 """
 
 import pytest
 
-from cbnet.converters import convert_official_backbone
+from cbnet.converters import convert_published_backbone
 from cbnet.testing import build_model
 
 
@@ -20,7 +20,7 @@ def test_arguments_of_a_cnn():
         pretrained='open-mmlab://res2net101_v1d_26w_4s',
         dcn=dict(type='DCNv2'),
     )
-    assert convert_official_backbone(cfg) == dict(
+    assert convert_published_backbone(cfg) == dict(
         type='CompositeBackbone',
         member=dict(
             type='Res2Net',
@@ -64,7 +64,7 @@ def test_arguments_of_a_swin():
         cb_zero_init=False,
         cb_del_stages=3,
     )
-    found = convert_official_backbone(cfg)
+    found = convert_published_backbone(cfg)
     assert isinstance(found['member']['mlp_ratio'], int)
     assert found == dict(
         type='CompositeBackbone',
@@ -99,7 +99,7 @@ def test_arguments_of_a_swin():
 
 
 def test_published_defaults_of_a_swin():
-    found = convert_official_backbone(dict(type='CBSwinTransformer'))
+    found = convert_published_backbone(dict(type='CBSwinTransformer'))
     assert found['member'] == dict(type='SwinTransformer', drop_path_rate=0.2)
     assert found['shared_stages'] == 0
     assert found['connection'] == dict(zero_init=True)
@@ -118,7 +118,7 @@ def test_published_defaults_of_a_swin():
 )
 def test_shared_stages(kind, expected):
     found = {
-        d: convert_official_backbone(dict(type=kind, cb_del_stages=d))[
+        d: convert_published_backbone(dict(type=kind, cb_del_stages=d))[
             'shared_stages'
         ]
         for d in expected
@@ -152,7 +152,7 @@ TINY = dict(
 )
 def test_frozen_stages_of_a_swin(published, frozen):
     cfg = dict(TINY, frozen_stages=published)
-    composite = build_model(convert_official_backbone(cfg))
+    composite = build_model(convert_published_backbone(cfg))
     for k, member in enumerate(composite.members):
         found = {
             '.'.join(name.split('.')[: 2 if name[:6] == 'stages' else 1])
@@ -182,7 +182,7 @@ def test_frozen_stages_of_a_swin(published, frozen):
 def test_not_served_of_a_cnn(options, message):
     cfg = dict(dict(type='CBResNet', depth=50), **options)
     with pytest.raises(ValueError, match=message):
-        convert_official_backbone(cfg)
+        convert_published_backbone(cfg)
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_not_served_of_a_cnn(options, message):
 def test_not_served_of_a_swin(options, message):
     cfg = dict(dict(type='CBSwinTransformer'), **options)
     with pytest.raises(ValueError, match=message):
-        convert_official_backbone(cfg)
+        convert_published_backbone(cfg)

@@ -1,14 +1,14 @@
-"""The published layout of Swin composites.
+"""The published layout of Swin composites is converted.
 
 1. golden values of published Swin composites, float64, 1e-9: both members,
-   what is added at each stage, FPN; odd sizes, shared stages, training mode;
-2. a second implementation of the published composite, checked against the
-   same golden values, agrees with the converted one for every
-   ``cb_del_stages``, other windows, widths and depths, absolute positions,
-   and a training step without drop path;
-3. the report names what was permuted and what was dropped; what no other
-   rule applies to is the same tensor; a whole state dict and a backbone's
-   alone convert alike.
+   what is added at each stage, the FPN; odd sizes, shared stages, training
+   mode;
+2. a second implementation of the published composite, confirmed by the same
+   golden values, agrees with the converted one for every ``cb_del_stages``,
+   other windows, widths and depths, absolute positions, and a training step
+   without drop path;
+3. the report names the permuted and the dropped entries; all others are the
+   same tensors; a whole state dict and that of a backbone convert alike.
 """
 
 import pytest
@@ -28,7 +28,7 @@ from .published_cases import (
 )
 from .swin_reference import pyramids, shapes_of
 
-CASES = read_cases('official_swins.json')
+CASES = read_cases('published_swins.json')
 FPN = dict(type='FPN', out_channels=32, num_outs=5)
 
 

@@ -1,19 +1,19 @@
-"""The published layout of the ResNet family.
+"""The published layout of the ResNet family is converted.
 
 1. golden values of the published ResNet and Res2Net composites, float64:
-   weights under published names, converted, loaded strictly, agree to 1e-9
-   relative to each map's largest value (backbone, what is added at each
-   stage, FPN; odd sizes; training mode with the statistics that moved);
-2. the same rule for every ``cb_del_stages``, deep stem and part of a state
-   dict: names map one to one onto ours, only the dead stem norm is dropped,
-   and the report names it;
+   converted and strictly loaded weights agree to 1e-9 relative to each map's
+   largest value (backbone, what is added at each stage, FPN; odd sizes;
+   training mode with the statistics that moved);
+2. for every ``cb_del_stages``, a deep stem and a part of a state dict, names
+   map one to one onto ours; only the dead stem norm is dropped, and the
+   report names it;
 3. names of no published composite are errors that say so.
 """
 
 import pytest
 import torch
 
-from cbnet.converters import convert_official, convert_official_backbone
+from cbnet.converters import convert_published, convert_published_backbone
 from cbnet.converters.published_weights import convert_with_report
 from cbnet.testing import build_model
 
@@ -27,7 +27,7 @@ from .published_cases import (
     seeded_weights,
 )
 
-CASES = read_cases('official_backbones.json')
+CASES = read_cases('published_backbones.json')
 NECK = dict(
     type='FPN',
     in_channels=[256, 512, 1024, 2048],
@@ -84,10 +84,10 @@ def test_golden_values(name):
         if key.endswith('running_mean') and not torch.equal(value, before[key])
     }
     published = dict.fromkeys(case.get('moved_stats', []), torch.zeros(1))
-    assert moved == set(convert_official(part(published, 'backbone.')))
+    assert moved == set(convert_published(part(published, 'backbone.')))
 
 
-def official_names(composite, dead_norm):
+def published_names(composite, dead_norm):
     """Undo the renaming, independently of the converter."""
     for name, value in composite.state_dict().items():
         kind, k, *rest = name.split('.')
@@ -115,14 +115,14 @@ def test_names_map_one_to_one(dropped, deep_stem, prefix):
         cb_inplanes=[64, 64, 128, 256, 512],
         cb_del_stages=dropped,
     )
-    composite = build_model(convert_official_backbone(cfg))
+    composite = build_model(convert_published_backbone(cfg))
     assert composite.out_indices == (1, 3)
     dead_norm = dropped >= 0 and not deep_stem
     published = {
-        prefix + k: v for k, v in official_names(composite, dead_norm)
+        prefix + k: v for k, v in published_names(composite, dead_norm)
     }
     done = convert_with_report(published)
-    assert done.weights == convert_official(published)
+    assert done.weights == convert_published(published)
     assert done.permuted == []
     assert done.dropped == [
         name for name in published if 'cb_modules.1.bn1.' in name and dead_norm
@@ -143,9 +143,9 @@ def test_names_map_one_to_one(dropped, deep_stem, prefix):
 )
 def test_names_not_served(name, message):
     with pytest.raises(ValueError, match=f'{name}: .*{message}'):
-        convert_official({name: torch.zeros(1)})
+        convert_published({name: torch.zeros(1)})
 
 
 def test_neck_and_heads_pass_unchanged():
     names = {'neck.lateral_convs.0.conv.weight', 'rpn_head.rpn_conv.bias'}
-    assert set(convert_official(dict.fromkeys(names, torch.ones(1)))) == names
+    assert set(convert_published(dict.fromkeys(names, torch.ones(1)))) == names

@@ -1,13 +1,13 @@
-"""Every released detector: key lists, recognition, conversion, strict load.
+"""Every published detector is recognised, converted and strictly loaded.
 
 On the meta device, at full size:
 
-1. the config's detector under published names has exactly the names and
-   shapes of the released backbone, and neck and heads have theirs;
-2. the converter finds the config by the keys; its names and shapes load
-   strictly into it, whole, with the dead entries dropped;
-3. models of no config, and files that are no published composite, are told
-   apart by their keys.
+1. under published names, the config's detector has exactly the names and
+   shapes of the published backbone, neck and heads;
+2. the converter finds the config by the keys; all names and shapes load
+   strictly into it, and the dead entries are dropped;
+3. models without a config, and files that are no published composite, are
+   told apart by their keys.
 """
 
 import gzip
@@ -19,7 +19,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cbnet.checkpoints.strict_fit import fit_strictly
+from cbnet.checkpoints.fit import load_strictly
 from cbnet.converters.published_models import CONFIGS, recognise
 from cbnet.converters.published_weights import convert_with_report
 from cbnet.models.building import build_without_weights
@@ -28,10 +28,10 @@ from .published_layout import publish
 
 TESTS = Path(__file__).parents[1]
 KEYS = json.loads(
-    gzip.decompress((TESTS / 'data/official_keys.json.gz').read_bytes())
+    gzip.decompress((TESTS / 'data/published_keys.json.gz').read_bytes())
 )
 # config -> the list of its backbone's keys, and of its heads' kinds
-RELEASED = {
+PUBLISHED = {
     'dual_r50': 'r50_d1',
     'dual_res2net101_dcn': 'res2net101_dcn_d1',
     'dual_res2net101_dcn_4conv1fc': 'res2net101_dcn_d1',
@@ -62,8 +62,8 @@ def build(config):
     return build_without_weights(cfg)
 
 
-@pytest.mark.parametrize('config', RELEASED)
-def test_a_released_detector(config):
+@pytest.mark.parametrize('config', PUBLISHED)
+def test_a_published_detector(config):
     model = build(config)
     own = model.state_dict()
     published = publish(own)
@@ -73,7 +73,7 @@ def test_a_released_detector(config):
         for name, value in published.items()
         if name.startswith('backbone.')
     }
-    assert backbone == KEYS[f'cb_{RELEASED[config]}']
+    assert backbone == KEYS[f'cb_{PUBLISHED[config]}']
     rest = {n for n in published if not n.startswith('backbone.')}
     heads = {n for n in rest if n.startswith('roi_head.')}
     assert rest - heads == NECK | RPN
@@ -89,7 +89,7 @@ def test_a_released_detector(config):
     assert set(done.dropped) == dead
     assert bool(dead) == (config == 'dual_r50')
     assert len(done.permuted) == (18 if 'swin' in config else 0)
-    fitted = fit_strictly(done.weights, model, config)
+    fitted = load_strictly(done.weights, model, config)
     assert list(fitted) == list(own)
     assert {n: t.shape for n, t in fitted.items()} == {
         n: t.shape for n, t in own.items()
@@ -97,9 +97,9 @@ def test_a_released_detector(config):
 
 
 @pytest.mark.parametrize(
-    'config', [c for c in CONFIGS.values() if c not in RELEASED]
+    'config', [c for c in CONFIGS.values() if c not in PUBLISHED]
 )
-def test_a_config_without_a_release(config):
+def test_a_config_without_a_published_file(config):
     assert recognise(publish(build(config).state_dict())).config == config
 
 
@@ -143,7 +143,7 @@ def test_models_of_no_config():
     [
         ('backbone.members.0.conv1.weight', 'names of this package'),
         ('backbone.net.patch_embed.proj.weight', 'EVA'),
-        ('backbone.layer1.0.conv1.weight', 'replicate_members.py'),
+        ('backbone.layer1.0.conv1.weight', 'cbnet replicate-members'),
     ],
 )
 def test_no_published_composite(name, message):

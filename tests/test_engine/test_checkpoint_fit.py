@@ -1,12 +1,12 @@
-"""A checkpoint of another model is refused before anything of it is used.
+"""A checkpoint of another model is refused before anything is loaded.
 
-- resuming: a file of weights alone, other shapes, missing weights; a file
-  of the same model passes (test_safe_stop.py resumes many);
-- load_from: one that shares nothing is refused, one that shares a part, as
-  for fine-tuning, passes; ``module.`` in front and files without
-  ``state_dict`` are understood;
-- an evaluation wants all weights, in every shape, but no buffers, and no
-  member more;
+- resuming refuses a file that holds only weights, other shapes and missing
+  weights; a file of the same model passes (test_safe_stop.py resumes many);
+- load_from refuses a file that shares nothing with the model; one that
+  shares a part passes, as for fine-tuning; the prefix ``module.`` and files
+  without ``state_dict`` are understood;
+- an evaluation needs all weights in their shapes, but no buffers, and
+  refuses a file with more members;
 - a missing file, and one that is cut short, are named before the run.
 """
 
@@ -19,9 +19,7 @@ from .small_run import SmallModel, small_run
 
 
 def fit(found, complete):
-    model = SmallModel()
-    parameters = {name for name, _ in model.named_parameters()}
-    check_fit(found, model.state_dict(), parameters, 'a.pth', complete)
+    check_fit(found, SmallModel(), 'a.pth', complete)
 
 
 @pytest.fixture
@@ -44,9 +42,16 @@ def test_nothing_in_common(complete):
     with pytest.raises(ValueError) as raised:
         fit(other, complete)
     message = str(raised.value)
-    assert message.startswith('a.pth does not fit the model: of its 2 weights')
-    assert '(stem.weight, layer.weight) none' in message
+    assert message.startswith(
+        'a.pth does not fit the model: none of its weights, '
+        '2 (stem.weight, layer.weight), has'
+    )
     assert 'give a checkpoint of the same architecture' in message
+
+
+def test_a_file_without_weights():
+    with pytest.raises(ValueError, match=r'a.pth holds no weights \(it has'):
+        fit({'epoch': 3}, complete=False)
 
 
 def test_a_part_in_common(weights):
@@ -56,15 +61,18 @@ def test_a_part_in_common(weights):
     with pytest.raises(ValueError) as raised:
         fit(weights, complete=True)
     message = str(raised.value)
-    assert 'layer.weight: file (5, 3), model (1, 3)' in message
-    assert 'missing: 1 weights (norm.bias)' in message
+    assert 'the file lacks 1 (norm.bias)' in message
+    assert '1 differs in shape (layer.weight (5, 3) instead of' in message
+    assert message.endswith('the config that it was trained with')
 
 
 def test_a_file_with_more_members(weights):
     """A dual composite's file is not one of its single twin."""
     weights['backbone.members.1.conv.weight'] = torch.ones(1)
     fit(weights, complete=False)
-    message = r'its backbone has more: 1 weights \(backbone.members.1'
+    message = (
+        r'the model lacks 1 \(backbone.members.1.*the same num_members, style'
+    )
     with pytest.raises(ValueError, match=message):
         fit(weights, complete=True)
 
@@ -94,7 +102,7 @@ def test_resuming(tmp_path, weights):
     file = torch.load(tmp_path / 'run' / 'iter_1.pth', weights_only=True)
     del file['state_dict']['layer.bias']
     torch.save(file, path)
-    with pytest.raises(ValueError, match=r'missing: 1 weights \(layer.bias\)'):
+    with pytest.raises(ValueError, match=r'the file lacks 1 \(layer.bias\)'):
         resumed().train()
 
 

@@ -164,7 +164,7 @@ def test_nothing_to_start_from(tmp_path, start):
     del weights['layer.bias']
     torch.save(dict(state_dict=weights), tmp_path / 'partly.pth')
     message = refused(tmp_path, load_from=str(tmp_path / 'partly.pth'))
-    assert 'missing: 1 weights (layer.bias)' in message
+    assert 'the file lacks 1 (layer.bias)' in message
 
 
 def test_a_loop_without_epochs(tmp_path, start):

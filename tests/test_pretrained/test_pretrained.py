@@ -1,13 +1,14 @@
-"""Pretrained weights into every member.
+"""Pretrained weights reach every member.
 
-1. an ordinary backbone's file reaches every member, one log line each, with
-   what was loaded, shared, new and ignored; a report comes back;
-2. ``init_cfg.prefix``; timm's names; safetensors; sources of weights;
-3. efficientnet_pytorch's names map onto timm's, for the real ImageNet file:
-   all of it, and every member then computes the same maps;
-4. a file of another architecture is refused; a missing one and one that is
-   cut short are named, with the member that asks for it; a file that asks
-   for more than data is refused.
+1. the file of an ordinary backbone reaches every member; one log line per
+   member tells what was loaded, shared, new and ignored, and a report is
+   returned;
+2. ``init_cfg.prefix``, timm's names, safetensors, and the sources of weights;
+3. efficientnet_pytorch's names map onto timm's for the real ImageNet file,
+   completely, so that all members compute the same maps;
+4. a file of another architecture is refused; a missing file and one that is
+   cut short are named together with the member; a file that asks for more
+   than data is refused.
 """
 
 import logging
@@ -205,7 +206,7 @@ def test_efficientnet_pytorch_names_are_a_bijection():
 def test_another_architecture_is_refused(tmp_path):
     other = build_model(dict(type='ResNet', depth=18, base_channels=16))
     torch.save(other.state_dict(), tmp_path / 'wide.pth')
-    with pytest.raises(ValueError, match='wide.pth.*shapes differ'):
+    with pytest.raises(ValueError, match='wide.pth.*differ in shape'):
         init_from(tmp_path / 'wide.pth')
     convnext = build_model(TINY_MEMBERS['timm_convnext'])
     torch.save(convnext.state_dict(), tmp_path / 'convnext.pth')
@@ -258,7 +259,7 @@ def test_without_a_file_members_initialise_themselves():
 
 
 def test_a_timm_backbone_alone_loads_its_file(tmp_path):
-    """Outside a composite too; mmengine would find none of the names."""
+    """The loader of mmengine would find none of the names."""
     model = timm.create_model('test_resnet')
     torch.save(model.state_dict(), tmp_path / 'timm.pth')
     checkpoint = dict(type='Pretrained', checkpoint=str(tmp_path / 'timm.pth'))

@@ -1,11 +1,12 @@
-"""Files of the ResNet family into mmdet's.
+"""Files of the ResNet family are loaded into mmdet's backbones.
 
-1. torchvision's and timm's, deep stems, ResNeXt, Res2Net, ResNeSt, RegNet:
-   the same maps as the code that the file comes from;
-2. members with more than such files have (deformable convolutions, plugins,
-   what a class of its own lists), with fewer stages, and Caffe's files;
-3. a file of another depth, width or kind is refused, names both, and leaves
-   the member as it was; so is one that lacks a single weight.
+1. torchvision's and timm's files, deep stems, ResNeXt, Res2Net, ResNeSt and
+   RegNet give the same maps as the code that they come from;
+2. members may have more than such files (deformable convolutions, plugins,
+   what their class lists) or fewer stages; Caffe's files are served;
+3. a file of another depth, width or kind is refused, with a description of
+   both sides, and leaves the member unchanged; so is a file that lacks a
+   single weight.
 """
 
 import copy
@@ -212,36 +213,37 @@ FILES = {
     'ConvNeXt': lambda: timm.create_model('test_convnext').state_dict(),
     'unknown': lambda: {'a.weight': torch.ones(1), 'a.bias': torch.ones(1)},
 }
-OF_50 = 'bottlenecks with (3, 4, 6, 3) blocks'
+OF_50 = 'bottlenecks with depths (3, 4, 6, 3)'
 
 
 @pytest.mark.parametrize(
     ('file', 'cfg', 'messages'),
     [
         ('R101', net(50), [
-            'The file: a ResNet of bottlenecks with (3, 4, 23, 3) blocks',
+            'The file: a ResNet of bottlenecks with depths (3, 4, 23, 3)',
             f'The member: a ResNet of {OF_50}',
             'The member lacks 255 (layer*.*.conv1.weight x17, ']),
         ('R50', net(101), ['The file lacks 255']),
         ('R50', net(50, 'Res2Net'), [
             f'The file: a ResNet of {OF_50}',
-            'The member: a Res2Net with (3, 4, 6, 3) blocks, deep stem']),
+            'The member: a Res2Net with depths (3, 4, 6, 3), deep stem']),
         ('R34', net(50), ['of basic blocks']),
         ('R18', net(18, base_channels=16), [
-            'shapes differ', 'channels in layer4']),
+            'differ in shape', 'channels in layer4']),
         ('R18', net(18, in_channels=4), [
-            '1 shapes differ (conv1.weight: file (8, 3, 7, 7), member '
+            '1 differs in shape (conv1.weight (8, 3, 7, 7) instead of '
             '(8, 4, 7, 7))',
             'images of 3 channels, the member of 4 (in_channels)']),
         ('R50', net(50, 'ResNetV1d'), [
             'he file lacks 31 (stem.*.weight x6', 'member: a ResNet of '
             f'{OF_50}, deep stem']),
-        ('X50', net(50), ['shapes differ']),
+        ('X50', net(50), ['differ in shape']),
         ('ViT', net(50), [
-            'The file: a plain vision transformer', 'Next to none']),
+            'The file: a plain vision transformer',
+            'The file and the member share almost no names. Give']),
         ('ConvNeXt', net(50), ['a ConvNeXt of timm']),
         ('unknown', net(50), [
-            'The file: weights that are not known (state_dict.a.weight,']),
+            'The file: unknown weights (state_dict.a.weight,']),
         ('R18', TINY_MEMBERS['swin'], ['The file: a ResNet of basic blocks',
             'The member: a Swin with depths (1, 2, 2, 1)']),
         ('R18', TINY_MEMBERS['timm_convnext'], ['a ResNet of basic blocks',

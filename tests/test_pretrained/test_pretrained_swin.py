@@ -1,13 +1,14 @@
-"""Swin Transformers' files into mmdet's Swin.
+"""Files of Swin Transformers are loaded into mmdet's Swin.
 
-1. Microsoft's, timm's (whole, and as it returns features), torchvision's and
-   mmpretrain's: the same maps as the code that the file comes from, 1e-9 in
-   float64; the report says whose names they were and what was left over;
-2. other window sizes and pretraining sizes: tables and absolute positions
-   are resized as Microsoft's detection code does, and only those;
-3. a lead that shares stages gets what it owns, as a whole member does;
-4. a deeper, shallower, wider Swin, one with absolute positions, without
-   biases, of another image depth, of version 2: refused, named, untouched.
+1. Microsoft's, timm's (whole, and with ``features_only``), torchvision's and
+   mmpretrain's files give the same maps as the code that they come from, to
+   1e-9 in float64; the report names the layout and the remaining entries;
+2. for other windows and image sizes, tables and absolute positions are
+   resized as in Microsoft's detection code, and nothing else is;
+3. a lead that shares stages loads what it owns, as a whole member does;
+4. deeper, shallower and wider Swins, those with absolute positions, without
+   biases or for other channels, and version 2 are refused with a
+   description, and the member is unchanged.
 """
 
 import copy
@@ -44,14 +45,14 @@ def image(side=64):
 
 
 def normed(maps):
-    """What fresh output norms make of maps (B, C, H, W)."""
+    """Apply initial output norms to maps (B, C, H, W)."""
     for y in maps:
         y = F.layer_norm(y.permute(0, 2, 3, 1), y.shape[1:2])
         yield y.permute(0, 3, 1, 2)
 
 
 def fresh():
-    """A member with norms as built: such files have none."""
+    """Build a member with initial norms, which such files lack."""
     backbone = member(SWIN)
     for i in range(4):
         torch.nn.init.ones_(getattr(backbone, f'norm{i}').weight)
@@ -203,7 +204,7 @@ def test_half_precision_is_resized():
 
 @pytest.mark.parametrize('shared', [0, 2, 4])
 def test_a_lead_that_shares_stages(tmp_path, shared):
-    """Mmdet's own loader looks up tables of stages that are gone."""
+    """Here, mmdet's own loader looks up tables of removed stages."""
     torch.save({'model': microsoft_names(timm_swin(7), 7)}, tmp_path / 'a.pth')
     source = str(tmp_path / 'a.pth')
     cfg = dict(SWIN, init_cfg=dict(type='Pretrained', checkpoint=source))
@@ -239,9 +240,9 @@ SMALL = 'a Swin with depths (1, 1, 2, 1), 8 channels, windows of 4'
          '(1, 1, 4, 1), 8 ch', f'The member: {SMALL}', 'The member lacks']),
         ({}, dict(depths=(1, 1, 4, 1)), [f'The file: {SMALL}',
          'The file lacks 26 (stages.*.blocks.*.norm1.weight x2, ']),
-        (dict(embed_dim=16), {}, ['16 channels', 'shapes differ', '; ...']),
-        (dict(num_heads=(1, 1, 2, 4)), {}, ['1 shapes differ',
-         'relative_position_bias_table: file (49, 4), member (49, 2)']),
+        (dict(embed_dim=16), {}, ['16 channels', 'differ in shape', ', and ']),
+        (dict(num_heads=(1, 1, 2, 4)), {}, ['1 differs in shape',
+         'relative_position_bias_table (49, 4) instead of (49, 2)']),
         (dict(in_chans=1), {}, ['images of 1 channels, the member of 3']),
         ({}, dict(use_abs_pos_embed=True), ['lacks 1 (absolute_pos_embed)']),
         ({}, dict(qkv_bias=False), ['The member lacks 5 (stages.*.blocks.*.'

@@ -1,9 +1,12 @@
-"""Averaging checkpoint files.
+"""Checkpoint files are averaged.
 
-- the mean of each weight, in its dtype; counts and meta of the last file;
-- of a run with an averaging hook: the choice must be made, and is followed;
-- one file, other names, shapes or dtypes, a file that asks for code, no
-  file, an output that would replace an input: one line, nothing written.
+- the mean of each weight is exact and has the weight's data type; counters
+  and meta come from the last file;
+- for files of a run with an averaging hook, a choice is required and
+  followed;
+- a single file, other names, shapes or data types, a file that asks for
+  code, a missing file, and an output that would replace an input end in one
+  line, and nothing is written.
 """
 
 import sys
@@ -57,6 +60,15 @@ def test_the_mean(average, tmp_path):
     assert weights['count'] == 6 and file['meta'] == dict(epoch=0.6)
 
 
+def test_many_small_terms_count(average, tmp_path):
+    """In float32, 2 ** 24 + 1 is 2 ** 24."""
+    for name, value in (('a', 2**24), ('b', 1), ('c', 1)):
+        torch.save({'w': torch.tensor([float(value)])}, tmp_path / name)
+    average('a', 'b', 'c', '--out', 'mean.pth')
+    found = torch.load(tmp_path / 'mean.pth')['state_dict']['w']
+    assert found.item() == (2**24 + 2) / 3 == 5592406
+
+
 def test_files_of_an_averaging_hook(average, tmp_path):
     for value in (1.0, 3.0):
         trained = torch.full((2,), value + 10)
@@ -70,7 +82,7 @@ def test_files_of_an_averaging_hook(average, tmp_path):
             tmp_path / f'{value}.pth',
         )  # fmt: skip
     files = ('1.0.pth', '3.0.pth', '--out', 'out.pth')
-    assert 'averaged or trained' in average(*files).err
+    assert '--take averaged or --take trained' in average(*files).err
     for take, expected in (('averaged', 2.0), ('trained', 12.0)):
         average(*files, '--take', take)
         found = torch.load(tmp_path / 'out.pth')['state_dict']
@@ -89,9 +101,11 @@ def test_mistakes(average, tmp_path):
     save(tmp_path / 'more.pth', 0.1, new=torch.zeros(1))
     torch.save(dict(state_dict=Code()), tmp_path / 'code.pth')
     expected = {
-        'shape.pth': 'layer.weight: (2, 2) float32 and (3, 2) float32',
-        'dtype.pth': 'half: (2,) float16 and (2,) float32',
-        'more.pth': '1 weights differ: new: missing and (1,) float32',
+        'shape.pth': 'a.pth and shape.pth are not checkpoints of one model: '
+        '1 differs in shape or type (layer.weight (3, 2) float32 instead of '
+        '(2, 2) float32)',
+        'dtype.pth': '(half (2,) float32 instead of (2,) float16)',
+        'more.pth': 'one model: a.pth lacks 1 (new)',
         'code.pth': 'code.pth',
         'none.pth': 'there is no such file',
     }

@@ -1,13 +1,13 @@
-"""tools/model_converters/published_to_cbnet.py, by tiny models.
+"""tools/model_converters/published_to_cbnet.py, with tiny models.
 
-1. tiny detectors of each family under published names, in all forms that
-   released files have (zipped or not, beside an optimizer, averaged,
-   wrapped): every tensor of the result is the one that went in, and the
-   classes' names are kept;
+1. detectors of each family under published names, in all forms of the
+   published files (zipped or not, beside an optimizer, averaged, wrapped):
+   every tensor of the result equals the original one, and the names of the
+   classes are kept;
 2. the config is found by the keys;
-3. a backbone alone is converted with a note;
-4. what does not fit, and files that are no such checkpoint, end in one line
-   with exit status 2 and leave nothing behind.
+3. a file with only a backbone is converted, with a note;
+4. weights that do not fit, and files that are no such checkpoint, end in one
+   line with exit status 2 and leave nothing behind.
 """
 
 import pickle
@@ -42,7 +42,7 @@ def save_zipped(file, path):
 
 
 def averaged(weights):
-    """As averaging leaves them: counters and indices are floats."""
+    """Turn counters and indices into floats, as averaging does."""
     return {n: w.float() - 1e-7 * ~torch.tensor(w.is_floating_point())
             for n, w in weights.items()}  # fmt: skip
 
@@ -51,7 +51,7 @@ META = dict(mmdet_version='2.14.0', epoch=12, CLASSES=('a', 'b', 'c'))
 
 
 def save(form, weights, path):
-    """Save as one of the forms in which such files are around."""
+    """Save in one of the forms in which such files exist."""
     if form == 'plain':
         file = weights
     elif form == 'averaged':
@@ -103,6 +103,7 @@ def test_a_round_trip(base, form, make, call, tmp_path):
         assert found.dtype == value.dtype, name
         assert torch.equal(found, value), name
     assert file['meta']['converted_from'] == source.name
+    assert file['meta']['config'] == config.name
     if form in ('trained', 'old', 'zipped', 'averaged'):
         assert file['meta']['dataset_meta'] == dict(classes=('a', 'b', 'c'))
         assert file['meta']['source_epoch'] == 12
@@ -152,13 +153,13 @@ def test_the_config_is_found(make, call, tmp_path):
     ) in said
     assert out.exists()
 
-    # The real one is wider.
+    # The model of the real config is wider.
     other = tmp_path / 'other.pth'
     status, said, errors = call('published_to_cbnet', source, other)
     assert status == 2 and not other.exists()
     assert said.endswith('configs/cbnet/dual_r50.py\n')
     assert (
-        'of other shapes: backbone.members.0.conv1.weight (4, 3, 7, 7) '
+        'differ in shape (backbone.members.0.conv1.weight (4, 3, 7, 7) '
         'instead of (64, 3, 7, 7)'
     ) in errors[-1]
 
@@ -180,7 +181,7 @@ def test_a_backbone_alone(prefix, make, call, tmp_path):
         'published_to_cbnet', source, out, '--config', config
     )
     assert status == 0
-    assert 'it cannot be evaluated; train from it:' in said
+    assert 'cannot be evaluated; start training from it:' in said
     found = torch.load(out, weights_only=True)['state_dict']
     own = model.backbone.state_dict()
     assert list(found) == [f'backbone.{name}' for name in own]
@@ -196,16 +197,16 @@ WRONG = {
     'missing': (
         lambda w: without(w, 'neck.fpn_convs.0.conv.bias', 'rpn_head.rpn_cls'
                           '.weight', 'backbone.cb_linears.1.0.1.weight'),
-        '3 missing: backbone.connections.0.1_to_1.norm.weight, '
-        'neck.fpn_convs.0.conv.bias, rpn_head.rpn_cls.weight',
+        'the file lacks 3 (backbone.connections.0.1_to_1.norm.weight, '
+        'neck.fpn_convs.0.conv.bias, rpn_head.rpn_cls.weight)',
     ),
     'unknown': (
         lambda w: w | {'neck.more': torch.ones(1)},
-        '1 unknown: neck.more',
+        'the model lacks 1 (neck.more)',
     ),
     'shape': (
         lambda w: w | {'rpn_head.rpn_cls.bias': torch.ones(9)},
-        '1 of other shapes: rpn_head.rpn_cls.bias (9,) instead of (3,)',
+        '1 differs in shape (rpn_head.rpn_cls.bias (9,) instead of (3,))',
     ),
     'third': (
         lambda w: w | {'backbone.cb_modules.2.conv1.weight': torch.ones(1)},
@@ -268,7 +269,7 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
         'unsafe.pth': 'refused, because a checkpoint must hold data alone',
         'two.zip': 'a zip with 2 files that end in .pth',
         'none.zip': 'a zip with 0 files that end in .pth (it holds a.txt)',
-        'bad.pth.zip': 'good.pth cannot be taken out of the zip (Bad CRC',
+        'bad.pth.zip': 'good.pth cannot be extracted from the zip (Bad CRC',
         'gone.pth': 'there is no such file',
     }.items():
         status, said, errors = call(

@@ -44,9 +44,9 @@ def test_names_come_from_the_config_where_a_file_has_none(
     ('changes', 'message'),
     [
         ('model.backbone.num_members=3', 'backbone.connections.1.0_to_0.'),
-        ('model.backbone.num_members=1', 'its backbone has '),
+        ('model.backbone.num_members=1', 'the model lacks '),
         ('model.backbone.style=slc', 'backbone.connections.0.0_to_1.'),
-        ('model.backbone.style=ahlc', 'its backbone has '),
+        ('model.backbone.style=ahlc', 'the model lacks '),
         ('model.roi_head.bbox_head.num_classes=5', 'bbox_head.fc_cls.'),
     ],
 )

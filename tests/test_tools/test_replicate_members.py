@@ -1,7 +1,7 @@
-"""tools/model_converters/replicate_members.py, by tiny models.
+"""tools/model_converters/replicate_members.py, with tiny models.
 
-1. an ordinary detector's file goes into every member of a config's model;
-   without a config by the number of members; what is printed;
+1. the file of an ordinary detector goes into every member of a config's
+   model, or into a given number of members; the output is checked;
 2. mistakes end in one line.
 """
 
@@ -47,11 +47,12 @@ def test_replicate_with_a_config(make, call, tmp_path):
         n for n in model.state_dict() if n.startswith('backbone.connections.')
     ]
     assert (
-        f'connections, left to their initialisation: {len(keys[0])} ' in said
+        f'connections, which keep their initial values: {len(keys[0])} '
+        in said
     )
     assert said.splitlines()[-1] == (
-        f'train from it: python tools/train.py {config} --cfg-options '
-        f'load_from={out}'
+        f'start training from it: python tools/train.py {config} '
+        f'--cfg-options load_from={out}'
     )
     for k, line in enumerate(said.splitlines()[1:4]):
         own = len(model.backbone.members[k].state_dict())
@@ -98,13 +99,13 @@ def test_mistakes_of_replicating(make, call, tmp_path):
         .replace(", 'shared_stages': 1", '')
     )
     for arguments, message in (
-        ([composite, '--num-members', 2], 'of a composite already'),
+        ([composite, '--num-members', 2], 'holds a composite already'),
         ([wide, '--config', config], 'conv1.weight (64, 3, 7, 7) instead of'),
         ([good, '--config', tmp_path / 'plain.py'], 'expected a CompositeB'),
         ([good], 'give either --config or --num-members'),
         ([good, '--num-members', 0], 'expected 1 or more'),
         ([good, '--num-members', 2, '--shared-stages', 'x'], 'nor none'),
-        ([good, '--config', config, '--shared-stages', 1], 'says it already'),
+        ([good, '--config', config, '--shared-stages', 1], 'already tells it'),
     ):
         source, *options = arguments
         status, _, errors = call('replicate_members', source, out, *options)

@@ -1,4 +1,4 @@
-"""Layouts of pretrained files: whose names they use, and ours for them."""
+"""The layouts of pretrained files, with the way to rename each."""
 
 from .base import Layout
 from .efficientnet import EFFICIENTNET_PYTORCH

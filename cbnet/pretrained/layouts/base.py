@@ -1,4 +1,4 @@
-"""What a layout is: a name to know it by, and a way to rename it."""
+"""A layout: the names that some code gives to the weights of a backbone."""
 
 import re
 from collections.abc import Callable, Sequence, Set
@@ -7,34 +7,51 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Weights = dict[str, Tensor]
+#: turns weights, given the member's names, into weights under these names
+Rename = Callable[[Weights, Set[str]], Weights | None]
+#: pairs of a regular expression and its replacement
+Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
 @dataclass(frozen=True)
 class Layout:
     """The names that some code gives to the weights of a backbone.
 
-    Args:
-        title: what reports and errors call it.
-        anchors: names, without any prefix, of which every file of this
-            layout has one; where it stands tells the prefix.
-        rename: turns the weights under that prefix and the names of the
-            member into weights under the member's names; names that it does
-            not know stay as they are.  None: it is another layout after all.
+    Attributes:
+        title: the name of the layout in reports and errors.
+        anchors: names without any prefix; every file of this layout has one
+            of them, and its place in the file gives the prefix.
+        rename: turns the weights under that prefix, given the names of the
+            member, into weights under the member's names.  It leaves
+            unknown names unchanged, and returns None if the weights have
+            another layout after all.
     """
 
     title: str
     anchors: tuple[str, ...]
-    rename: Callable[[Weights, Set[str]], Weights | None]
+    rename: Rename
 
 
-def substituted(weights: Weights, rules: Sequence[tuple[str, str]]) -> Weights:
-    """Rename by regular expressions; the first that matches counts."""
-    compiled = [(re.compile(pattern), to) for pattern, to in rules]
-    renamed = {}
-    for name, value in weights.items():
-        for pattern, to in compiled:
-            name, found = pattern.subn(to, name)
+def substituted(name: str, *groups: Rules) -> str:
+    """Rename by regular expressions.
+
+    Args:
+        name: the name of one weight.
+        groups: the rules.  The first rule of a group that matches is
+            applied; the next group continues with the result.
+    """
+    for rules in groups:
+        for pattern, to in rules:
+            name, found = re.subn(pattern, to, name)
             if found:
                 break
-        renamed[name] = value
-    return renamed
+    return name
+
+
+def by_rules(*groups: Rules) -> Rename:
+    """Make the ``rename`` of a layout from rules, see ``substituted``."""
+
+    def rename(weights: Weights, names: Set[str]) -> Weights:
+        return {substituted(n, *groups): v for n, v in weights.items()}
+
+    return rename
