@@ -1,4 +1,4 @@
-"""Tables as text, for terminals and logs; Markdown pages accept them too."""
+"""Tables as text, for terminals, logs and Markdown pages."""
 
 from collections.abc import Container, Iterable, Sequence
 from io import StringIO
