@@ -70,7 +70,7 @@ def test_missing(check, name):
     assert message.startswith(start)
     assert '(found none); run: pip install ' in message
     assert part.install in message
-    assert 'python -m cbnet.doctor' in message
+    assert 'CBNET_START=no python -m cbnet.doctor' in message
 
 
 @pytest.mark.parametrize('name', STACK)
@@ -87,8 +87,8 @@ def test_several_in_one_sentence(check):
     message = check(timm=[], mmdet=[('mmdet', '3.0.0')])
     assert message == (
         'cbnet needs timm >= 1.0 (found none) and mmdet >= 3.3 (found '
-        "3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 "
-        '(python -m cbnet.doctor looks at the rest)'
+        "3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 (for everything "
+        'else that is wrong: CBNET_START=no python -m cbnet.doctor)'
     )
 
 
@@ -143,7 +143,7 @@ def test_two_owners(check):
     two = [('mmcv', '2.2.0'), ('mmcv-lite', '2.1.0')]
     (message,) = check(mmcv=two)
     assert message == (
-        'mmcv 2.2.0 and mmcv-lite 2.1.0 both bring the package mmcv and '
+        'mmcv 2.2.0 and mmcv-lite 2.1.0 both install the package mmcv and '
         "overwrite each other's files; run: pip uninstall -y mmcv mmcv-lite "
         '&& pip install mmcv-lite==2.1.0'
     )
