@@ -1,4 +1,4 @@
-"""Findings from loading the stack: what is installed and fails all the same."""
+"""Findings from loading the stack: what is installed and still fails."""
 
 from collections.abc import Iterator, Set
 from pathlib import Path

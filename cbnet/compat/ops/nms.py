@@ -1,7 +1,7 @@
 """Non-maximum suppression, and which boxes suppressed which.
 
-torchvision's kernel where it means the same, plain torch for offset 1 and
-for groups.
+torchvision's kernel computes what it can, plain torch the rest: offset 1 and
+groups.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from torchvision.ops import nms as torchvision_nms
 from .precision import round_to_float32, widen
 from .table import serve
 
-_BLOCK = 512
+BLOCK = 512
 
 
 @serve('torchvision')
@@ -23,10 +23,10 @@ def nms(
     """Keep the boxes that no kept box of higher score overlaps too much.
 
     Args:
-        boxes: (N, 4), xyxy.
-        scores: (N,). Of equal scores the first comes first.
-        iou_threshold: a box is suppressed where the IoU is greater.
-        offset: 0 or 1; sides are ``x2 - x1 + offset``.
+        boxes: the boxes, (N, 4), xyxy.
+        scores: the scores, (N,); of equal ones the first comes first.
+        iou_threshold: the IoU above which a box is suppressed.
+        offset: a summand, 0 or 1: sides are ``x2 - x1 + offset``.
 
     Returns:
         (K,) indices of the kept boxes, int64, by descending score.
@@ -36,7 +36,7 @@ def nms(
     order = scores.sort(descending=True, stable=True).indices
     boxes = widen(boxes)[order]
     # The compiled operator compares with a float; a double 0.3 is smaller
-    # and would suppress boxes that sit exactly on the threshold.
+    # and would suppress boxes whose IoU is exactly the threshold.
     threshold = round_to_float32(iou_threshold)
     if offset == 0:
         # Ranks stand for the scores, whose type may differ from the boxes'.
@@ -54,13 +54,14 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """Group every box with the kept box that suppresses it.
 
     Args:
-        dets: (N, 5), xyxy and score. Of equal scores the first comes first.
-        iou_threshold: a box is suppressed where the IoU is as great, or
-            greater; ``nms`` keeps boxes on the threshold.
+        dets: the boxes, (N, 5), xyxy and score; of equal scores the first
+            comes first.
+        iou_threshold: the IoU from which a box is suppressed; ``nms`` keeps
+            boxes with exactly this IoU.
 
     Returns:
-        One list of indices a kept box, by descending score: itself, then
-        what it suppresses, by descending score as well.
+        One list of indices per kept box, by descending score: first itself,
+        then the boxes that it suppresses, by descending score as well.
     """
     if dets.numel() == 0:
         return []
@@ -71,7 +72,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     leader = torch.arange(len(boxes), device=boxes.device)
     free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     free[keep] = False
-    for rows in keep.split(_BLOCK):
+    for rows in keep.split(BLOCK):
         candidates = free.nonzero().squeeze(1)
         matches = hits(boxes[rows], boxes[candidates])
         # Of equal maxima, max finds the first: the highest score.
@@ -86,7 +87,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
 
 
 class _Above(NamedTuple):
-    """Tells which pairs of boxes overlap too much."""
+    """The pairs of boxes that overlap too much."""
 
     threshold: float
     offset: int
@@ -117,7 +118,7 @@ def _area(boxes: Tensor, offset: int) -> Tensor:
 
 
 def _suppress(boxes: Tensor, overlaps: _Above) -> Tensor:
-    """Greedy suppression of boxes sorted by descending score.
+    """Suppress boxes that are sorted by descending score, greedily.
 
     Shifting x2 and y2 by the offset for torchvision's kernel would round
     ``x2 + 1`` first, and indices near the threshold would differ.  So this
@@ -127,8 +128,8 @@ def _suppress(boxes: Tensor, overlaps: _Above) -> Tensor:
     suppress everything behind it.
     """
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    for start in range(0, len(boxes), _BLOCK):
-        stop = start + _BLOCK
+    for start in range(0, len(boxes), BLOCK):
+        stop = start + BLOCK
         rows = alive[start:stop].nonzero().squeeze(1) + start
         block = boxes[rows]
         hits = overlaps(block, block).triu_(1)
