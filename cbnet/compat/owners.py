@@ -1,10 +1,9 @@
-"""Which installed distributions own an import name, and in which folder.
+"""Which installed distributions own a package, and in which folder.
 
 Distributions that install the same package overwrite each other's files
 silently: ``mmcv``, ``mmcv-lite`` and their forks, or the builds of ``cv2``.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -30,28 +29,7 @@ class Owner(NamedTuple):
         return f'{self.distribution} {self.version}'
 
 
-def known_owners(distributions: Iterable[str]) -> list[Owner]:
-    """Find the installed ones among some distributions.
-
-    It takes well under a millisecond a name, where ``every_owner`` reads the
-    records of everything that is installed.
-
-    Args:
-        distributions: the names of distributions.
-
-    Returns:
-        The first of each name in ``sys.path``, in the order of ``sys.path``.
-    """
-    owners = []
-    for name in distributions:
-        first = next(iter(metadata.distributions(name=name)), None)
-        owners += _owner(first) if first else []
-    folders = [Path(folder).resolve() for folder in sys.path]
-    order = {folder: n for n, folder in reversed(list(enumerate(folders)))}
-    return sorted(owners, key=lambda owner: order.get(owner.folder, 0))
-
-
-def every_owner(modules: Sequence[str]) -> dict[str, list[Owner]]:
+def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
     """Find all distributions that install some packages.
 
     Args:
@@ -62,10 +40,15 @@ def every_owner(modules: Sequence[str]) -> dict[str, list[Owner]]:
     """
     owners: dict[str, list[Owner]] = {module: [] for module in modules}
     for distribution in metadata.distributions():
-        for module in owners.keys() & _modules(distribution):
-            for owner in _owner(distribution):
-                if owner not in owners[module]:
-                    owners[module].append(owner)
+        fields = distribution.metadata
+        name, version = fields.get('Name'), fields.get('Version')
+        if not name or not version:
+            continue  # pip may leave a folder without metadata behind
+        folder = Path(str(distribution.locate_file(''))).resolve()
+        owner = Owner(name, version, folder)
+        for module in owners.keys() & {name, *_modules(distribution)}:
+            if owner not in owners[module]:
+                owners[module].append(owner)
     return owners
 
 
@@ -81,16 +64,6 @@ def in_use(owners: Sequence[Owner]) -> list[Owner]:
         if owner.folder == owners[0].folder
     }
     return sorted(names.values())
-
-
-def _owner(distribution: metadata.Distribution) -> list[Owner]:
-    """Describe a distribution; pip may leave one without metadata behind."""
-    fields = distribution.metadata
-    name, version = fields.get('Name'), fields.get('Version')
-    if not name or not version:
-        return []
-    folder = Path(str(distribution.locate_file(''))).resolve()
-    return [Owner(name, version, folder)]
 
 
 def _modules(distribution: metadata.Distribution) -> set[str]:

@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from .owners import Owner, in_use, known_owners
+from .owners import Owner, every_owner, in_use
 
 DOCTOR = 'CBNET_START=no python -m cbnet.doctor'
 
@@ -17,30 +18,21 @@ class Part(NamedTuple):
     Attributes:
         oldest: the first version that works.
         install: the requirement that pip is given.
-        distributions: all distributions that install the package; the
-            onedl-* forks keep the import names of the originals.
     """
 
     oldest: str
     install: str
-    distributions: tuple[str, ...]
 
 
 STACK = {
-    'numpy': Part('1.21', 'numpy>=1.21', ('numpy',)),
-    'torch': Part('2.6', 'torch>=2.6', ('torch',)),
-    'torchvision': Part('0.21', 'torchvision>=0.21', ('torchvision',)),
-    'timm': Part('1.0', 'timm>=1.0', ('timm',)),
-    'pycocotools': Part('2.0', 'pycocotools', ('pycocotools',)),
-    'mmengine': Part(
-        '0.10', 'mmengine==0.10.7', ('mmengine', 'onedl-mmengine')
-    ),
-    'mmcv': Part(
-        '2.0',
-        'mmcv-lite==2.1.0',
-        ('mmcv-lite', 'mmcv', 'mmcv-full', 'onedl-mmcv'),
-    ),
-    'mmdet': Part('3.3', 'mmdet==3.3.0', ('mmdet', 'onedl-mmdetection')),
+    'numpy': Part('1.21', 'numpy>=1.21'),
+    'torch': Part('2.6', 'torch>=2.6'),
+    'torchvision': Part('0.21', 'torchvision>=0.21'),
+    'timm': Part('1.0', 'timm>=1.0'),
+    'pycocotools': Part('2.0', 'pycocotools'),
+    'mmengine': Part('0.10', 'mmengine==0.10.7'),
+    'mmcv': Part('2.0', 'mmcv-lite==2.1.0'),
+    'mmdet': Part('3.3', 'mmdet==3.3.0'),
 }
 # mmdet 3.3.0 asserts these when it is imported; its fork does not.
 MMDET_NEEDS_BELOW = {'mmcv': '2.2', 'mmengine': '1.0'}
@@ -66,31 +58,24 @@ class Problem(NamedTuple):
         return f'{self.needed} (found {found})'
 
 
-def stack_owners() -> dict[str, list[Owner]]:
-    """Find the installed distributions behind every name of the stack."""
-    return {
-        name: in_use(known_owners(part.distributions))
-        for name, part in STACK.items()
-    }
-
-
 def find_problems(owners: dict[str, list[Owner]]) -> list[Problem]:
     """List the packages that are missing, too old or too new.
 
     Args:
-        owners: the distributions of each import name, from ``stack_owners``.
+        owners: the owners of each import name, from ``every_owner``.
     """
-    mmdet = {owner.distribution for owner in owners['mmdet']}
+    mmdet = {owner.distribution for owner in in_use(owners['mmdet'])}
     limits = MMDET_NEEDS_BELOW if mmdet == {'mmdet'} else {}
     problems = []
     for name, part in STACK.items():
         needed = f'>= {part.oldest}'
         if name in limits:
             needed += f', < {limits[name]}'
-        versions = [owner.version for owner in owners[name]]
+        used = in_use(owners[name])
+        versions = [owner.version for owner in used]
         # Of several owners, nobody knows whose files are there.
         if not any(SpecifierSet(needed).filter(versions, prereleases=True)):
-            owner = owners[name][0] if versions else None
+            owner = used[0] if used else None
             problems.append(Problem(name, f'{name} {needed}', owner))
     return problems
 
@@ -101,14 +86,9 @@ def repair_problems(problems: Sequence[Problem]) -> str:
     if names & {'torch', 'torchvision'}:
         names |= {'torch', 'torchvision'}  # each fits one version of the other
     install = [part.install for name, part in STACK.items() if name in names]
-    kept = {requirement.partition('==')[0] for requirement in install}
-    remove = [
-        problem.owner.distribution
-        for problem in problems
-        if problem.owner
-        and len(STACK[problem.name].distributions) > 1
-        and problem.owner.distribution not in kept
-    ]
+    kept = {Requirement(text).name for text in install}
+    owners = [problem.owner for problem in problems if problem.owner]
+    remove = [o.distribution for o in owners if o.distribution not in kept]
     return pip_command(remove, install)
 
 
@@ -140,10 +120,10 @@ def check_versions() -> None:
         ImportError: names the packages, what was found, what is needed and
             the command that installs it.
     """
-    owners = stack_owners()
+    owners = every_owner(STACK)
     problems = find_problems(owners)
     if problems:
-        # With this name, `python -m cbnet...` ends without a traceback.
+        # With this name, `python -m cbnet.doctor` shows no traceback.
         raise ImportError(
             f'cbnet needs {" and ".join(map(str, problems))}; '
             f'run: {repair_problems(problems)} '
@@ -151,10 +131,10 @@ def check_versions() -> None:
             name='cbnet',
         )
     for name, found in owners.items():
-        if len(found) > 1:
+        if len(used := in_use(found)) > 1:
             warnings.warn(
-                f'{" and ".join(map(str, found))} both install the package '
+                f'{" and ".join(map(str, used))} both install the package '
                 f"{name} and overwrite each other's files; "
-                f'run: {repair_owners(name, found)}',
+                f'run: {repair_owners(name, used)}',
                 stacklevel=3,
             )

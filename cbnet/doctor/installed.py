@@ -11,7 +11,6 @@ from ..compat.versions import (
     find_problems,
     repair_owners,
     repair_problems,
-    stack_owners,
 )
 from .finding import Finding, beyond_pythonpath, pin
 
@@ -26,7 +25,7 @@ def installed_findings(owners: Owners) -> Iterator[Finding]:
     Args:
         owners: the owners of each import name, in the order of ``sys.path``.
     """
-    for problem in find_problems(stack_owners()):
+    for problem in find_problems(owners):
         what, repair = f'cbnet needs {problem}', repair_problems([problem])
         if problem.owner:
             folder = problem.owner.folder

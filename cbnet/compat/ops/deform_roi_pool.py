@@ -20,11 +20,7 @@ def deform_roi_pool_forward(
     rois: Tensor,
     offset: Tensor,
     output: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    **pooling: float,
 ) -> None:
     """Average the samples of each moved bin.
 
@@ -34,22 +30,19 @@ def deform_roi_pool_forward(
         offset: the shifts of bins, (K, 2, pooled_height, pooled_width), x
             and y, in sides of the region times gamma; empty: no shift.
         output: the averages, (K, C, pooled_height, pooled_width), written.
-        pooled_height: the bins down a region.
-        pooled_width: the bins across a region.
-        spatial_scale: the map pixels per input pixel.
-        sampling_ratio: the samples per bin and axis; 0: one per map pixel.
-        gamma: the scale of the offsets.
+        **pooling: the parameters pooled_height and pooled_width (bins down
+            and across a region), spatial_scale (map pixels per input pixel),
+            sampling_ratio (samples per bin and axis; 0: one per map pixel)
+            and gamma (the scale of the offsets).
     """
     if output.numel() == 0:
         return
-    features, size = widen(input), (pooled_height, pooled_width)
-    rois = rois.to(features.dtype)
-    bins = divide(rois, size, spatial_scale, sampling_ratio, True)
-    down, across = _shifts(bins, offset, gamma)
+    features = widen(input)
+    bins, _, (across, down) = _moved_bins(features, rois, offset, **pooling)
     source = ClampedMap(features)
     for chunk in chunks(output):
         part = bins.part(chunk)
-        shape = (len(part.image), *size, features.size(1))
+        shape = (len(part.image), *bins.size, features.size(1))
         total = features.new_zeros(shape)
         for rows, y, x in part.visit():
             y = y[:, :, None] + down[chunk][rows]
@@ -67,11 +60,7 @@ def deform_roi_pool_backward(
     offset: Tensor,
     grad_input: Tensor,
     grad_offset: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    gamma: float,
+    **pooling: float,
 ) -> None:
     """Add to the gradient of the input and write that of the offset.
 
@@ -80,13 +69,12 @@ def deform_roi_pool_backward(
     if grad_output.numel() == 0:
         return
     features, grad = widen(input), widen(grad_output)
-    size = (pooled_height, pooled_width)
-    rois = rois.to(features.dtype)
-    bins = divide(rois, size, spatial_scale, sampling_ratio, True)
-    down, across = _shifts(bins, offset, gamma)
+    bins, reach, (across, down) = _moved_bins(
+        features, rois, offset, **pooling
+    )
     source = ClampedMap(features)
     grad_map = grad.new_zeros(features.shape)
-    grad_shift = grad.new_zeros(len(rois), 2, *size)
+    grad_shift = grad.new_zeros(len(rois), 2, *bins.size)
     for chunk in chunks(grad):
         part = bins.part(chunk)
         shared = grad[chunk] / part.count().clamp(min=1)
@@ -106,25 +94,35 @@ def deform_roi_pool_backward(
                 grad_shift[chunk][rows, number] += (rise * last).sum(3)
     grad_input.add_(grad_map)
     if offset.numel():
-        grad_offset.copy_(grad_shift * _reach(bins, gamma))
+        grad_offset.copy_(grad_shift * reach)
 
 
-def _shifts(bins: Bins, offset: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """Return by how much bins move down and across, in map pixels.
+def _moved_bins(
+    features: Tensor,
+    rois: Tensor,
+    offset: Tensor,
+    pooled_height: int,
+    pooled_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    gamma: float,
+) -> tuple[Bins, Tensor, tuple[Tensor, Tensor]]:
+    """Divide the regions and scale the offsets.
 
-    Each is (K, *size), or (K, 1, 1) if nothing moves.
+    Returns:
+        The bins; map pixels per offset across and down, (K, 2, 1, 1); and by
+        how many map pixels bins move across and down, (K, *size) each, or
+        (K, 1, 1) if nothing moves.
     """
+    size = (pooled_height, pooled_width)
+    rois = rois.to(features.dtype)
+    bins = divide(rois, size, spatial_scale, sampling_ratio, True)
+    sides = [bins.side[axis] * size[axis] for axis in (1, 0)]
+    reach = gamma * torch.stack(sides, 1)[:, :, None, None]
+    shift = torch.zeros_like(reach)
     if offset.numel():
-        shift = offset.to(bins.side[0].dtype) * _reach(bins, gamma)
-        return shift[:, 1], shift[:, 0]
-    still = torch.zeros_like(bins.side[0])[:, None, None]
-    return still, still
-
-
-def _reach(bins: Bins, gamma: float) -> Tensor:
-    """Return map pixels per offset across and down, (K, 2, 1, 1)."""
-    sides = [bins.side[axis] * bins.size[axis] for axis in (1, 0)]
-    return gamma * torch.stack(sides, 1)[:, :, None, None]
+        shift = offset.to(features.dtype) * reach
+    return bins, reach, shift.unbind(1)
 
 
 def _slope(place: Tensor, axis: Axis, length: int) -> Axis:
