@@ -1,7 +1,17 @@
 """Deformable convolution (DCN) and its modulated form (DCNv2).
 
-mmcv passes the kernel's movement in keywords: ``dW`` and ``dH`` or
-``stride_w`` and ``stride_h``, and so on.  The kernel's size is the weight's.
+The operands have mmcv's names:
+
+* ``input`` (B, C, H, W), the map, and ``weight`` (O, C / group, kH, kW), the
+  kernel;
+* ``offset`` (B, deformable_group * kH * kW * 2, H_out, W_out), the shifts in
+  map pixels, y and x of one kernel place side by side;
+* ``mask`` (B, deformable_group * kH * kW, H_out, W_out), a factor for every
+  sample, and ``bias`` (O,), read if ``with_bias``;
+* ``output`` (B, O, H_out, W_out), written; gradients are shaped like their
+  operands;
+* ``columns`` and ``ones``, buffers of the compiled operators;
+* ``sizes``, the kernel's size and movement.
 """
 
 import weakref
@@ -39,20 +49,7 @@ def deform_conv_forward(
     ones: Tensor,
     **sizes: int,
 ) -> None:
-    """Convolve the map at shifted places.
-
-    Args:
-        input: the map, (B, C, H, W).
-        weight: the kernel, (O, C / group, kH, kW).
-        offset: the shifts, (B, deformable_group * kH * kW * 2, H_out,
-            W_out), in map pixels, y and x of one kernel place side by side.
-        output: the result, (B, O, H_out, W_out), written.
-        columns: a buffer of the compiled operator, unused.
-        ones: a buffer of the compiled operator, unused.
-        **sizes: the kernel's size and movement: kW, kH, dW, dH (the stride),
-            padW, padH, dilationW, dilationH, group, deformable_group; and
-            im2col_step, unused.
-    """
+    """Write the map convolved at shifted places."""
     output.copy_(convolve(input, weight, offset, _window(sizes)))
 
 
@@ -72,7 +69,7 @@ def deform_conv_backward_input(
     The buffer ``columns`` carries the gradient of the weight to
     ``deform_conv_backward_parameters``: the kernel is the most expensive
     part of a step and computes all gradients at once, while mmcv asks for
-    them in two calls.  The other arguments are those of forward.
+    them in two calls.
     """
     found = gradients(grad_output, input, weight, offset, _window(sizes))
     grad_input.copy_(found.input)
@@ -91,10 +88,7 @@ def deform_conv_backward_parameters(
     scale: float,
     **sizes: int,
 ) -> None:
-    """Add ``scale`` times the gradient of the weight to grad_weight.
-
-    The other arguments are those of forward.
-    """
+    """Add ``scale`` times the gradient of the weight to grad_weight."""
     ahead = vars(columns).pop('ahead', None)
     if ahead is not None and ahead.answers(input, offset, grad_output):
         found = ahead.grad_weight
@@ -138,24 +132,7 @@ def modulated_deform_conv_forward(
     with_bias: bool,
     **sizes: int,
 ) -> None:
-    """Convolve the map at shifted places, each weighted by the mask.
-
-    Args:
-        input: the map, (B, C, H, W).
-        weight: the kernel, (O, C / group, kernel_h, kernel_w).
-        bias: the bias, (O,); anything without with_bias.
-        ones: a buffer of the compiled operator, unused.
-        offset: the shifts, (B, deformable_group * kernel_h * kernel_w * 2,
-            H_out, W_out), as in ``deform_conv_forward``.
-        mask: the factors, (B, deformable_group * kernel_h * kernel_w, H_out,
-            W_out).
-        output: the result, (B, O, H_out, W_out), written.
-        columns: a buffer of the compiled operator, unused.
-        with_bias: whether there is a bias.
-        **sizes: the kernel's size and movement: kernel_h, kernel_w,
-            stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group
-            and deformable_group.
-    """
+    """Write the map convolved at shifted places, weighted by the mask."""
     bias = bias if with_bias else None
     window = _window(sizes)
     output.copy_(convolve(input, weight, offset, window, mask, bias))
@@ -179,10 +156,7 @@ def modulated_deform_conv_backward(
     with_bias: bool,
     **sizes: int,
 ) -> None:
-    """Write the gradient of each operand; that of the bias if there is one.
-
-    The other arguments are those of forward.
-    """
+    """Write the gradient of each operand; that of the bias if there is one."""
     window = _window(sizes)
     found = gradients(grad_output, input, weight, offset, window, mask)
     grad_input.copy_(found.input)

@@ -3,6 +3,8 @@
 Both compute the same, except where a sample sits exactly at -1, the outer
 edge of the padding: there mmcv's gradient of the offset is zero.  Offsets
 start at zero and so begin on that very edge.
+
+The operands are those of :mod:`cbnet.compat.ops.deform_conv`.
 """
 
 from collections.abc import Callable
@@ -54,18 +56,8 @@ def convolve(
 ) -> Tensor:
     """Convolve the map at shifted places.
 
-    Args:
-        input: the map, (B, C, H, W).
-        weight: the kernel, (O, C / groups, rows, columns).
-        offset: the shifts, (B, offset groups * kernel places * 2, H_out,
-            W_out), in map pixels, y and x of one kernel place side by side.
-        window: the movement of the kernel.
-        mask: a factor for every sample, (B, offset groups * kernel places,
-            H_out, W_out); None: 1.
-        bias: the bias, (O,); None: 0.
-
-    Returns:
-        (B, O, H_out, W_out), float32 where the operands are narrower.
+    Without a mask all factors are 1.  The result is float32 where the
+    operands are narrower.
     """
     kernel = torch.ops.torchvision.deform_conv2d
     return _call(kernel, [input, weight, offset], mask, bias, window)
@@ -79,16 +71,7 @@ def gradients(
     window: Window,
     mask: Tensor | None = None,
 ) -> Gradients:
-    """Return the gradients of all operands.
-
-    Args:
-        grad: the gradient of the output, (B, O, H_out, W_out).
-        input: the map, and so on, as for ``convolve``.
-        weight: the kernel.
-        offset: the shifts.
-        window: the movement of the kernel.
-        mask: the factors.
-    """
+    """Return the gradients of all operands from that of the output."""
     grad, offset = widen(grad), widen(offset)
     # Matrix products inside would otherwise be narrowed, if somebody goes
     # backward under autocast.

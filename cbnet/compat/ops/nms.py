@@ -4,7 +4,8 @@ torchvision's kernel computes what it can, plain torch the rest: offset 1 and
 groups.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ def nms(
         )
         keep = torchvision_nms(boxes, rank, threshold)
     else:
-        keep = _suppress(boxes, _Above(threshold, offset))
+        hits = partial(_overlap, threshold=threshold, offset=offset)
+        keep = _suppress(boxes, hits)
     return order[keep]
 
 
@@ -67,7 +69,8 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
         return []
     order = dets[:, 4].sort(descending=True, stable=True).indices
     boxes = widen(dets[:, :4])[order]
-    hits = _Above(round_to_float32(iou_threshold), 0, or_equal=True)
+    threshold = round_to_float32(iou_threshold)
+    hits = partial(_overlap, threshold=threshold, compare=torch.ge)
     keep = _suppress(boxes, hits)
     leader = torch.arange(len(boxes), device=boxes.device)
     free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
@@ -86,19 +89,15 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     return [group.tolist() for group in members]
 
 
-class _Above(NamedTuple):
-    """The pairs of boxes that overlap too much."""
-
-    threshold: float
-    offset: int
-    or_equal: bool = False
-
-    def __call__(self, boxes: Tensor, others: Tensor) -> Tensor:
-        """Compare N boxes with M others: (N, M), bool."""
-        overlap = _iou(boxes, others, self.offset)
-        if self.or_equal:
-            return overlap >= self.threshold
-        return overlap > self.threshold
+def _overlap(
+    boxes: Tensor,
+    others: Tensor,
+    threshold: float,
+    offset: int = 0,
+    compare: Callable[[Tensor, float], Tensor] = torch.gt,
+) -> Tensor:
+    """Say which of N boxes overlap which of M others too much: (N, M)."""
+    return compare(_iou(boxes, others, offset), threshold)
 
 
 def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
@@ -117,7 +116,7 @@ def _area(boxes: Tensor, offset: int) -> Tensor:
     return sides[..., 0] * sides[..., 1]
 
 
-def _suppress(boxes: Tensor, overlaps: _Above) -> Tensor:
+def _suppress(boxes: Tensor, overlaps: Callable[..., Tensor]) -> Tensor:
     """Suppress boxes that are sorted by descending score, greedily.
 
     Shifting x2 and y2 by the offset for torchvision's kernel would round
