@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .bilinear import Axis, ClampedMap, scatter
 from .precision import widen
-from .roi_samples import Bins, chunks, divide
+from .roi_samples import Bins, divide
 from .table import serve
 
 
@@ -39,17 +39,12 @@ def deform_roi_pool_forward(
         return
     features = widen(input)
     bins, _, (across, down) = _moved_bins(features, rois, offset, **pooling)
-    source = ClampedMap(features)
-    for chunk in chunks(output):
-        part = bins.part(chunk)
-        shape = (len(part.image), *bins.size, features.size(1))
-        total = features.new_zeros(shape)
-        for rows, y, x in part.visit():
-            y = y[:, :, None] + down[chunk][rows]
-            x = x[:, None] + across[chunk][rows]
-            total[rows] += source.read(part.image[rows], *source.axes(y, x))
-        total = total.permute(0, 3, 1, 2) / part.count().clamp(min=1)
-        output[chunk] = total.to(output.dtype)
+    source, channels = ClampedMap(features), features.size(1)
+    total = features.new_zeros(len(rois), *bins.size, channels)
+    for rows, y, x in bins.visit(channels):
+        y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
+        total[rows] += source.read(bins.image[rows], *source.axes(y, x))
+    output.copy_(total.permute(0, 3, 1, 2) / bins.count().clamp(min=1))
 
 
 @serve('torch')
@@ -75,23 +70,20 @@ def deform_roi_pool_backward(
     source = ClampedMap(features)
     grad_map = grad.new_zeros(features.shape)
     grad_shift = grad.new_zeros(len(rois), 2, *bins.size)
-    for chunk in chunks(grad):
-        part = bins.part(chunk)
-        shared = grad[chunk] / part.count().clamp(min=1)
-        for rows, y, x in part.visit():
-            y = y[:, :, None] + down[chunk][rows]
-            x = x[:, None] + across[chunk][rows]
-            image, cotangent = part.image[rows], shared[rows]
-            scatter(grad_map, cotangent, image, y[:, None], x[:, None])
-            if not offset.numel():
-                continue
-            axes, last = source.axes(y, x), cotangent.movedim(1, 3)
-            for number, slope in (
-                (0, (axes[0], _slope(x, axes[1], source.width))),
-                (1, (_slope(y, axes[0], source.height), axes[1])),
-            ):
-                rise = source.read(image, *slope)
-                grad_shift[chunk][rows, number] += (rise * last).sum(3)
+    shared = grad / bins.count().clamp(min=1)
+    for rows, y, x in bins.visit(features.size(1)):
+        y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
+        image, cotangent = bins.image[rows], shared[rows]
+        scatter(grad_map, cotangent, image, y[:, None], x[:, None])
+        if not offset.numel():
+            continue
+        axes, last = source.axes(y, x), cotangent.movedim(1, 3)
+        for number, slope in (
+            (0, (axes[0], _slope(x, axes[1], source.width))),
+            (1, (_slope(y, axes[0], source.height), axes[1])),
+        ):
+            rise = source.read(image, *slope)
+            grad_shift[rows, number] += (rise * last).sum(3)
     grad_input.add_(grad_map)
     if offset.numel():
         grad_offset.copy_(grad_shift * reach)

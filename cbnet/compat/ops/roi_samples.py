@@ -33,29 +33,32 @@ class Bins(NamedTuple):
     samples: tuple[Tensor, Tensor]
     size: tuple[int, int]
 
-    def part(self, rows: slice) -> 'Bins':
-        """Return the division of some of the regions."""
-        pairs = [
-            (pair[0][rows], pair[1][rows])
-            for pair in (self.start, self.side, self.samples)
-        ]
-        return Bins(self.image[rows], *pairs, self.size)
-
     def count(self) -> Tensor:
         """Return the number of samples of a bin, (K, 1, 1, 1)."""
         return (self.samples[0] * self.samples[1])[:, None, None, None]
 
-    def visit(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def visit(self, channels: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield, sample by sample, the regions that have it and its place.
+
+        Args:
+            channels: the channels of what is read there; they decide how
+                many regions are done at a time.
 
         Yields:
             (k,) positions of regions; (k, bins down) y; (k, bins across) x.
         """
-        down, across = self.samples
-        for i in range(int(down.max())):
-            for j in range(int(across.max())):
-                rows = ((down > i) & (across > j)).nonzero().squeeze(1)
-                yield rows, self._place(0, i, rows), self._place(1, j, rows)
+        step = max(1, CHUNK // max(1, channels * self.size[0] * self.size[1]))
+        for first in range(0, len(self.image), step):
+            down, across = (n[first : first + step] for n in self.samples)
+            for i in range(int(down.max())):
+                for j in range(int(across.max())):
+                    rows = ((down > i) & (across > j)).nonzero().squeeze(1)
+                    rows = rows + first
+                    yield (
+                        rows,
+                        self._place(0, i, rows),
+                        self._place(1, j, rows),
+                    )
 
     def _place(self, axis: int, number: int, rows: Tensor) -> Tensor:
         start, side, samples = (
@@ -100,13 +103,6 @@ def divide(
     return Bins(rois[:, 0].long(), (top, left), side, samples, tuple(size))
 
 
-def chunks(pooled: Tensor) -> Iterator[slice]:
-    """Yield the regions (K, ...) of pooled features to do at a time."""
-    step = max(1, CHUNK // max(1, pooled[0].numel()))
-    for first in range(0, len(pooled), step):
-        yield slice(first, first + step)
-
-
 def max_pool(
     features: Tensor,
     bins: Bins,
@@ -123,28 +119,24 @@ def max_pool(
         argmax_y: the rows, like output, written; -1 where a bin has no sample.
         argmax_x: the columns, like argmax_y.
     """
-    source = ClampedMap(features)
+    source, channels = ClampedMap(features), features.size(1)
     # Where mmcv's kernels start looking; seen in bins without samples.
     lowest = torch.finfo(torch.float32).min if features.is_cuda else -10000.0
-    for chunk in chunks(output):
-        part = bins.part(chunk)
-        shape = (len(part.image), *bins.size, features.size(1))
-        best = features.new_full(shape, lowest)
-        best_y = features.new_full(shape, -1.0)
-        best_x = features.new_full(shape, -1.0)
-        for rows, y, x in part.visit():
-            y, x = y[:, :, None], x[:, None, :]
-            value = source.read(part.image[rows], *source.axes(y, x))
-            better = value > best[rows]
-            best[rows] = torch.where(better, value, best[rows])
-            best_y[rows] = torch.where(better, y[..., None], best_y[rows])
-            best_x[rows] = torch.where(better, x[..., None], best_x[rows])
-        for target, values in (
-            (output, best),
-            (argmax_y, best_y),
-            (argmax_x, best_x),
-        ):
-            target[chunk] = values.permute(0, 3, 1, 2).to(target.dtype)
+    best = features.new_full((len(output), *bins.size, channels), lowest)
+    best_y, best_x = torch.full_like(best, -1), torch.full_like(best, -1)
+    for rows, y, x in bins.visit(channels):
+        y, x = y[:, :, None], x[:, None, :]
+        value = source.read(bins.image[rows], *source.axes(y, x))
+        better = value > best[rows]
+        best[rows] = torch.where(better, value, best[rows])
+        best_y[rows] = torch.where(better, y[..., None], best_y[rows])
+        best_x[rows] = torch.where(better, x[..., None], best_x[rows])
+    for target, found in (
+        (output, best),
+        (argmax_y, best_y),
+        (argmax_x, best_x),
+    ):
+        target.copy_(found.permute(0, 3, 1, 2))
 
 
 def max_gradient(
@@ -166,9 +158,12 @@ def max_gradient(
     grad_map = grad.new_zeros(shape)
     # As compiled: a maximum sampled exactly at y = -1 is taken for none.
     grad = grad * (argmax_y != -1)
-    for chunk in chunks(grad):
-        y, x = argmax_y[chunk].to(grad), argmax_x[chunk].to(grad)
-        scatter(grad_map, grad[chunk], image[chunk], y, x)
+    step = max(1, CHUNK // max(1, grad[0].numel()))
+    for one, place, y, x in zip(
+        *(whole.split(step) for whole in (grad, image, argmax_y, argmax_x)),
+        strict=True,
+    ):
+        scatter(grad_map, one, place, y.to(grad), x.to(grad))
     return grad_map
 
 
@@ -181,10 +176,8 @@ def average_gradient(grad: Tensor, bins: Bins, shape: torch.Size) -> Tensor:
         shape: the map's shape, (B, C, H, W).
     """
     grad_map = grad.new_zeros(shape)
-    for chunk in chunks(grad):
-        part = bins.part(chunk)
-        shared = grad[chunk] / part.count()
-        for rows, y, x in part.visit():
-            y, x = y[:, None, :, None], x[:, None, None, :]
-            scatter(grad_map, shared[rows], part.image[rows], y, x)
+    shared = grad / bins.count()
+    for rows, y, x in bins.visit(grad.size(1)):
+        y, x = y[:, None, :, None], x[:, None, None, :]
+        scatter(grad_map, shared[rows], bins.image[rows], y, x)
     return grad_map
