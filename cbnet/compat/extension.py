@@ -15,7 +15,13 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ..errors import UserError
+
 EXTENSION = 'mmcv._ext'
+
+
+class UnservedOperatorError(UserError, NotImplementedError):
+    """An operator was called that cbnet does not serve."""
 
 
 def served_ops() -> dict[str, str]:
@@ -63,7 +69,7 @@ def _unserved(name: str) -> Callable[..., Any]:
         raise AttributeError(f'module {EXTENSION!r} has no attribute {name!r}')
 
     def operator(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(
+        raise UnservedOperatorError(
             f'the operator {name!r} of mmcv.ops needs a compiled mmcv: this '
             'installation has mmcv-lite, and cbnet serves only the operators '
             'that mmdet 3.3.0 needs (cbnet.compat.served_ops() lists them). '

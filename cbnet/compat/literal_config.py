@@ -97,10 +97,10 @@ def _value(node: ast.AST) -> Any:
         raise _not_a_literal(node) from None
 
 
-def _not_a_literal(node: ast.AST) -> ValueError:
+def _not_a_literal(node: ast.AST) -> UserValueError:
     found = ast.unparse(node)
     found = found if len(found) < 60 else f'{found[:56]} ...'
-    return ValueError(f'line {node.lineno}: {found}')
+    return UserValueError(f'line {node.lineno}: {found}')
 
 
 def literal_fromstring(fromstring: Callable[..., Config]) -> Callable:

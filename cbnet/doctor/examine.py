@@ -7,10 +7,10 @@ from typing import Any
 
 import cbnet
 
-from ..compat.owners import every_owner, in_use
+from ..compat.owners import Owner, every_owner, in_use
 from ..messages import one_line
 from .finding import Finding, for_this_python
-from .installed import Owners, installed_findings, torchvision_finding
+from .installed import Owners, installed_findings
 from .loading import loading_findings
 from .probes import PREFIXES, Results, run_probes
 
@@ -65,18 +65,16 @@ def examine() -> dict[str, Any]:
 
 
 def _judge(owners: Owners, results: Results) -> list[Finding]:
-    def blamed() -> set[str]:
-        return {found.name for found in findings if found.level == 'error'}
-
-    findings = list(installed_findings(owners))
-    if not blamed() & {'torch', 'torchvision'}:
-        loads = 'error' not in results['torchvision']
-        findings += torchvision_finding(owners, loads)
-    findings += loading_findings(results, owners, blamed())
+    loads = 'error' not in results['torchvision']
+    findings = list(installed_findings(owners, loads))
+    blamed = {found.name for found in findings if found.level == 'error'}
+    findings += loading_findings(results, owners, blamed)
     return sorted(findings, key=lambda finding: finding.level)
 
 
-def _package(name: str, used: list, result: dict[str, Any]) -> dict[str, Any]:
+def _package(
+    name: str, used: list[Owner], result: dict[str, Any]
+) -> dict[str, Any]:
     """Describe a package as Python would import it."""
     found = dict(version=None, distributions=[], folder=None, error=None)
     if used:

@@ -19,13 +19,17 @@ HARMLESS = ('cv2', 'PIL')
 Owners = dict[str, list[Owner]]
 
 
-def installed_findings(owners: Owners) -> Iterator[Finding]:
+def installed_findings(
+    owners: Owners, torchvision_loads: bool
+) -> Iterator[Finding]:
     """Judge the installed distributions.
 
     Args:
         owners: the owners of each import name, in the order of ``sys.path``.
+        torchvision_loads: whether torchvision works.
     """
-    for problem in find_problems(owners):
+    problems = find_problems(owners)
+    for problem in problems:
         what, repair = f'cbnet needs {problem}', repair_problems([problem])
         if problem.owner:
             folder = problem.owner.folder
@@ -55,25 +59,15 @@ def installed_findings(owners: Owners) -> Iterator[Finding]:
             f'found {found or "no setuptools"}',
             "pip install 'setuptools<82'",
         )
-
-
-def torchvision_finding(owners: Owners, loads: bool) -> Iterator[Finding]:
-    """Compare the installed torch with the one torchvision was built for.
-
-    Args:
-        owners: the owners of each import name.
-        loads: whether torchvision works all the same.
-    """
-    if not (owners['torch'] and owners['torchvision']):
-        return
-    torch, torchvision = owners['torch'][0], owners['torchvision'][0]
-    for need in map(Requirement, metadata.requires('torchvision') or []):
-        if need.name == 'torch' and not need.specifier.contains(
-            torch.version, prereleases=True
-        ):
-            yield Finding(
-                'torchvision',
-                'warning' if loads else 'error',
-                f'{torchvision} is built for {need}, found {torch}',
-                f'pip install --upgrade {pin(torch)} torchvision',
-            )
+    if not {'torch', 'torchvision'} & {problem.name for problem in problems}:
+        torch, torchvision = owners['torch'][0], owners['torchvision'][0]
+        for need in map(Requirement, metadata.requires('torchvision') or []):
+            if need.name == 'torch' and not need.specifier.contains(
+                torch.version, prereleases=True
+            ):
+                yield Finding(
+                    'torchvision',
+                    'warning' if torchvision_loads else 'error',
+                    f'{torchvision} is built for {need}, found {torch}',
+                    f'pip install --upgrade {pin(torch)} torchvision',
+                )

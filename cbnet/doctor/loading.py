@@ -12,7 +12,7 @@ from ..compat.versions import repair_owners
 from ..messages import one_line
 from .finding import Finding, beyond_pythonpath, pin, reinstall
 from .installed import Owners
-from .probes import NEEDS, Results
+from .probes import PIECES, Results
 
 # How compiled modules complain about a numpy that they were not built for.
 NUMPY_COMPLAINTS = (
@@ -38,7 +38,7 @@ def loading_findings(
     blamed = set(blamed)
     for name, result in results.items():
         finding = None
-        if blamed & {name, *NEEDS[name]}:
+        if blamed & {name, *PIECES[name]}:
             blamed |= {name} if 'error' in result else set()
         elif 'error' in result:
             finding = _failure(name, results, owners)

@@ -20,8 +20,8 @@ PREFIXES = {
     'mmdet::': 'mmdet::_base_/default_runtime.py',
     'cbnet::': 'cbnet::cbnet/quickstart.py',
 }
-# Each piece with those it needs, which come first.
-NEEDS = {
+# Each piece of the stack, with the pieces that it needs, which come first.
+PIECES = {
     'numpy': (),
     'torch': ('numpy',),
     'torchvision': ('torch',),
@@ -79,7 +79,9 @@ def try_piece(name: str) -> dict[str, Any]:
     importlib.import_module(COMPILED.get(name, name))
     package = sys.modules[name]
     if name == 'torch':
-        package.from_numpy(sys.modules['numpy'].zeros(1))
+        import numpy
+
+        package.from_numpy(numpy.zeros(1))
     if name == 'torchvision':
         from torch import zeros
         from torchvision.ops import nms
@@ -97,8 +99,8 @@ def run_probes() -> Results:
         text, and ``missing``, the module that was not found, or None.
     """
     results: Results = {}
-    while len(results) < len(NEEDS):
-        names = [name for name in NEEDS if name not in results]
+    while len(results) < len(PIECES):
+        names = [name for name in PIECES if name not in results]
         done = subprocess.run(
             [sys.executable, '-m', __name__, *names],
             env={**os.environ, 'CBNET_START': 'no'},

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ...errors import UserValueError
 from .precision import widen
 from .table import serve
 
@@ -128,7 +129,7 @@ def softmax_focal_loss_backward(
 def _check_labels(target: Tensor, highest: int, why: str) -> None:
     found = int(target.max())
     if found > highest:
-        raise ValueError(
+        raise UserValueError(
             f'focal_loss: target holds the label {found}, expected '
             f'at most {highest} ({why}); '
             "check num_classes against the data set's categories"

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ...errors import UserValueError
 from .table import serve
 
 
@@ -65,7 +66,7 @@ def masked_col2im_forward(
     """
     outside = (mask_h_idx >= height) | (mask_w_idx >= width)
     if outside.any():
-        raise ValueError(
+        raise UserValueError(
             'masked_conv2d: the mask marks a place outside the output of '
             f'{height} x {width} pixels; pad by half the kernel, so that the '
             'output is as large as the input and its mask'

@@ -4,6 +4,7 @@ import torch
 import torchvision  # noqa: F401 (defines torch.ops.torchvision)
 from torch import Tensor
 
+from ...errors import UserValueError
 from .precision import must_be_deterministic, widen
 from .roi_samples import average_gradient, divide, max_gradient, max_pool
 from .table import serve
@@ -105,7 +106,7 @@ def _check_sides(rois: Tensor) -> None:
     wrong = ~(sides >= 0).all(1)
     if wrong.any():
         row = int(wrong.nonzero()[0])
-        raise ValueError(
+        raise UserValueError(
             f'roi_align(aligned=True): rois[{row}] is {rois[row].tolist()}, '
             'expected (index, x1, y1, x2, y2) with x1 <= x2 and y1 <= y2; '
             'clip or filter the boxes before pooling'

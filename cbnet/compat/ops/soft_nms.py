@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor, from_numpy
 
+from ...errors import UserValueError
 from .precision import widen
 from .table import serve
 
@@ -43,7 +44,7 @@ def softnms(
         ValueError: the method is none of the three.
     """
     if method not in (NAIVE, LINEAR, GAUSSIAN):
-        raise ValueError(
+        raise UserValueError(
             f'softnms: method is {method}, expected 0 (naive), 1 (linear) or '
             '2 (gaussian)'
         )
