@@ -84,7 +84,7 @@ def repair_problems(problems: Sequence[Problem]) -> str:
     """Give the one command that installs versions that work."""
     names = {problem.name for problem in problems}
     if names & {'torch', 'torchvision'}:
-        names |= {'torch', 'torchvision'}  # each fits one version of the other
+        names |= {'torch', 'torchvision'}  # releases come in pairs
     install = [part.install for name, part in STACK.items() if name in names]
     kept = {Requirement(text).name for text in install}
     owners = [problem.owner for problem in problems if problem.owner]

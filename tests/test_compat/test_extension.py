@@ -2,7 +2,7 @@
 
 Scenarios: in a fresh process, after mmcv.ops and mmdet failed to import;
 nothing heavy is imported by installing; called twice; a compiled module and
-somebody's stand-in stay in use; mmcv is not installed; found by import,
+another package's stand-in stay in use; mmcv is not installed; found by import,
 mmengine and as an attribute; unserved operators fail when called; private
 names are absent; the table of operators.
 """

@@ -1,9 +1,9 @@
-"""Who brings an import name.
+"""The distributions that own a package.
 
 Scenarios: found through top_level.txt, RECORD or the name; not found
 for a file that only looks similar; the order of sys.path, what one folder
 hides, what overwrites; one distribution in two versions; a folder twice
-in sys.path; what pip leaves behind without metadata.
+in sys.path; folders of pip without metadata.
 """
 
 import sys

@@ -4,7 +4,7 @@ Scenarios: the installed stack passes; every part missing; parts too old, and
 at the oldest version; newer mmcv and mmengine than mmdet takes, which its
 fork takes; several problems in one sentence; forks and compiled builds are
 enough, or named and removed; two owners are warned of, and are an error only
-if none fits; the remedies are what setup.py installs.
+if none works; the remedies are what setup.py installs.
 """
 
 import ast

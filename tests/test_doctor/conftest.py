@@ -71,13 +71,13 @@ class Environment:
         folders = {sysconfig.get_path(name) for name in ('purelib', 'platlib')}
         for folder in map(Path, folders):
             for path in folder.iterdir():
-                fits = [fnmatch.fnmatch(path.name, p) for p in patterns]
+                wanted = [fnmatch.fnmatch(path.name, p) for p in patterns]
                 left_out = [fnmatch.fnmatch(path.name, p) for p in without]
-                if any(fits) and not any(left_out):
+                if any(wanted) and not any(left_out):
                     (self.site / path.name).symlink_to(path)
 
     def add_distribution(self, name, version, module, requires=()):
-        """Write the metadata alone."""
+        """Write only the metadata."""
         stem = f'{name.replace("-", "_")}-{version}.dist-info'
         info = self.site / stem
         info.mkdir()

@@ -65,7 +65,7 @@ def test_a_torchvision_for_another_torch(fake):
     assert repair == (
         'pip install --force-reinstall torch==2.15.0 torchvision==0.30.0'
     )
-    # and where its metadata says which torch it fits
+    # and if its metadata says for which torch it was built
     shutil.rmtree(fake.site / 'torchvision-0.30.0.dist-info')
     fake.add_distribution(
         'torchvision', '0.30.0', 'torchvision', ['torch==2.16.0']

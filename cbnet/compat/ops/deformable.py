@@ -73,8 +73,7 @@ def gradients(
 ) -> Gradients:
     """Return the gradients of all operands from that of the output."""
     grad, offset = widen(grad), widen(offset)
-    # Matrix products inside would otherwise be narrowed, if somebody goes
-    # backward under autocast.
+    # Autocast around the backward pass would narrow matrix products here.
     with torch.autocast(grad.device.type, enabled=False):
         if must_be_deterministic(grad):
             found = plain_gradients(grad, input, weight, offset, window, mask)

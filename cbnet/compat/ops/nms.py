@@ -124,7 +124,7 @@ def _suppress(boxes: Tensor, overlaps: Callable[..., Tensor]) -> Tensor:
     computes the sides in the compiled operator's order, in blocks that bound
     the memory: inside a block the rule "kept unless a kept predecessor
     overlaps" is iterated to its only fixed point, then the block's survivors
-    suppress everything behind it.
+    suppress everything after it.
     """
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     for start in range(0, len(boxes), BLOCK):

@@ -82,7 +82,7 @@ def _bins(
 
     Returns:
         (K * bins, 5), index and xyxy, both corners inside; a bin without
-        pixels lies behind the map.
+        pixels lies outside the map.
     """
     start = rois[:, 1:3] * spatial_scale
     side = (rois[:, 3:] + 1) * spatial_scale - start
@@ -114,5 +114,5 @@ def _edges(
     """
     step = torch.arange(count + 1, device=start.device).to(start)
     place = step * (side / count)[:, None] + start[:, None]
-    first, behind = place[:, :-1].floor(), place[:, 1:].ceil()
-    return first.clamp(0, length), behind.clamp(0, length)
+    first, after = place[:, :-1].floor(), place[:, 1:].ceil()
+    return first.clamp(0, length), after.clamp(0, length)
