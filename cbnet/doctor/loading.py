@@ -1,6 +1,8 @@
 """Findings from loading the stack: what is installed and still fails."""
 
+import json
 from collections.abc import Iterator, Set
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +96,16 @@ def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
 
 def _install_cbnet(owners: Owners) -> str:
     root = Path(cbnet.__file__).parents[1]
-    if owners['cbnet'] and not (root / 'setup.py').is_file():
-        return reinstall(owners['cbnet'][0])
-    return f"pip install --no-deps -e '{root}'"
+    if not owners['cbnet'] or (root / 'setup.py').is_file():
+        return f"pip install --no-deps -e '{root}'"
+    command = reinstall(owners['cbnet'][0])
+    # pip records here from which wheel or repository it installed cbnet.
+    record = metadata.distribution('cbnet').read_text('direct_url.json')
+    if not record:
+        return command
+    source = json.loads(record)
+    kind = f'{source["vcs_info"]["vcs"]}+' if 'vcs_info' in source else ''
+    return command.replace(pin(owners['cbnet'][0]), f'{kind}{source["url"]}')
 
 
 def _other_files(

@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..compat.versions import STACK
+
 Results = dict[str, dict[str, Any]]
 PREFIXES = {
     'mmdet::': 'mmdet::_base_/default_runtime.py',
@@ -36,7 +38,7 @@ PIECES = {
     'mmcv': ('mmengine', 'cv2'),
     'mmcv.ops': ('mmcv', 'torch', 'torchvision'),
     'mmdet': ('mmcv', 'pycocotools', 'scipy', 'shapely', 'matplotlib'),
-    'cbnet': ('torch', 'mmdet', 'mmcv.ops', 'timm'),
+    'cbnet': (*STACK, 'mmcv.ops'),
     'mmdet::': ('mmdet', 'setuptools'),
     'cbnet::': ('cbnet', 'mmdet::'),
     'devices': ('torch',),
@@ -74,7 +76,11 @@ def try_piece(name: str) -> dict[str, Any]:
         return {}
     if name == 'cbnet':
         del os.environ['CBNET_START']
-        importlib.reload(sys.modules['cbnet'])
+        try:
+            importlib.reload(sys.modules['cbnet'])
+        except ImportError as error:
+            # Without the advice to run the doctor.
+            raise (error.__cause__ or error) from None
         return {}
     importlib.import_module(COMPILED.get(name, name))
     package = sys.modules[name]

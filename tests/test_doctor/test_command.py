@@ -5,13 +5,14 @@
   pkg_resources: each one finding with its command, exit status 1, and
   ``import cbnet`` says the first and third in one sentence;
   ``python -m cbnet.doctor`` the same without a traceback;
-- a torch that does not load: ``import cbnet`` names the doctor's command;
+- a torch that does not load, and a cbnet that does not start: ``import
+  cbnet`` names the doctor's command, which names the cause;
 - nothing installed; an unwritable JSON file.
 """
 
 from cbnet.compat.versions import DOCTOR
 
-from .reports import told
+from .reports import only, told
 
 
 def test_a_good_environment(real):
@@ -86,8 +87,17 @@ def test_a_stack_that_does_not_load(fake):
     *_, what, remedy = done.stderr.splitlines()
     assert what.endswith('does not start: OSError: libcudart.so is missing')
     assert remedy.endswith(f'run: {DOCTOR}')
-    findings = told(fake.examine(CBNET_START='no')[2])
-    assert list(findings) == ['torch']
+    what, _ = only(fake.examine(CBNET_START='no')[2], 'torch')
+    assert what.endswith('OSError: libcudart.so is missing')
+
+
+def test_a_cbnet_that_does_not_start(fake):
+    fake.start_cbnet()  # which the fakes do not satisfy
+    what, _ = only(fake.examine(CBNET_START='no')[2], 'cbnet')
+    assert what == (
+        'cbnet does not start: ModuleNotFoundError: No module named '
+        "'mmengine.logging'"
+    )
 
 
 def test_nothing_is_installed(environment):

@@ -8,6 +8,7 @@ cv2; packages that print.
 """
 
 import importlib.machinery
+import json
 import shutil
 
 import pytest
@@ -176,8 +177,17 @@ def test_prefixes(fake):
     assert ['cbnet::', 'does', 'not', 'resolve'] in [
         line.split() for line in text.splitlines()
     ]
-    # a clone that nobody installed
+    # installed from a wheel, or from git
     (info,) = fake.site.glob('cbnet-*.dist-info')
+    source = dict(url='file:///cbnet.whl')
+    (info / 'direct_url.json').write_text(json.dumps(source))
+    _, repair = only(fake.examine()[2], 'cbnet::')
+    assert repair.endswith('--no-deps file:///cbnet.whl')
+    source = dict(url='https://host/cbnet', vcs_info=dict(vcs='git'))
+    (info / 'direct_url.json').write_text(json.dumps(source))
+    _, repair = only(fake.examine()[2], 'cbnet::')
+    assert repair.endswith('--no-deps git+https://host/cbnet')
+    # a clone that nobody installed
     shutil.rmtree(info)
     (fake.site / 'setup.py').touch()
     status, text, report = fake.examine()
