@@ -2,32 +2,38 @@
 
 Importing the package checks the stack, serves mmcv's operators where mmcv
 came without its compiled module, lets torch's safe loading read mmengine's
-checkpoints, and registers everything into mmdet's registries.  In a config:
+checkpoints, and registers everything in mmdet's registries.  In a config:
 ``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
 says what is wrong with an installation.
 """
 
-from .doctor import is_starting
+import os
+
 from .version import __version__
 
-# The doctor examines a stack that may be too broken for any of this.
-if not is_starting():
-    from .compat.versions import check_versions
+# The doctor sets this: it examines stacks that are too broken to start.
+if os.environ.get('CBNET_START') != 'no':
+    from .compat.versions import DOCTOR, check_versions
 
     check_versions()
+    try:
+        from .compat import install_ops
 
-    from .compat import install_ops
+        install_ops()  # before anything imports mmcv.ops
 
-    install_ops()  # before anything imports mmcv.ops
+        from .compat.safe_globals import allow_checkpoint_globals
 
-    from .compat.safe_globals import allow_checkpoint_globals
+        allow_checkpoint_globals()
 
-    allow_checkpoint_globals()
+        from .compat.safe_loading import keep_loading_safe
 
-    from .compat.safe_loading import keep_loading_safe
+        keep_loading_safe()
 
-    keep_loading_safe()
-
-    from . import engine, models, registry, tta  # noqa: F401
+        from . import engine, models, registry, tta  # noqa: F401
+    except Exception as error:
+        raise ImportError(
+            f'cbnet does not start: {type(error).__name__}: {error}\n'
+            f'To find the cause and the command that repairs it, run: {DOCTOR}'
+        ) from error
 
 __all__ = ['__version__']

@@ -1,8 +1,8 @@
 """The scope ``cbnet``: configs inherited through ``cbnet::`` build here.
 
-Everything of this package is registered in mmdet's registries, because a
-config's default scope is ``mmdet``.  mmengine marks what comes from a
-``cbnet::`` base with the scope ``cbnet``; a child of each mmdet registry
+Everything in this package is registered in mmdet's registries, because the
+default scope of a config is ``mmdet``.  mmengine gives whatever it reads from
+a ``cbnet::`` base the scope ``cbnet``; a child of each of mmdet's registries
 answers to that scope and passes every name on to its parent.
 """
 
@@ -12,13 +12,13 @@ import mmdet.registry
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 
-# mmengine's way to find configs of packages; the dependency bound keeps a
-# setuptools that has it, so the advice to users is none they can follow.
+# mmengine finds the configs of packages with pkg_resources.  Users cannot
+# follow the advice of this warning; our requirement of setuptools keeps it.
 warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
-# mmengine takes `name::` only for names listed here, and looks the package
-# up by its distribution, whose folder is a wrong one in editable installs;
-# what is no distribution it looks up as a module, right in both.
+# mmengine accepts `name::` only for names in this table.  It looks a package
+# up as a distribution, whose folder is wrong in editable installs, and
+# anything else as a module, whose folder is right: hence a module here.
 MODULE2PACKAGE['cbnet'] = 'cbnet.registry'
 
 SCOPED = {

@@ -1,4 +1,4 @@
-"""What lets mmdet run on today's stack: served operators, safe loading.
+"""Run mmdet on today's stack: served operators, safe loading.
 
 Importing this package imports neither torch nor mmcv, so that the versions
 are checked before either is needed.

@@ -2,7 +2,7 @@
 
 Literals are not harmless by themselves: mmengine's registries import any
 dotted path that they do not know (``type='os.system'``), mmdet and mmcv
-evaluate some strings, and some datasets unpickle a file when they are made.
+evaluate some strings, and some datasets unpickle a file when they are built.
 """
 
 import re
@@ -16,14 +16,14 @@ from mmengine.registry import Registry
 
 from ..errors import UserValueError
 
-# Keys whose strings are looked up in a registry; mmcv evaluates the type of
-# an NMS, which must be a plain name for that reason as well.
+# Keys whose strings are looked up in a registry.  mmcv evaluates the type of
+# an NMS, so that must be a plain name for this reason as well.
 _LOOKED_UP = ('type', 'base', 'constructor', 'ema_type', 'runner_type')
 _SCOPES = ('_scope_', 'default_scope')
-# Keys whose strings are evaluated, or opened as a config file.
+# Keys whose strings are evaluated or opened as a config file.
 _EXECUTED = ('_base_', 'warp_mode', 'teacher_config')
 _MOTION = re.compile(r'cv2\.MOTION_[A-Z]+')
-# Datasets whose own __init__ opens nothing that could be a pickle.
+# Datasets whose own __init__ opens no file that could be a pickle.
 _LAZY = (
     'BaseDetDataset',
     'CocoPanopticDataset',
@@ -39,9 +39,9 @@ def check_names(values: dict[str, Any]) -> None:
     """Check a config before anything is built from it.
 
     Raises:
-        ValueError: for a name that is not registered but could be imported,
-            text that would be evaluated, or a test dataset that reads files
-            when it is made.
+        ValueError: names a key whose value is not registered but could be
+            imported, or would be evaluated; or a test dataset that reads
+            files when it is built.
     """
     # Imported late: `import cbnet` needs no datasets.
     from mmdet.utils import register_all_modules
@@ -89,14 +89,14 @@ def _registered() -> tuple[set[str], set[str]]:
 
 
 def _is_harmless(value: str, scopes: set[str], names: set[str]) -> bool:
-    """Whether looking the name up finds what is registered, or nothing."""
+    """Say whether a lookup finds something registered, or nothing."""
     match = _NAME.fullmatch(value)
     if not match:
         return False
     scope, name = match.groups()
     if scope in scopes:
         return name in names
-    # A name of another registry than the one that is asked is imported.
+    # mmengine imports a name that is in another registry only.
     try:
         return find_spec(scope or name) is None
     except ValueError:  # a module without a spec: it is there
@@ -104,10 +104,10 @@ def _is_harmless(value: str, scopes: set[str], names: set[str]) -> bool:
 
 
 def _check_dataset(kind: Any) -> None:
-    """Refuse datasets that open a file even if they are asked to be lazy.
+    """Refuse datasets that open a file even if they are told to be lazy.
 
-    Such are wrappers of further datasets, and those that open one while
-    they are made; a pickle among these files would be executed.
+    These are wrappers of other datasets, and datasets that open a file while
+    they are built; a pickle among these files would be executed.
     """
     from mmdet import datasets
     from mmengine.dataset import BaseDataset
@@ -121,5 +121,5 @@ def _check_dataset(kind: Any) -> None:
     ):
         raise UserValueError(
             f'test_dataloader.dataset.type={kind!r} may open files when it is '
-            f'made; allowed are single datasets such as CocoDataset'
+            f'built; only single datasets such as CocoDataset are allowed'
         )

@@ -1,8 +1,8 @@
 """Read the config text inside a checkpoint as data; nothing is executed.
 
 mmengine writes the config of a run into its checkpoints, as assignments of
-literals, and where it needs that text again it executes it like a config
-file.  Here the text is parsed and its values are read.
+literals, and executes this text like a config file where it needs it again.
+Here the text is parsed, and its values are read.
 """
 
 import ast
@@ -18,12 +18,17 @@ from mmengine.logging import print_log
 from ..errors import UnsafeCheckpointError, UserValueError
 from .config_names import check_names
 
-# config text -> where it came from, of the checkpoint read last
+# The config texts of the checkpoint that was read last, and its name.
 _sources: dict[str, str] = {}
 
 
 def remember_texts(checkpoint: Any, source: str) -> None:
-    """Keep where a checkpoint's config texts came from, for errors."""
+    """Remember which checkpoint holds these config texts, for errors.
+
+    Args:
+        checkpoint: the content of the file.
+        source: the name of the file.
+    """
     _sources.clear()
     if not isinstance(checkpoint, Mapping):
         return
@@ -41,11 +46,11 @@ def read_literals(text: str) -> dict[str, Any]:
     """Read assignments of literals.
 
     Args:
-        text: ``name = value`` lines; values are literals, where ``dict()``
-            may stand for ``{}``, as in the text that mmengine writes.
+        text: the config, lines of ``name = value``; values are literals,
+            or ``dict()`` calls, as in the text that mmengine writes.
 
     Raises:
-        ValueError: for anything else, with its line.
+        ValueError: names the line that holds anything else.
     """
     try:
         values = {}
@@ -73,7 +78,7 @@ def _value(node: ast.AST) -> Any:
             or any(word.arg is None for word in node.keywords)
         ):
             raise _not_a_literal(node)
-        # mmengine writes dict({...}) around keys that are no identifiers.
+        # mmengine writes dict({...}) for keys that are not identifiers.
         given = _value(node.args[0]) if node.args else {}
         words = {word.arg: _value(word.value) for word in node.keywords}
         return {**given, **words}
@@ -92,17 +97,17 @@ def _value(node: ast.AST) -> Any:
         raise _not_a_literal(node) from None
 
 
-def _not_a_literal(node: ast.AST) -> ValueError:
+def _not_a_literal(node: ast.AST) -> UserValueError:
     found = ast.unparse(node)
     found = found if len(found) < 60 else f'{found[:56]} ...'
-    return ValueError(f'line {node.lineno}: {found}')
+    return UserValueError(f'line {node.lineno}: {found}')
 
 
 def literal_fromstring(fromstring: Callable[..., Config]) -> Callable:
-    """Wrap ``Config.fromstring``: Python text is read, not executed.
+    """Wrap ``Config.fromstring`` to read Python text, not execute it.
 
-    Whatever the text is of, because mmengine calls it for the text inside
-    checkpoints alone.
+    This holds for all text, because mmengine calls the function only for the
+    text inside checkpoints.
     """
 
     @functools.wraps(fromstring)
@@ -118,7 +123,7 @@ def literal_fromstring(fromstring: Callable[..., Config]) -> Callable:
                 f'{source or "config text"}: the config inside'
                 f'{" the checkpoint" if source else ""} is read as data, '
                 f'never executed, and this is refused: {error}. Give a '
-                f'config file of your own instead, such as '
+                f'config file of your own instead: '
                 f"DetInferencer('config.py', 'checkpoint.pth')"
             ) from None
         _report_imports(values)
@@ -134,8 +139,9 @@ def _report_imports(values: dict[str, Any]) -> None:
     missing = [name for name in names if name not in sys.modules]
     if missing:
         print_log(
-            f'the config inside the checkpoint wants imports of {missing}; '
-            'import them yourself if it needs them and you trust them',
+            f'the config inside the checkpoint asks to import {missing}, '
+            'which is not done for it; import them yourself if you need and '
+            'trust them',
             logger='current',
             level=logging.WARNING,
         )

@@ -3,9 +3,9 @@
 mmengine 0.10.7 puts its message hub into every checkpoint: numpy scalars and
 arrays inside ``HistoryBuffer`` objects, whose statistics are pickled as
 ``builtins.getattr(HistoryBuffer, 'mean')``.  torch >= 2.6 loads with
-``weights_only=True`` and refuses these names, so resuming fails.  The names
-are served one by one, never by what they name but by stand-ins that take
-data: the real ones would set any attribute, or call what an attribute holds.
+``weights_only=True`` and refuses these names, so resuming fails.  Each name
+is served by a stand-in that takes only data, never by the object it names:
+the real ones would set any attribute, or call what an attribute holds.
 """
 
 from argparse import Namespace
@@ -29,7 +29,7 @@ class CheckpointHistory(HistoryBuffer):
     """Stands in for ``HistoryBuffer``, and becomes one.
 
     mmengine's own ``__setstate__`` would replace the statistics of every
-    buffer of the process by what the file says.
+    buffer of the process with those in the file.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -50,7 +50,7 @@ class CheckpointHistory(HistoryBuffer):
             and _is_numbers(state['_count_history'])
         ):
             raise UnpicklingError('HistoryBuffer: unknown state')
-        self.__class__ = HistoryBuffer  # taken once: a second time is refused
+        self.__class__ = HistoryBuffer  # a second state is refused
         self._set_default_statistics()
         self.max_length = state['max_length']
         self._log_history = np.array(state['_log_history'])
@@ -73,7 +73,7 @@ class CheckpointNamespace(Namespace):
             raise UnpicklingError('argparse.Namespace is called')
 
     def __setstate__(self, state: Any) -> None:
-        """Take attributes, none of them one that Python or numpy calls."""
+        """Take attributes, but none that Python or numpy would call."""
         if type(state) is not dict or any(
             type(name) is not str or name.startswith('__') for name in state
         ):
@@ -81,12 +81,12 @@ class CheckpointNamespace(Namespace):
                 'argparse.Namespace: unknown state, or attributes that '
                 'begin with two underscores'
             )
-        self.__class__ = Namespace  # taken once: a second time is refused
+        self.__class__ = Namespace  # a second state is refused
         vars(self).update(state)
 
 
 def one_cycle(*args: Any) -> None:
-    """Stand in for ``OneCycleParamScheduler``, which is never made."""
+    """Stand in for ``OneCycleParamScheduler``, and refuse to make one."""
     raise UnpicklingError('OneCycleParamScheduler is called')
 
 
@@ -94,11 +94,13 @@ def history_statistic(owner: Any, name: Any) -> Any:
     """Stand in for ``builtins.getattr`` inside checkpoints.
 
     Args:
-        owner: ``HistoryBuffer``, or the one scheduler that saves a function.
-        name: a statistic of the first, an annealing of the second.
+        owner: the class, ``HistoryBuffer`` or the only scheduler that saves
+            a function.
+        name: the attribute, a statistic of the first or an annealing of the
+            second.
 
     Raises:
-        pickle.UnpicklingError: for every other attribute of anything.
+        pickle.UnpicklingError: another attribute or object is asked for.
     """
     if type(name) is str:
         if (
@@ -120,15 +122,15 @@ def _getattr(*args: Any) -> Any:
 
 
 def empty_bytes(*args: Any) -> bytes:
-    """Stand in for ``bytes``, which pickle calls for empty ones alone."""
+    """Stand in for ``bytes``, which pickle calls only for empty ones."""
     if args:
         raise UnpicklingError('bytes is called with arguments')
     return b''
 
 
 def allow_checkpoint_globals() -> None:
-    """Add what mmengine's checkpoints hold to torch's safe globals."""
-    # Always in pairs: timm takes a plain argparse.Namespace away after use.
+    """Let torch's safe loading read what mmengine's checkpoints hold."""
+    # Always as pairs: timm removes a plain argparse.Namespace after use.
     scheduler = OneCycleParamScheduler
     torch.serialization.add_safe_globals(
         [
@@ -137,8 +139,8 @@ def allow_checkpoint_globals() -> None:
             (one_cycle, _path(scheduler)),
             (_getattr, 'builtins.getattr'),
             (empty_bytes, 'builtins.bytes'),
-            # Configs that Microsoft's training code saves.  The real class
-            # is never made; this one torch fills with data by itself.
+            # The configs that Microsoft's training code saves.  The real
+            # class is never made; torch itself fills an OrderedDict.
             (OrderedDict, 'yacs.config.CfgNode'),
             *numpy_globals(),
         ]

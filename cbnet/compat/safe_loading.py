@@ -1,8 +1,8 @@
 """Keep torch's safe loading on wherever mmengine reads a checkpoint.
 
 Everything that mmengine, mmdet and cbnet load goes through one method,
-``CheckpointLoader.load_checkpoint``: resume, test, inference, pretrained
-files, all schemes.  It is wrapped here, and so is the downloader below
+``CheckpointLoader.load_checkpoint``: resuming, testing, inference, pretrained
+files, all schemes.  It is wrapped here, and so is the downloader of
 mmengine's http schemes, whose default in torch is unsafe.
 """
 
@@ -31,16 +31,16 @@ _lock = threading.RLock()
 def forced_safe() -> Iterator[None]:
     """Make every ``torch.load`` safe, whatever its caller asks for.
 
-    The variables are torch's own switch, and the only one that reaches a
-    loader of another package.  One thread at a time, because the
-    environment belongs to all of them.
+    torch's own environment variables are the only switch that reaches a
+    loader of another package.  Threads take turns, because they share the
+    environment.
     """
     with _lock:
         before = {name: os.environ.pop(name, None) for name in (_ON, _OFF)}
         os.environ[_ON] = '1'
         if (before[_OFF] or '0').lower() in ('1', 'y', 'yes', 'true'):
             print_log(
-                f'{_OFF} is set; cbnet loads checkpoints safely all the same '
+                f'{_OFF} is set, but cbnet still loads checkpoints safely '
                 '(docs/checkpoints.md)',
                 logger='current',
                 level=logging.WARNING,
@@ -59,8 +59,8 @@ def clear_errors(source: Any) -> Iterator[None]:
     """Turn torch's errors into one that names the file and the reason.
 
     Raises:
-        UnsafeCheckpointError: where the file asks for more than data.
-        BrokenCheckpointError: where it cannot be read to its end.
+        UnsafeCheckpointError: the file asks for something other than data.
+        BrokenCheckpointError: the file cannot be read to its end.
     """
     try:
         yield
@@ -70,7 +70,7 @@ def clear_errors(source: Any) -> Iterator[None]:
         pickle.UnpicklingError,
         RuntimeError,
         EOFError,
-        IndexError,  # of torch's unpickler, where its stack is empty
+        IndexError,  # from torch's unpickler, if its stack is empty
     ) as error:
         # timm wraps the unpickler's error in a RuntimeError of its own.
         found = error
@@ -81,10 +81,10 @@ def clear_errors(source: Any) -> Iterator[None]:
             'Unsupported operand|PytorchStreamReader|unexpected EOF', text
         ):
             raise BrokenCheckpointError(
-                f'{source}: not a checkpoint that torch can read safely; it '
-                f'is cut short, or another kind of file '
+                f'{source}: not a checkpoint that torch can read safely: the '
+                f'file is cut short or of another kind '
                 f'({_first_line(text) or "it ends too early"}). Download or '
-                f'copy it again; cached downloads must be deleted first'
+                f'copy it again; delete a cached download first'
             ) from None
         if (
             not isinstance(found, pickle.UnpicklingError)
@@ -92,18 +92,18 @@ def clear_errors(source: Any) -> Iterator[None]:
         ):
             raise
         raise UnsafeCheckpointError(
-            f'{source}: refused, because a checkpoint must hold data alone: '
-            f'{_reason(text)}. Nothing of the file was used. If you need '
-            f'its weights, turn it into a file of plain tensors with the '
-            f'tools that wrote it, where you trust them (docs/checkpoints.md)'
+            f'{source}: refused, because a checkpoint may hold only data: '
+            f'{_reason(text)}. Nothing in the file was used. If you need its '
+            f'weights and trust its source, load it with the software that '
+            f'wrote it and save plain tensors (docs/checkpoints.md)'
         ) from None
 
 
 def _reason(text: str) -> str:
     if found := re.search(r'GLOBAL (\S+)', text):
         return f'it asks for {found[1]}'
-    # What the unpickler or a stand-in of ours said, without torch's advice
-    # to switch safe loading off.
+    # Keep what the unpickler or one of our stand-ins said, without torch's
+    # advice to switch safe loading off.
     *_, said = text.rpartition('WeightsUnpickler error:')
     return _first_line(said).split('. ')[0]
 
@@ -117,16 +117,16 @@ def load_safely(
     map_location: Any = 'cpu',
     name: str | None = None,
 ) -> Any:
-    """Read a file with ``torch.load``, safe whatever the environment says.
+    """Read a file with ``torch.load``, safely whatever the environment says.
 
     Args:
-        file: its path.
-        map_location: as for ``torch.load``.
-        name: how errors call the file, if not by its path.
+        file: the checkpoint file.
+        map_location: the device of the tensors, as for ``torch.load``.
+        name: the file's name in errors, by default its path.
 
     Raises:
-        UnsafeCheckpointError: where the file asks for more than data.
-        BrokenCheckpointError: where it cannot be read to its end.
+        UnsafeCheckpointError: the file asks for something other than data.
+        BrokenCheckpointError: the file cannot be read to its end.
     """
     with clear_errors(name or file):
         return torch.load(file, map_location=map_location, weights_only=True)

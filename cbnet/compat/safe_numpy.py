@@ -1,8 +1,8 @@
 """Read numpy's scalars and arrays of a checkpoint as plain data.
 
 numpy's own functions trust their input: a forged dtype, or a list shorter
-than its array, makes them follow addresses out of the file.  What stands in
-for them here takes numbers and strings, and checks every length.
+than its array, makes them follow addresses that the file gives.  The
+stand-ins here take only numbers and strings, and check every length.
 """
 
 import math
@@ -17,14 +17,14 @@ _NAME = re.compile(r'[?bhilqBHILQefdgFDG]|[biufcSU]\d{1,9}')
 
 
 class CheckpointDtype:
-    """Stands in for ``numpy.dtype``; ``dtype`` is the real one.
+    """Stands in for ``numpy.dtype``; its ``dtype`` is the real one.
 
     Args:
-        name: kind and bytes, such as ``'f8'``.
-        flags: numpy's ``align`` and ``copy``, without a meaning here.
+        name: the kind and the number of bytes, such as ``'f8'``.
+        flags: numpy's ``align`` and ``copy``, ignored.
 
     Raises:
-        pickle.UnpicklingError: for anything but numbers and strings.
+        pickle.UnpicklingError: the name is not a type of numbers or strings.
     """
 
     def __init__(self, name: Any = None, *flags: Any) -> None:
@@ -38,7 +38,7 @@ class CheckpointDtype:
             raise UnpicklingError(f'numpy.dtype({name!r}): {error}') from None
 
     def __setstate__(self, state: Any) -> None:
-        """Take the byte order; fields and shapes have no place here."""
+        """Take the byte order; refuse fields and shapes."""
         if (
             type(state) is not tuple
             or len(state) < 5
@@ -49,7 +49,7 @@ class CheckpointDtype:
         self.dtype = self.dtype.newbyteorder(state[1])
 
     def __reduce__(self) -> Any:
-        """Be saved, and copied, as the real one."""
+        """Pickle and copy as the real one."""
         return self.dtype.__reduce__()
 
 
@@ -57,11 +57,11 @@ class CheckpointArray(np.ndarray):
     """Stands in for ``numpy.ndarray``: an array that checks its state."""
 
     def __new__(cls, *args: Any) -> 'CheckpointArray':
-        """Refuse: arrays come from ``_reconstruct`` alone."""
+        """Refuse every call: only ``_reconstruct`` makes arrays."""
         raise UnpicklingError('numpy.ndarray is called with arguments')
 
     def __setstate__(self, state: Any) -> None:
-        """Take shape, dtype and bytes, if they agree, and only once."""
+        """Take shape, dtype and bytes once, if they agree."""
         if type(state) is not tuple or len(state) != 5 or self.size:
             raise UnpicklingError('numpy.ndarray: unknown state')
         _, shape, dtype, fortran, data = state
@@ -74,7 +74,7 @@ class CheckpointArray(np.ndarray):
         ):
             raise UnpicklingError(
                 f'numpy.ndarray: shape {shape!r} and data do not agree, or it '
-                f'holds something else than numbers and strings'
+                f'holds something other than numbers and strings'
             )
         try:
             super().__setstate__((1, shape, dtype.dtype, bool(fortran), data))
@@ -82,14 +82,14 @@ class CheckpointArray(np.ndarray):
             raise UnpicklingError(f'numpy.ndarray: {error}') from None
 
     def __reduce__(self) -> Any:
-        """Be saved as an ordinary array."""
+        """Pickle as an ordinary array."""
         return np.asarray(self).__reduce__()
 
 
 def reconstruct(*args: Any) -> CheckpointArray:
     """Stand in for ``numpy.core.multiarray._reconstruct``."""
     if not args or args[0] is not CheckpointArray:
-        raise UnpicklingError('_reconstruct makes numpy.ndarray alone')
+        raise UnpicklingError('_reconstruct makes only numpy.ndarray')
     return np.ndarray.__new__(CheckpointArray, (0,), 'i1')
 
 
@@ -100,7 +100,7 @@ def scalar(*args: Any) -> Any:
         args: a ``CheckpointDtype`` and the value's bytes.
 
     Raises:
-        pickle.UnpicklingError: if they do not agree.
+        pickle.UnpicklingError: the two do not agree.
     """
     if (
         len(args) != 2
@@ -114,10 +114,10 @@ def scalar(*args: Any) -> Any:
 
 
 def numpy_globals() -> list[tuple[Any, str]]:
-    """List what stands in for numpy's names, with these names.
+    """List the stand-ins with the names that they stand in for.
 
-    numpy 2 writes ``numpy._core``; files written under numpy 1, such as
-    mmdet's published ones, say ``numpy.core``.
+    numpy 2 writes ``numpy._core``; files written with numpy 1, such as
+    mmdet's published ones, contain ``numpy.core``.
     """
     allowed = [
         (CheckpointArray, 'numpy.ndarray'),

@@ -1,19 +1,5 @@
-"""What ``python -m cbnet.doctor`` is made of: it examines the installation.
+"""Examine an installation: ``python -m cbnet.doctor``.
 
-Importing this package imports nothing else.
+Where ``import cbnet`` fails, ``CBNET_START=no python -m cbnet.doctor`` imports
+the package without starting it.
 """
-
-import sys
-
-
-def is_starting() -> bool:
-    """Say whether Python is on its way to run the doctor.
-
-    ``python -m cbnet.doctor`` imports the package ``cbnet`` first, which
-    fails on a broken stack.  While Python locates the module to run,
-    ``sys.argv[0]`` is ``-m``.
-    """
-    return sys.argv[:1] == ['-m'] and any(
-        word.removeprefix('-m').split('.')[:2] == ['cbnet', 'doctor']
-        for word in sys.orig_argv
-    )

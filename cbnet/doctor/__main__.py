@@ -1,23 +1,24 @@
-"""Examine the installation; say what is wrong and how to mend it."""
+"""Examine the installation; say what is wrong and how to repair it."""
 
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from .examine import examine
-from .report import write_report
+from .report import print_report
 
 EPILOG = """exit status:
-  0 when all is well (there may be warnings), 1 when something is wrong
+  0 if all is well (there may be warnings), 1 if something is wrong
 
 examples:
   python -m cbnet.doctor
   python -m cbnet.doctor --json doctor.json
+  CBNET_START=no python -m cbnet.doctor    # if `import cbnet` fails
 """
 
 
 def main() -> int:
-    """Print the report.
+    """Examine the installation and print the report.
 
     Returns:
         The exit status.
@@ -29,13 +30,13 @@ def main() -> int:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        '--json', metavar='FILE', help='also write all of it for machines'
+        '--json', metavar='FILE', help='also write the report as JSON'
     )
     args = parser.parse_args()
     if sys.stderr.isatty():
-        sys.stderr.write('loading the stack, some seconds ...\n')
+        sys.stderr.write('loading the stack takes some seconds ...\n')
     report = examine()
-    sys.stdout.write(write_report(report))
+    print_report(report)
     if args.json:
         try:
             with open(args.json, 'w', encoding='utf-8') as file:

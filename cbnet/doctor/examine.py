@@ -6,31 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import cbnet
-from cbnet.compat.owners import every_owner, in_use
 
+from ..compat.owners import Owner, every_owner, in_use
+from ..messages import one_line
 from .finding import Finding, for_this_python
-from .installed import Owners, installed_findings, torchvision_finding
-from .loading import Results, first_line, loading_findings
-from .probes import PREFIXES, run_probes
+from .installed import Owners, installed_findings
+from .loading import loading_findings
+from .probes import PREFIXES, Results, run_probes
 
 NEEDED = (
-    'cbnet',
-    'torch',
-    'torchvision',
-    'timm',
-    'mmengine',
-    'mmcv',
-    'mmdet',
-    'pycocotools',
-    'numpy',
-    'setuptools',
-    'cv2',
-    'PIL',
-    'scipy',
-    'shapely',
+    'cbnet', 'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmdet',
+    'pycocotools', 'numpy', 'setuptools', 'cv2', 'PIL', 'scipy', 'shapely',
     'matplotlib',
-)
-# import name -> distribution and what it is good for
+)  # fmt: skip
+# import name -> distribution and use
 OPTIONAL = {
     'faster_coco_eval': ('faster-coco-eval', 'fast COCO evaluation'),
     'tensorboard': ('tensorboard', 'logging to TensorBoard'),
@@ -46,10 +35,10 @@ def examine() -> dict[str, Any]:
     """Examine the installation in which this process runs.
 
     Returns:
-        A dict that JSON can hold: ``python``, ``packages``, ``optional``,
-        ``operators`` (name -> source), ``devices``, ``configs`` (prefix ->
-        whether it resolves), ``findings`` and ``good``, whether none of
-        them is an error.
+        A dict that JSON can hold: ``python``, ``packages`` (import name ->
+        version, distributions, folder and error), ``operators`` (name ->
+        source), ``devices``, ``configs`` (prefix -> whether it resolves),
+        ``findings`` and ``good``, False if one of them is an error.
     """
     owners = every_owner([*NEEDED, *OPTIONAL])
     results = run_probes()
@@ -61,18 +50,14 @@ def examine() -> dict[str, Any]:
             platform=platform.platform(),
         ),
         packages={
-            name: _package(name, owners, results.get(name, {}))
-            for name in NEEDED
-        },
-        optional={
-            name: _package(name, owners, results.get(name, {}))
-            for name in OPTIONAL
+            name: _package(name, in_use(found), results.get(name, {}))
+            for name, found in owners.items()
         },
         operators=results['mmcv.ops'].get('sources', {}),
         devices=results['devices'].get('devices', []),
         configs={name: 'error' not in results[name] for name in PREFIXES},
         findings=[
-            finding._replace(mend=for_this_python(finding.mend))._asdict()
+            finding._replace(repair=for_this_python(finding.repair))._asdict()
             for finding in findings
         ],
         good=all(finding.level != 'error' for finding in findings),
@@ -80,31 +65,25 @@ def examine() -> dict[str, Any]:
 
 
 def _judge(owners: Owners, results: Results) -> list[Finding]:
-    findings = list(installed_findings(owners))
-    errors = {found.name for found in findings if found.level == 'error'}
-    if not errors & {'torch', 'torchvision'}:
-        loads = 'error' not in results['torchvision']
-        findings += torchvision_finding(owners, loads)
-    errors |= {found.name for found in findings if found.level == 'error'}
-    findings += loading_findings(results, owners, errors)
+    loads = 'error' not in results['torchvision']
+    findings = list(installed_findings(owners, loads))
+    blamed = {found.name for found in findings if found.level == 'error'}
+    findings += loading_findings(results, owners, blamed)
     return sorted(findings, key=lambda finding: finding.level)
 
 
 def _package(
-    name: str, owners: Owners, result: dict[str, Any]
+    name: str, used: list[Owner], result: dict[str, Any]
 ) -> dict[str, Any]:
     """Describe a package as Python would import it."""
-    used = in_use(owners[name]) if owners[name] else []
-    version, folder = None, None
+    found = dict(version=None, distributions=[], folder=None, error=None)
     if used:
-        version, folder = used[0].version, str(used[0].folder)
-    elif name == 'cbnet':
-        version = cbnet.__version__
-        folder = str(Path(cbnet.__file__).parents[1])
-    error = result.get('error') if used else None
-    return dict(
-        version=version,
-        distributions=[owner.distribution for owner in used],
-        folder=folder,
-        error=error and first_line(error),
-    )
+        found['version'] = used[0].version
+        found['distributions'] = [owner.distribution for owner in used]
+        found['folder'] = str(used[0].folder)
+        if 'error' in result:
+            found['error'] = one_line(result['error'], 200)
+    elif name == 'cbnet':  # a clone that is not installed
+        found['version'] = cbnet.__version__
+        found['folder'] = str(Path(cbnet.__file__).parents[1])
+    return found

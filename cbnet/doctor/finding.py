@@ -1,6 +1,7 @@
-"""One thing that is wrong, and the command that mends it."""
+"""One thing that is wrong, and the command that repairs it."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,32 +9,43 @@ from typing import Literal, NamedTuple
 
 from packaging.version import Version
 
-from cbnet.compat.owners import Owner
+from ..compat.owners import Owner
 
 
 class Finding(NamedTuple):
-    """What the doctor says about one thing."""
+    """A fault of one package or piece.
 
-    name: str  # the package or piece; what needs it fails with it
+    Attributes:
+        name: the package or piece; what needs it fails because of it.
+        level: how bad it is; an error makes the installation unusable.
+        what: the fault, in a sentence.
+        repair: a shell command.
+    """
+
+    name: str
     level: Literal['error', 'warning']
     what: str
-    mend: str
+    repair: str
+
+
+def pin(owner: Owner) -> str:
+    """Name a distribution in its installed version, as pip takes it."""
+    return f'{owner.distribution}=={Version(owner.version).public}'
 
 
 def reinstall(owner: Owner) -> str:
-    """Give the command that writes a distribution's files once more."""
-    pin = f'{owner.distribution}=={Version(owner.version).public}'
-    command = f'pip install --force-reinstall --no-deps {pin}'
+    """Give the command that writes a distribution's files again."""
+    command = f'pip install --force-reinstall --no-deps {pin(owner)}'
     return beyond_pythonpath(owner.folder, command)
 
 
 def beyond_pythonpath(folder: Path, command: str, hides: bool = False) -> str:
-    """Take a folder out of PYTHONPATH, where pip neither writes nor removes.
+    """Take a folder out of PYTHONPATH, where pip cannot change anything.
 
     Args:
-        folder: where Python imports the package from.
-        command: what mends a package in any other place.
-        hides: whether there is another copy behind the folder.
+        folder: the folder from which Python imports the package.
+        command: the repair for a package in any other folder.
+        hides: whether the folder hides another copy, which needs no repair.
     """
     folders = os.environ.get('PYTHONPATH', '').split(os.pathsep)
     folders = [name for name in folders if name]
@@ -47,16 +59,8 @@ def beyond_pythonpath(folder: Path, command: str, hides: bool = False) -> str:
 
 
 def for_this_python(command: str) -> str:
-    """Make ``pip`` the one of the Python that runs, also when called by path.
-
-    Returns:
-        The command as it is, if the shell finds the right pip.
-    """
+    """Name this Python's pip where the shell would find another one."""
     pip = shutil.which('pip')
     if pip and Path(pip).parent == Path(sys.executable).parent:
         return command
-    parts = [
-        f'{sys.executable} -m {part}' if part.startswith('pip ') else part
-        for part in command.split(' && ')
-    ]
-    return ' && '.join(parts)
+    return re.sub(r'(^|&& )pip ', rf'\1{sys.executable} -m pip ', command)

@@ -1,20 +1,20 @@
-"""Findings from loading the stack: what fails although it is installed."""
+"""Findings from loading the stack: what is installed and still fails."""
 
+import json
 from collections.abc import Iterator, Set
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
 
 import cbnet
-from cbnet.compat.owners import Owner
-from cbnet.compat.versions import mend_owners
 
-from .finding import Finding, beyond_pythonpath, reinstall
-from .probes import PROBES
-
-Owners = dict[str, list[Owner]]
-Results = dict[str, dict[str, Any]]
+from ..compat.versions import repair_owners
+from ..messages import one_line
+from .finding import Finding, beyond_pythonpath, pin, reinstall
+from .installed import Owners
+from .probes import PIECES, Results
 
 # How compiled modules complain about a numpy that they were not built for.
 NUMPY_COMPLAINTS = (
@@ -30,136 +30,119 @@ def loading_findings(
 ) -> Iterator[Finding]:
     """Judge what the probes found.
 
-    What fails because something that it needs fails is not told.
+    A piece that fails because of another one gets no finding of its own.
 
     Args:
-        results: probe -> what it found, from ``run_probes``.
-        owners: import name -> owners.
-        blamed: pieces about which there is a finding already.
+        results: the result of each piece, from ``run_probes``.
+        owners: the owners of each import name.
+        blamed: the pieces that have a finding already.
     """
     blamed = set(blamed)
     for name, result in results.items():
-        if blamed & {name, *PROBES[name].needs}:
-            if 'error' in result:
-                blamed.add(name)
-            continue
         finding = None
-        if 'error' in result:
-            finding = _failure(name, result, results, owners)
-        elif result.get('version') and owners.get(name):
-            finding = _other_files(name, result, owners[name][0])
+        if blamed & {name, *PIECES[name]}:
+            blamed |= {name} if 'error' in result else set()
+        elif 'error' in result:
+            finding = _failure(name, results, owners)
+        elif result.get('version'):
+            finding = _other_files(name, result, owners)
         if finding:
             blamed |= {name, finding.name}
             yield finding
     yield from _device_findings(results['devices'])
 
 
-def _failure(
-    name: str, result: dict[str, Any], results: Results, owners: Owners
-) -> Finding | None:
-    error = first_line(result['error'])
-    torch = results['torch'].get('version')
-    if name == 'cbnet::':
-        return _cbnet_prefix(error, owners)
+def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
+    text, missing = results[name]['error'], results[name]['missing']
+    error, torch = one_line(text, 200), results['torch'].get('version')
     if name == 'cbnet':
         what = f'cbnet does not start: {error}'
-        return Finding(name, 'error', what, install_cbnet(owners))
+        return Finding(name, 'error', what, _install_cbnet(owners))
+    if name == 'cbnet::':
+        # A clone works without this prefix, through configs' paths.
+        level = 'error' if owners['cbnet'] else 'warning'
+        cause = error if owners['cbnet'] else 'cbnet is not installed'
+        what = f'configs cbnet:: do not resolve: {cause}'
+        return Finding(name, level, what, _install_cbnet(owners))
     if name == 'mmcv.ops':
-        return Finding(
-            name,
-            'error',
+        what = (
             'the compiled module of mmcv does not load; it was built for '
-            f'another torch or CUDA than torch {torch}: {error}',
-            mend_owners('mmcv', owners['mmcv']),
+            f'another torch or CUDA than torch {torch}: {error}'
         )
+        repair = repair_owners('mmcv', owners['mmcv'])
+        return Finding(name, 'error', what, repair)
     package = 'torch' if name == 'devices' else name.removesuffix('::')
     if not owners.get(package):
         return None  # not installed; what needs it will say so
     owner = owners[package][0]
-    pin = f'{owner.distribution}=={Version(owner.version).public}'
-    what, mend = f'{owner} does not load: {error}', reinstall(owner)
-    missing = (result.get('missing') or name).partition('.')[0]
+    what, repair = f'{owner} does not load: {error}', reinstall(owner)
     if name == 'mmdet::':
         what = f'configs mmdet:: do not resolve: {error}'
-    elif any(text in result['error'] for text in NUMPY_COMPLAINTS):
+    elif any(complaint in text for complaint in NUMPY_COMPLAINTS):
         numpy = results['numpy'].get('version')
         what = f'{owner} is built for another numpy than {numpy}: {error}'
-        mend = (
-            'pip install --upgrade --force-reinstall --no-deps '
-            f'{owner.distribution}'
-        )
+        repair = repair.replace('install', 'install --upgrade', 1)
+        repair = repair.replace(pin(owner), owner.distribution)
     elif name == 'torchvision':
         what = f'{owner} does not work with torch {torch}: {error}'
-        torch = Version(owners['torch'][0].version).public
-        mend = f'pip install --force-reinstall torch=={torch} {pin}'
-    elif missing != package:
-        mend = f'pip install {pin}'  # and with it what it depends on
-    elif 'missing' in result:
+        both = f'{pin(owners["torch"][0])} {pin(owner)}'
+        repair = f'pip install --force-reinstall {both}'
+    elif missing and missing.partition('.')[0] != package:
+        repair = f'pip install {pin(owner)}'  # with what it depends on
+    elif missing:
         what = f'{owner} is installed but its files are gone: {error}'
-    return Finding(package, 'error', what, mend)
+    return Finding(package, 'error', what, repair)
 
 
-def _cbnet_prefix(error: str, owners: Owners) -> Finding:
-    # A clone works without being installed, through configs' paths.
-    level = 'error' if owners['cbnet'] else 'warning'
-    what = f'configs cbnet:: do not resolve: {error}'
-    if level == 'warning':
-        what = 'configs cbnet:: do not resolve: cbnet is not installed'
-    return Finding('cbnet::', level, what, install_cbnet(owners))
-
-
-def install_cbnet(owners: Owners) -> str:
-    """Give the command that installs cbnet, from its clone if it is one."""
+def _install_cbnet(owners: Owners) -> str:
     root = Path(cbnet.__file__).parents[1]
-    if (root / 'setup.py').is_file():
+    if not owners['cbnet'] or (root / 'setup.py').is_file():
         return f"pip install --no-deps -e '{root}'"
-    if owners['cbnet']:
-        return reinstall(owners['cbnet'][0])
-    return "pip install 'cbnet[openmmlab]'"
+    command = reinstall(owners['cbnet'][0])
+    # pip records here from which wheel or repository it installed cbnet.
+    record = metadata.distribution('cbnet').read_text('direct_url.json')
+    if not record:
+        return command
+    source = json.loads(record)
+    kind = f'{source["vcs_info"]["vcs"]}+' if 'vcs_info' in source else ''
+    return command.replace(pin(owners['cbnet'][0]), f'{kind}{source["url"]}')
 
 
 def _other_files(
-    name: str, result: dict[str, Any], owner: Owner
+    name: str, result: dict[str, Any], owners: Owners
 ) -> Finding | None:
-    """Find files of another version than the distribution's.
-
-    Only of packages whose version is their distribution's: those of cv2
-    have one number less.
-    """
-    loaded, installed = Version(result['version']), Version(owner.version)
-    if name == 'cv2' or loaded.public == installed.public:
+    """Find files of another version than the distribution's."""
+    # The version of cv2 has one number less than its distribution's.
+    if name == 'cv2' or not owners.get(name):
         return None
-    folder = Path(result['file']).resolve().parents[1]
-    mend = reinstall(owner)
-    if folder != owner.folder:
-        mend = beyond_pythonpath(folder, mend, hides=True)
-    return Finding(
-        name,
-        'error',
-        f'{owner} is installed in {owner.folder}, but the files that are '
-        f'loaded are of version {loaded}: {result["file"]}',
-        mend,
+    owner, loaded = owners[name][0], Version(result['version'])
+    if loaded.public == Version(owner.version).public:
+        return None
+    folder, repair = (
+        Path(result['file']).resolve().parents[1],
+        reinstall(owner),
     )
+    if folder != owner.folder:
+        repair = beyond_pythonpath(folder, repair, hides=True)
+    what = (
+        f'{owner} is installed in {owner.folder}, but the files that Python '
+        f'loads are of version {loaded}: {result["file"]}'
+    )
+    return Finding(name, 'error', what, repair)
 
 
 def _device_findings(result: dict[str, Any]) -> Iterator[Finding]:
-    newest = 'pip install --upgrade torch torchvision'
+    repair = 'pip install --upgrade torch torchvision'
     for device in result.get('devices', []):
         if device['error']:
             what = f'{device["name"]} ({device["description"]}) does not '
             what += f'compute: {device["error"]}'
-            yield Finding(device['name'], 'error', what, newest)
-    driver = result.get('unused_driver')
-    if driver:
+            yield Finding(device['name'], 'error', what, repair)
+    if driver := result.get('unused_driver'):
         what = f'there is an NVIDIA driver, but torch cannot use it: {driver}'
-        mend = newest.replace('--upgrade', '--force-reinstall')
+        repair = 'pip install --force-reinstall torch torchvision'
         if result['cuda']:
-            what += '; update the driver to one for CUDA ' + result['cuda']
-            mend = 'nvidia-smi'  # no command for all systems; it says which
-        yield Finding('cuda', 'warning', what, mend)
-
-
-def first_line(text: str) -> str:
-    """Shorten an error to what fits a line or two."""
-    line = text.strip().partition('\n')[0]
-    return line if len(line) <= 200 else line[:197] + '...'
+            what += f'; update the driver to one for CUDA {result["cuda"]}'
+            # No command updates it on every system; this one names it.
+            repair = 'nvidia-smi'
+        yield Finding('cuda', 'warning', what, repair)

@@ -1,8 +1,8 @@
-"""Load the stack piece by piece in a process of its own.
+"""Load the stack piece by piece, in a process of its own.
 
-What is broken may raise anything, write anywhere or end the process, so the
-doctor runs this file as another program (``run_probes``) that writes a line
-of JSON before and after each probe.
+A broken piece may raise anything, print anything or end the process.  So the
+doctor runs this module as another program, which writes a line of JSON
+before and after each piece.
 """
 
 import importlib
@@ -12,138 +12,114 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..compat.versions import STACK
+
+Results = dict[str, dict[str, Any]]
 PREFIXES = {
     'mmdet::': 'mmdet::_base_/default_runtime.py',
     'cbnet::': 'cbnet::cbnet/quickstart.py',
 }
+# Each piece of the stack, with the pieces that it needs, which come first.
+PIECES = {
+    'numpy': (),
+    'torch': ('numpy',),
+    'torchvision': ('torch',),
+    'timm': ('torch', 'torchvision'),
+    'pycocotools': ('numpy',),
+    'cv2': ('numpy',),
+    'scipy': ('numpy',),
+    'shapely': ('numpy',),
+    'matplotlib': ('numpy',),
+    'faster_coco_eval': ('numpy',),
+    'mmengine': ('torch', 'cv2', 'matplotlib'),
+    'mmcv': ('mmengine', 'cv2'),
+    'mmcv.ops': ('mmcv', 'torch', 'torchvision'),
+    'mmdet': ('mmcv', 'pycocotools', 'scipy', 'shapely', 'matplotlib'),
+    'cbnet': (*STACK, 'mmcv.ops'),
+    'mmdet::': ('mmdet', 'setuptools'),
+    'cbnet::': ('cbnet', 'mmdet::'),
+    'devices': ('torch',),
+}
+# The module that loads a package's compiled part, where that is loaded late.
+COMPILED = {
+    'pycocotools': 'pycocotools.mask',
+    'scipy': 'scipy.optimize',
+    'matplotlib': 'matplotlib.pyplot',
+}
 
 
-class Probe(NamedTuple):
-    """A piece of the stack to try."""
+def try_piece(name: str) -> dict[str, Any]:
+    """Load a piece and use it a little.
 
-    run: Callable[[], dict[str, Any]]
-    needs: tuple[str, ...] = ()  # pieces that fail it when they fail
+    Returns:
+        The ``version`` and ``file`` of a package; ``sources`` of operators;
+        ``devices``, ``unused_driver`` and ``cuda``, torch's CUDA version.
+    """
+    if name == 'mmcv.ops':
+        from .operators import operator_sources
 
+        return dict(sources=operator_sources())
+    if name == 'devices':
+        from .devices import describe_devices
 
-def _load(name: str, module: str | None = None) -> dict[str, Any]:
-    importlib.import_module(module or name)
+        return describe_devices()
+    if name in PREFIXES:
+        from mmengine.config import Config
+
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder, 'child.py')
+            config.write_text(f'_base_ = {PREFIXES[name]!r}\n')
+            Config.fromfile(config)
+        return {}
+    if name == 'cbnet':
+        del os.environ['CBNET_START']
+        try:
+            importlib.reload(sys.modules['cbnet'])
+        except ImportError as error:
+            # Without the advice to run the doctor.
+            raise (error.__cause__ or error) from None
+        return {}
+    importlib.import_module(COMPILED.get(name, name))
     package = sys.modules[name]
+    if name == 'torch':
+        import numpy
+
+        package.from_numpy(numpy.zeros(1))
+    if name == 'torchvision':
+        from torch import zeros
+        from torchvision.ops import nms
+
+        nms(zeros(1, 4), zeros(1), 0.5)
     version = getattr(package, '__version__', None)
     return dict(version=version, file=package.__file__)
 
 
-def _load_torch() -> dict[str, Any]:
-    found = _load('torch')
-    import numpy
-    import torch
-
-    torch.from_numpy(numpy.zeros(1))
-    return found
-
-
-def _load_torchvision() -> dict[str, Any]:
-    found = _load('torchvision')
-    import torch
-    from torchvision.ops import nms
-
-    nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
-    return found
-
-
-def _find_operators() -> dict[str, Any]:
-    from .operators import operator_sources
-
-    return dict(sources=operator_sources())
-
-
-def _find_devices() -> dict[str, Any]:
-    import torch
-
-    from .devices import list_devices, unused_driver
-
-    return dict(
-        devices=list_devices(),
-        unused_driver=unused_driver(),
-        cuda=torch.version.cuda,
-    )
-
-
-def _start_cbnet() -> dict[str, Any]:
-    # It stood aside so far; now it starts as for everybody.
-    importlib.reload(sys.modules['cbnet'])
-    return {}
-
-
-def _resolve(prefix: str) -> dict[str, Any]:
-    from mmengine.config import Config
-
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, 'child.py')
-        config.write_text(f'_base_ = {PREFIXES[prefix]!r}\n')
-        Config.fromfile(config)
-    return {}
-
-
-def _module(name: str, module: str | None = None, *needs: str) -> Probe:
-    return Probe(partial(_load, name, module), needs)
-
-
-# In this order: a piece after what it needs.  Where a package loads its
-# compiled part late, the module that holds it is named.
-PROBES = {
-    'numpy': _module('numpy'),
-    'torch': Probe(_load_torch, ('numpy',)),
-    'torchvision': Probe(_load_torchvision, ('torch',)),
-    'timm': _module('timm', None, 'torch', 'torchvision'),
-    'pycocotools': _module('pycocotools', 'pycocotools.mask', 'numpy'),
-    'cv2': _module('cv2', None, 'numpy'),
-    'scipy': _module('scipy', 'scipy.optimize', 'numpy'),
-    'shapely': _module('shapely', None, 'numpy'),
-    'matplotlib': _module('matplotlib', 'matplotlib.pyplot', 'numpy'),
-    'faster_coco_eval': _module('faster_coco_eval', None, 'numpy'),
-    'mmengine': _module('mmengine', None, 'torch', 'cv2', 'matplotlib'),
-    'mmcv': _module('mmcv', None, 'mmengine', 'cv2'),
-    'mmcv.ops': Probe(_find_operators, ('mmcv', 'torch', 'torchvision')),
-    'mmdet': _module(
-        'mmdet', None, 'mmcv', 'pycocotools', 'scipy', 'shapely', 'matplotlib'
-    ),
-    'cbnet': Probe(_start_cbnet, ('mmdet', 'mmcv.ops', 'timm')),
-    'mmdet::': Probe(partial(_resolve, 'mmdet::'), ('mmdet', 'setuptools')),
-    'cbnet::': Probe(partial(_resolve, 'cbnet::'), ('cbnet', 'mmdet::')),
-    'devices': Probe(_find_devices, ('torch',)),
-}
-
-
-def run_probes() -> dict[str, dict[str, Any]]:
-    """Run every probe in a process of its own.
+def run_probes() -> Results:
+    """Try every piece in a process of its own.
 
     Returns:
-        Probe -> what it found, or ``error``: the exception as text, and
-        ``missing``: the module that was not found, if that is why.
+        What ``try_piece`` returned, by piece; or ``error``, the exception as
+        text, and ``missing``, the module that was not found, or None.
     """
-    results: dict[str, dict[str, Any]] = {}
-    while len(results) < len(PROBES):
-        names = [name for name in PROBES if name not in results]
+    results: Results = {}
+    while len(results) < len(PIECES):
+        names = [name for name in PIECES if name not in results]
         done = subprocess.run(
             [sys.executable, '-m', __name__, *names],
+            env={**os.environ, 'CBNET_START': 'no'},
             capture_output=True,
             text=True,
             check=False,
         )
-        found, running = {}, None
-        for line in done.stdout.splitlines():
-            running, result = json.loads(line)
-            found[running] = result
-        if running is None:
+        found = dict(map(json.loads, done.stdout.splitlines()))
+        if not found:
             raise RuntimeError(f'{sys.executable} failed: {done.stderr}')
-        if found[running] is None:
-            found[running] = dict(error=_cause_of_death(done))
-        results |= found
+        dead = dict(error=_cause_of_death(done), missing=None)
+        for name, result in found.items():
+            results[name] = dead if result is None else result
     return results
 
 
@@ -156,24 +132,19 @@ def _cause_of_death(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def main() -> None:
-    """Run the probes that the command line names."""
-    # Whatever the pieces print must not come between the lines of JSON.
-    channel = os.fdopen(os.dup(1), 'w')
+    """Try the pieces that the command line names."""
+    # What the pieces print must not come between the lines of JSON.
+    channel = os.fdopen(os.dup(1), 'w', buffering=1)
     os.dup2(2, 1)
-
-    def tell(name: str, result: dict[str, Any] | None) -> None:
-        channel.write(json.dumps([name, result]) + '\n')
-        channel.flush()
-
     for name in sys.argv[1:]:
-        tell(name, None)
+        channel.write(json.dumps([name, None]) + '\n')
         try:
-            result = PROBES[name].run()
+            result = try_piece(name)
         except Exception as error:
-            result = dict(error=f'{type(error).__name__}: {error}')
-            if isinstance(error, ModuleNotFoundError):
-                result['missing'] = error.name
-        tell(name, result)
+            text = f'{type(error).__name__}: {error}'
+            lost = isinstance(error, ModuleNotFoundError)
+            result = dict(error=text, missing=error.name if lost else None)
+        channel.write(json.dumps([name, result]) + '\n')
 
 
 if __name__ == '__main__':

@@ -1,131 +1,75 @@
-"""The examination as text: aligned columns, the findings last."""
+"""The examination as text: tables first, the findings last."""
 
 import sysconfig
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
 from .examine import OPTIONAL
 from .operators import group_by_source
 
-WIDTH = 79
+Rows = Iterator[tuple[str, ...]]
 
 
-def write_report(report: dict[str, Any]) -> str:
-    """Turn what ``examine`` gives into lines."""
+def print_report(report: dict[str, Any]) -> None:
+    """Print what ``examine`` returned."""
+    console = Console(highlight=False, markup=False, emoji=False)
     sections = {
         'Packages': _packages(report),
-        'Optional': _optional(report['optional']),
-        'Operators of mmcv': _operators(report['operators']),
+        'Operators of mmcv': group_by_source(report['operators']).items(),
         'Devices': _devices(report['devices']),
-        'Configs': _configs(report['configs']),
-        'Findings': _findings(report),
+        'Configs': report['configs'].items(),
     }
-    lines = []
-    for title, content in sections.items():
-        lines += [title, *(f'  {line}' for line in content), '']
-    return '\n'.join(lines)
+    for title, rows in sections.items():
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for row in rows:
+            table.add_row(*map(_cell, row))
+        if not table.rows:
+            table.add_row('unknown, because a package does not load')
+        console.print(title, style='bold')
+        console.print(Padding(table, (0, 0, 1, 2), expand=False))
+    console.print('Findings', style='bold')
+    if not report['findings']:
+        console.print('  none, all is well')
+    for number, finding in enumerate(report['findings'], start=1):
+        text = f'{number}. {finding["level"]}: {finding["what"]}'
+        console.print(Padding(text, (0, 0, 0, 2)))
+        # On one line, however long, to be copied.
+        console.print(f'     run: {finding["repair"]}', soft_wrap=True)
 
 
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Align all columns but the last."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            f'{cell:{width}}'
-            for cell, width in zip(row[:-1], widths, strict=False)
-        ]
-        yield '  '.join([*cells, row[-1]]).rstrip()
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'resolves' if value else 'does not resolve'
+    return value if isinstance(value, str) else ', '.join(value)
 
 
-def _packages(report: dict[str, Any]) -> Iterator[str]:
+def _packages(report: dict[str, Any]) -> Rows:
     python = report['python']
-    rows = [('python', python['version'], python['executable'])]
+    yield 'python', python['version'], python['executable']
+    folders = map(sysconfig.get_path, ('purelib', 'platlib'))
+    site = [str(Path(folder).resolve()) for folder in folders]
     for name, package in report['packages'].items():
-        version = package['version'] or '-'
-        rows.append((name, version, _remark(name, package)))
-    return _table(rows)
-
-
-def _remark(name: str, package: dict[str, Any]) -> str:
-    if package['version'] is None:
-        return 'not installed'
-    parts = []
-    if package['distributions'] not in ([], [name]):
-        parts.append(' + '.join(package['distributions']))
-    if Path(package['folder']) not in _site_folders():
-        parts.append(f'in {package["folder"]}')
-    if package['error']:
-        parts.append('does not load')
-    return ', '.join(parts)
-
-
-def _site_folders() -> set[Path]:
-    return {
-        Path(sysconfig.get_path(name)).resolve()
-        for name in ('purelib', 'platlib')
-    }
-
-
-def _optional(packages: dict[str, Any]) -> Iterator[str]:
-    rows = []
-    for name, package in packages.items():
-        distribution, purpose = OPTIONAL[name]
-        remark = purpose
+        distribution, use = OPTIONAL.get(name, (name, ''))
+        remarks = [use] if use else []
         if package['version'] is None:
-            remark += f': pip install {distribution}'
-        elif package['error']:
-            remark += ', does not load'
-        rows.append((distribution, package['version'] or '-', remark))
-    return _table(rows)
+            install = f', pip install {distribution}' if use else ''
+            remarks.append(f'not installed{install}')
+        elif package['distributions'] not in ([], [distribution]):
+            remarks.append(' + '.join(package['distributions']))
+        if package['folder'] not in (None, *site):
+            remarks.append(f'in {package["folder"]}')
+        if package['error']:
+            remarks.append('does not load')
+        yield distribution, package['version'] or '-', ', '.join(remarks)
 
 
-def _operators(sources: dict[str, str]) -> Iterator[str]:
-    if not sources:
-        yield 'unknown, mmcv does not load'
-        return
-    groups = group_by_source(sources)
-    margin = max(map(len, groups)) + 2
-    for source, names in groups.items():
-        yield from textwrap.wrap(
-            ', '.join(names),
-            WIDTH - 2,
-            initial_indent=f'{source:{margin}}',
-            subsequent_indent=' ' * margin,
-            break_on_hyphens=False,
-        )
-
-
-def _devices(devices: list[dict[str, Any]]) -> Iterator[str]:
-    if not devices:
-        yield 'unknown, torch does not load'
-        return
-    rows = []
+def _devices(devices: list[dict[str, Any]]) -> Rows:
     for device in devices:
         types = ', '.join(device['mixed_precision'])
         amp = f'--amp: {types}' if types else 'no --amp'
-        rows.append((device['name'], device['description'], amp))
-    yield from _table(rows)
-
-
-def _configs(configs: dict[str, bool]) -> Iterator[str]:
-    for prefix, resolves in configs.items():
-        yield f'{prefix}  {"resolves" if resolves else "does not resolve"}'
-
-
-def _findings(report: dict[str, Any]) -> Iterator[str]:
-    if not report['findings']:
-        yield 'none, all is well'
-    for number, finding in enumerate(report['findings'], start=1):
-        mark = f'{number}. {finding["level"]}: '
-        yield from textwrap.wrap(
-            finding['what'],
-            WIDTH - 2,
-            initial_indent=mark,
-            subsequent_indent='   ',
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        # In one line, however long: it is there to be copied.
-        yield f'   mend it: {finding["mend"]}'
+        yield device['name'], device['description'], amp

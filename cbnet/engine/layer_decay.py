@@ -142,7 +142,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         if key not in known:
             raise UserValueError(
                 f'paramwise_cfg has no setting {key!r}'
-                f'{did_you_mean(key, known) or ";"} '
+                f'{did_you_mean(key, known) or "."} '
                 f'MemberLayerDecayConstructor has {", ".join(known)}'
             )
         if key == 'layers':

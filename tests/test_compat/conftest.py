@@ -31,7 +31,7 @@ def golden():
 
 @pytest.fixture
 def one_process():
-    """A gloo process group of this process alone."""
+    """A gloo process group that has only this process."""
     dist.init_process_group(
         'gloo', store=dist.HashStore(), rank=0, world_size=1
     )

@@ -195,7 +195,7 @@ def masked_conv(rows, prepare):
     operands = [prepare(values(*shape)) for shape in ((2, 4, 3, 3), (2,))]
     features = prepare(values(1, 4, 5, 6))
     out = ops.masked_conv2d(features, mask, *operands, 1)
-    # mmcv has no gradient of it, and uses it in predictions alone.
+    # mmcv has no gradient of it, and uses it only in predictions.
     return [out.detach()]
 
 

@@ -1,4 +1,4 @@
-"""CornerPool of mmcv.ops: torch alone computes it, no operator is asked.
+"""CornerPool of mmcv.ops: torch computes it, without an operator.
 
 Scenarios: each mode against a loop over a map; its gradient; no images;
 float16 and bfloat16 under autocast.

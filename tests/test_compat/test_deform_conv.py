@@ -32,7 +32,7 @@ def backward_path(request, monkeypatch):
     """Both ways to the gradients; the second is CUDA's in earnest."""
     if request.param == 'deterministic':
         monkeypatch.setattr(
-            deformable, '_must_be_deterministic', lambda grad: True
+            deformable, 'must_be_deterministic', lambda grad: True
         )
 
 
@@ -175,7 +175,7 @@ def test_maps_that_are_not_contiguous(op):
 def test_no_images(deterministic, monkeypatch):
     # mmcv's Python half refuses an empty batch, the operators need not.
     monkeypatch.setattr(
-        deformable, '_must_be_deterministic', lambda grad: deterministic
+        deformable, 'must_be_deterministic', lambda grad: deterministic
     )
     ext = sys.modules['mmcv._ext']
     case = random_case(GEOMETRIES[0], batch=0)

@@ -97,14 +97,14 @@ def test_offset_1_does_not_round_the_corner():
 def test_offset_1_in_several_blocks(monkeypatch):
     boxes, scores = random_boxes(300, seed=5, spread=120.0)
     whole = nms(boxes, scores, 0.3, offset=1)[1]
-    monkeypatch.setattr(served, '_BLOCK', 16)
+    monkeypatch.setattr(served, 'BLOCK', 16)
     assert torch.equal(nms(boxes, scores, 0.3, offset=1)[1], whole)
     assert whole.tolist() == loop_nms(boxes, scores, 0.3, 1)
 
 
 def test_offset_1_in_a_chain(monkeypatch):
     # Each box suppresses its neighbour only if it was not suppressed itself.
-    monkeypatch.setattr(served, '_BLOCK', 32)
+    monkeypatch.setattr(served, 'BLOCK', 32)
     left = torch.arange(101) * 4.0
     boxes = torch.stack([left, left * 0, left + 10, left * 0 + 10], 1)
     keep = nms(boxes, torch.linspace(1, 0, 101), 0.4, offset=1)[1]

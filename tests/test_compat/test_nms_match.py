@@ -63,7 +63,7 @@ def test_iou_on_the_threshold_matches():
 
 def test_groups_across_blocks(monkeypatch):
     dets = random_dets(200, seed=2, spread=30.0)
-    monkeypatch.setattr(served, '_BLOCK', 8)
+    monkeypatch.setattr(served, 'BLOCK', 8)
     groups = match(dets, 0.3)
     assert groups == loop(dets, 0.3)
     assert max(map(len, groups)) > 8

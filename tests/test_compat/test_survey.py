@@ -53,7 +53,7 @@ def config_types():
 
 
 def module_of(name):
-    """The file of mmcv.ops behind a name or a registered type, or None."""
+    """The file of mmcv.ops that defines a name or registered type, or None."""
     found = MODELS.get(name)
     if found is None or not found.__module__.startswith('mmcv.ops.'):
         found = getattr(ops, name, None)

@@ -34,7 +34,7 @@ def shrink_head(head):
 
 
 def shrink_resnet(model, depth=18):
-    """Make a narrow backbone, and the neck that fits it."""
+    """Make the backbone narrow, and the neck with it."""
     model.backbone.update(
         depth=depth, base_channels=8, frozen_stages=-1, init_cfg=None
     )

@@ -71,13 +71,13 @@ class Environment:
         folders = {sysconfig.get_path(name) for name in ('purelib', 'platlib')}
         for folder in map(Path, folders):
             for path in folder.iterdir():
-                fits = [fnmatch.fnmatch(path.name, p) for p in patterns]
+                wanted = [fnmatch.fnmatch(path.name, p) for p in patterns]
                 left_out = [fnmatch.fnmatch(path.name, p) for p in without]
-                if any(fits) and not any(left_out):
+                if any(wanted) and not any(left_out):
                     (self.site / path.name).symlink_to(path)
 
     def add_distribution(self, name, version, module, requires=()):
-        """Write the metadata alone."""
+        """Write only the metadata."""
         stem = f'{name.replace("-", "_")}-{version}.dist-info'
         info = self.site / stem
         info.mkdir()
@@ -91,6 +91,12 @@ class Environment:
         package.mkdir(exist_ok=True)
         (package / '__init__.py').write_text(code)
         return package
+
+    def start_cbnet(self):
+        """Let ``import cbnet`` do what it does, on a stack of fakes too."""
+        start = self.site / 'cbnet' / '__init__.py'
+        start.unlink()
+        start.symlink_to(ROOT / 'cbnet' / '__init__.py')
 
     def run(self, *arguments, **more):
         """Run Python in an empty folder, with more environment variables."""
@@ -108,7 +114,10 @@ class Environment:
         )
 
     def examine(self, **more):
-        """Run the doctor; give exit status, text and JSON."""
+        """Run the doctor; give exit status, text and JSON.
+
+        ``CBNET_START='no'`` is for stacks on which ``import cbnet`` fails.
+        """
         file = self.folder / 'doctor.json'
         done = self.run('-m', 'cbnet.doctor', '--json', file, **more)
         assert file.exists(), done.stderr
@@ -137,7 +146,7 @@ def real(environment):
 @pytest.fixture
 def fake(environment):
     """An environment with a stack of fakes, in which all is well."""
-    environment.add_installed('packaging*')
+    environment.add_installed('packaging*', 'rich*')
     start = environment.site / 'cbnet' / '__init__.py'
     start.unlink()
     start.write_text(f'__version__ = {__version__!r}\n')

@@ -2,12 +2,12 @@
 
 
 def told(report):
-    """Give the findings: name -> (level, what, mend without the python)."""
+    """Give the findings: name -> (level, what, repair, without the python)."""
     return {
         finding['name']: (
             finding['level'],
             finding['what'],
-            finding['mend'].replace(
+            finding['repair'].replace(
                 f'{report["python"]["executable"]} -m pip', 'pip'
             ),
         )
@@ -19,6 +19,6 @@ def only(report, name):
     """Give what is wrong and the command, of a report with one finding."""
     findings = told(report)
     assert list(findings) == [name], findings
-    level, what, mend = findings[name]
+    level, what, repair = findings[name]
     assert level == 'error'
-    return what, mend
+    return what, repair

@@ -4,15 +4,15 @@
 - an old mmdet, a second owner of mmcv, no timm, a setuptools without
   pkg_resources: each one finding with its command, exit status 1, and
   ``import cbnet`` says the first and third in one sentence;
-- nothing installed; an unwritable JSON file; only the doctor stands aside
-  when cbnet is imported.
+  ``python -m cbnet.doctor`` the same without a traceback;
+- a torch that does not load, and a cbnet that does not start: ``import
+  cbnet`` names the doctor's command, which names the cause;
+- nothing installed; an unwritable JSON file.
 """
 
-import pytest
+from cbnet.compat.versions import DOCTOR
 
-from cbnet.doctor import is_starting
-
-from .reports import told
+from .reports import only, told
 
 
 def test_a_good_environment(real):
@@ -43,42 +43,66 @@ def test_a_bad_environment(real):
     environment.add_distribution('mmdet', '3.0.0', 'mmdet')
     environment.add_distribution('onedl-mmcv', '2.1.0', 'mmcv')
     environment.add_distribution('setuptools', '84.0.0', 'setuptools')
-    status, text, report = environment.examine()
+    status, text, report = environment.examine(CBNET_START='no')
     assert status == 1 and report['good'] is False
     findings = told(report)
     assert set(findings) == {'timm', 'mmdet', 'mmcv', 'setuptools'}, text
     assert {level for level, _, _ in findings.values()} == {'error'}
 
-    level, what, mend = findings['timm']
+    level, what, repair = findings['timm']
     assert what == 'cbnet needs timm >= 1.0 (found none)'
-    assert mend == "pip install 'timm>=1.0'"
-    level, what, mend = findings['mmdet']
+    assert repair == "pip install 'timm>=1.0'"
+    level, what, repair = findings['mmdet']
     assert 'mmdet >= 3.3 (found 3.0.0)' in what
     assert str(environment.site) in what
-    assert mend == 'pip install mmdet==3.3.0'
-    level, what, mend = findings['mmcv']
-    assert 'mmcv-lite 2.1.0 and onedl-mmcv 2.1.0 both bring' in what
-    assert mend == (
+    assert repair == 'pip install mmdet==3.3.0'
+    level, what, repair = findings['mmcv']
+    assert 'mmcv-lite 2.1.0 and onedl-mmcv 2.1.0 both install' in what
+    assert repair == (
         'pip uninstall -y mmcv-lite onedl-mmcv && pip install mmcv-lite==2.1.0'
     )
-    level, what, mend = findings['setuptools']
+    level, what, repair = findings['setuptools']
     assert 'pkg_resources' in what and 'setuptools 84.0.0' in what
-    assert mend == "pip install 'setuptools<82'"
+    assert repair == "pip install 'setuptools<82'"
     for finding in report['findings']:
-        assert f'mend it: {finding["mend"]}' in text
-    assert 'timm         -' in text
+        assert f'run: {finding["repair"]}\n' in text
+    assert any(line.split()[:2] == ['timm', '-'] for line in text.splitlines())
 
-    done = environment.run('-c', 'import cbnet')
-    assert done.stderr.splitlines()[-1] == (
+    refusal = (
         'ImportError: cbnet needs timm >= 1.0 (found none) and mmdet >= 3.3 '
-        "(found 3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 "
-        '(python -m cbnet.doctor looks at the rest)'
+        "(found 3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 (for "
+        f'everything else that is wrong: {DOCTOR})'
+    )
+    done = environment.run('-c', 'import cbnet')
+    assert done.stderr.splitlines()[-1] == refusal
+    done = environment.run('-m', 'cbnet.doctor')
+    assert done.returncode == 1
+    assert done.stderr.count('\n') == 1 and refusal in done.stderr
+
+
+def test_a_stack_that_does_not_load(fake):
+    fake.start_cbnet()
+    fake.add_module('torch', "raise OSError('libcudart.so is missing')")
+    done = fake.run('-m', 'cbnet.doctor')
+    *_, what, remedy = done.stderr.splitlines()
+    assert what.endswith('does not start: OSError: libcudart.so is missing')
+    assert remedy.endswith(f'run: {DOCTOR}')
+    what, _ = only(fake.examine(CBNET_START='no')[2], 'torch')
+    assert what.endswith('OSError: libcudart.so is missing')
+
+
+def test_a_cbnet_that_does_not_start(fake):
+    fake.start_cbnet()  # which the fakes do not satisfy
+    what, _ = only(fake.examine(CBNET_START='no')[2], 'cbnet')
+    assert what == (
+        'cbnet does not start: ModuleNotFoundError: No module named '
+        "'mmengine.logging'"
     )
 
 
 def test_nothing_is_installed(environment):
-    environment.add_installed('packaging*')
-    status, text, report = environment.examine()
+    environment.add_installed('packaging*', 'rich*')
+    status, text, report = environment.examine(CBNET_START='no')
     assert status == 1
     findings = told(report)
     assert set(findings) == {
@@ -86,7 +110,7 @@ def test_nothing_is_installed(environment):
         'mmcv', 'mmdet', 'setuptools',
     }  # fmt: skip
     assert findings['mmcv'][2] == 'pip install mmcv-lite==2.1.0'
-    assert 'unknown, torch does not load' in text
+    assert 'unknown, because a package does not load' in text
     assert report['operators'] == {} and report['devices'] == []
 
 
@@ -95,21 +119,3 @@ def test_an_unwritable_json_file(fake, tmp_path):
     assert done.returncode == 2
     assert 'error: --json: ' in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ('argv', 'words', 'starting'),
-    [
-        ('-m', ['python', '-m', 'cbnet.doctor', '--json', 'f'], True),
-        ('-m', ['python', '-mcbnet.doctor'], True),
-        ('-m', ['python', '-m', 'cbnet.doctor.probes', 'numpy'], True),
-        ('-m', ['python', '-m', 'cbnet.doctors'], False),
-        ('-m', ['python', '-m', 'pytest', 'cbnet/doctor'], False),
-        ('-c', ['python', '-c', 'import cbnet.doctor'], False),
-        ('tool.py', ['python', 'tool.py', 'cbnet.doctor'], False),
-    ],
-)
-def test_only_the_doctor_stands_aside(monkeypatch, argv, words, starting):
-    monkeypatch.setattr('sys.argv', [argv])
-    monkeypatch.setattr('sys.orig_argv', words)
-    assert is_starting() is starting

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cbnet.doctor.devices import list_devices
+from cbnet.doctor.devices import describe_devices
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def hardware(monkeypatch):
         monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda i: gpu)
         monkeypatch.setattr(torch.version, 'cuda', '13.2')
         monkeypatch.setattr(torch, 'ones', make)
-        return list_devices()
+        return describe_devices()['devices']
 
     return pretend
 
@@ -64,7 +64,7 @@ def test_gpus(hardware, major, types):
 
 def test_a_gpu_that_does_not_compute(hardware):
     cpu, gpu, _ = hardware(major=3, error='no kernel image\nis available\n')
-    assert gpu['error'] == 'no kernel image'
+    assert gpu['error'] == 'no kernel image is available'
     assert cpu['error'] is None
 
 

@@ -8,6 +8,7 @@ cv2; packages that print.
 """
 
 import importlib.machinery
+import json
 import shutil
 
 import pytest
@@ -19,15 +20,17 @@ def test_a_stack_of_fakes(fake):
     status, text, report = fake.examine()
     assert told(report) == {} and status == 0, text
     assert report['operators'] == {'nms': 'compiled', 'softnms': 'not served'}
-    assert '  compiled    nms\n  not served  softnms\n' in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ['compiled', 'nms'] in lines
+    assert ['not', 'served', 'softnms'] in lines
 
 
 def test_a_piece_that_ends_the_process(fake):
     fake.add_module('torch', 'import os, signal\nos.kill(os.getpid(), 11)\n')
     status, text, report = fake.examine()
-    what, mend = only(report, 'torch')
+    what, repair = only(report, 'torch')
     assert what == 'torch 2.15.0 does not load: ends the process with SIGSEGV'
-    assert mend == 'pip install --force-reinstall --no-deps torch==2.15.0'
+    assert repair == 'pip install --force-reinstall --no-deps torch==2.15.0'
     assert report['packages']['timm']['error'] is None  # tried afterwards
     assert status == 1
 
@@ -44,10 +47,10 @@ def test_a_compiled_mmcv_for_another_torch(fake):
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     (fake.site / 'mmcv' / f'_ext{suffix}').write_text('not for this torch')
     status, text, report = fake.examine()
-    what, mend = only(report, 'mmcv.ops')
+    what, repair = only(report, 'mmcv.ops')
     assert 'the compiled module of mmcv does not load' in what
     assert 'another torch or CUDA than torch 2.15.0: ImportError' in what
-    assert mend == 'pip uninstall -y mmcv && pip install mmcv-lite==2.1.0'
+    assert repair == 'pip uninstall -y mmcv && pip install mmcv-lite==2.1.0'
     assert status == 1
 
 
@@ -55,24 +58,24 @@ def test_a_torchvision_for_another_torch(fake):
     fake.add_module(
         'torchvision', "raise RuntimeError('operator nms does not exist')\n"
     )
-    what, mend = only(fake.examine()[2], 'torchvision')
+    what, repair = only(fake.examine()[2], 'torchvision')
     assert what == (
         'torchvision 0.30.0 does not work with torch 2.15.0: '
         'RuntimeError: operator nms does not exist'
     )
-    assert mend == (
+    assert repair == (
         'pip install --force-reinstall torch==2.15.0 torchvision==0.30.0'
     )
-    # and where its metadata says which torch it fits
+    # and if its metadata says for which torch it was built
     shutil.rmtree(fake.site / 'torchvision-0.30.0.dist-info')
     fake.add_distribution(
         'torchvision', '0.30.0', 'torchvision', ['torch==2.16.0']
     )
-    what, mend = only(fake.examine()[2], 'torchvision')
+    what, repair = only(fake.examine()[2], 'torchvision')
     assert what == (
         'torchvision 0.30.0 is built for torch==2.16.0, found torch 2.15.0'
     )
-    assert mend == 'pip install --upgrade torch==2.15.0 torchvision'
+    assert repair == 'pip install --upgrade torch==2.15.0 torchvision'
 
 
 def test_a_module_for_another_numpy(fake):
@@ -81,9 +84,9 @@ def test_a_module_for_another_numpy(fake):
     mask.write_text(f'raise ValueError({message!r})\n')
     # what needs no pycocotools fails for its own reasons
     findings = told(fake.examine()[2])
-    level, what, mend = findings['pycocotools']
+    level, what, repair = findings['pycocotools']
     assert 'is built for another numpy than 2.0: ValueError' in what
-    assert mend == (
+    assert repair == (
         'pip install --upgrade --force-reinstall --no-deps pycocotools'
     )
     assert not {'mmdet', 'cbnet', 'cbnet::', 'mmdet::'} & set(findings)
@@ -103,11 +106,11 @@ def test_files_that_are_not_those_installed(fake, code, said, command):
         shutil.rmtree(fake.site / 'mmcv')
     else:
         fake.add_module('mmcv', code)
-    what, mend = only(fake.examine()[2], 'mmcv')
+    what, repair = only(fake.examine()[2], 'mmcv')
     assert said in what
-    assert mend.startswith('pip install ') and command in mend
+    assert repair.startswith('pip install ') and command in repair
     # pip brings what is missing only where it may look at dependencies
-    assert ('--no-deps' in mend) == ('addict' not in said)
+    assert ('--no-deps' in repair) == ('addict' not in said)
 
 
 def test_packages_that_print(fake):
@@ -120,10 +123,10 @@ def test_packages_that_print(fake):
 def test_builds_of_cv2_are_a_warning(fake):
     fake.add_distribution('opencv-python', '5.0', 'cv2')
     fake.add_distribution('opencv-python-headless', '5.0', 'cv2')
-    level, what, mend = told(fake.examine()[2])['cv2']
+    level, what, repair = told(fake.examine()[2])['cv2']
     assert level == 'warning'
     assert 'opencv-python 5.0 and opencv-python-headless 5.0' in what
-    assert mend == (
+    assert repair == (
         'pip uninstall -y opencv-python opencv-python-headless '
         '&& pip install opencv-python'
     )
@@ -138,16 +141,16 @@ def test_pythonpath_hides_what_fits(fake, tmp_path, environment):
     top_level.write_text('mmdet\n')
     (first / 'mmdet').mkdir()
     (first / 'mmdet' / '__init__.py').touch()
-    what, mend = only(fake.examine(PYTHONPATH=str(first))[2], 'mmdet')
+    what, repair = only(fake.examine(PYTHONPATH=str(first))[2], 'mmdet')
     assert f'found 3.0.0), in {first}' in what
     assert f'it hides mmdet 3.3.0 in {fake.site}' in what
-    assert mend == 'unset PYTHONPATH'
+    assert repair == 'unset PYTHONPATH'
     report = fake.examine(PYTHONPATH=f'{first}:{second}')[2]
-    _, mend = only(report, 'mmdet')
-    assert mend == f"export PYTHONPATH='{second}'"
+    _, repair = only(report, 'mmdet')
+    assert repair == f"export PYTHONPATH='{second}'"
     shutil.rmtree(fake.site / 'mmdet-3.3.0.dist-info')
-    _, mend = only(fake.examine(PYTHONPATH=str(first))[2], 'mmdet')
-    assert mend == 'unset PYTHONPATH && pip install mmdet==3.3.0'
+    _, repair = only(fake.examine(PYTHONPATH=str(first))[2], 'mmdet')
+    assert repair == 'unset PYTHONPATH && pip install mmdet==3.3.0'
 
 
 NO_CBNET = """\
@@ -162,31 +165,43 @@ class Config:
 def test_prefixes(fake):
     config = fake.site / 'mmengine' / 'config.py'
     config.write_text('class Config:\n    def fromfile(a): 1 / 0\n')
-    what, mend = only(fake.examine()[2], 'mmdet')
+    what, repair = only(fake.examine()[2], 'mmdet')
     assert what.startswith('configs mmdet:: do not resolve: ZeroDivision')
-    assert mend == 'pip install --force-reinstall --no-deps mmdet==3.3.0'
+    assert repair == 'pip install --force-reinstall --no-deps mmdet==3.3.0'
     config.write_text(NO_CBNET)
     status, text, report = fake.examine()
-    what, mend = only(report, 'cbnet::')
+    what, repair = only(report, 'cbnet::')
     assert 'configs cbnet:: do not resolve: FileNotFoundError' in what
-    assert mend.startswith('pip install --force-reinstall --no-deps cbnet==')
-    assert status == 1 and 'cbnet::  does not resolve' in text
-    # a clone that nobody installed
+    assert repair.startswith('pip install --force-reinstall --no-deps cbnet==')
+    assert status == 1
+    assert ['cbnet::', 'does', 'not', 'resolve'] in [
+        line.split() for line in text.splitlines()
+    ]
+    # installed from a wheel, or from git
     (info,) = fake.site.glob('cbnet-*.dist-info')
+    source = dict(url='file:///cbnet.whl')
+    (info / 'direct_url.json').write_text(json.dumps(source))
+    _, repair = only(fake.examine()[2], 'cbnet::')
+    assert repair.endswith('--no-deps file:///cbnet.whl')
+    source = dict(url='https://host/cbnet', vcs_info=dict(vcs='git'))
+    (info / 'direct_url.json').write_text(json.dumps(source))
+    _, repair = only(fake.examine()[2], 'cbnet::')
+    assert repair.endswith('--no-deps git+https://host/cbnet')
+    # a clone that nobody installed
     shutil.rmtree(info)
     (fake.site / 'setup.py').touch()
     status, text, report = fake.examine()
-    level, what, mend = told(report)['cbnet::']
+    level, what, repair = told(report)['cbnet::']
     assert level == 'warning' and status == 0
-    assert mend == f"pip install --no-deps -e '{fake.site}'"
+    assert repair == f"pip install --no-deps -e '{fake.site}'"
 
 
 def test_devices(fake, tmp_path):
     (tmp_path / 'nvidia-smi').touch(mode=0o755)
     report = fake.examine(PATH=str(tmp_path))[2]
-    level, what, mend = told(report)['cuda']
+    level, what, repair = told(report)['cuda']
     assert level == 'warning' and 'a build without CUDA' in what
-    assert mend == 'pip install --force-reinstall torch torchvision'
+    assert repair == 'pip install --force-reinstall torch torchvision'
     hidden = fake.examine(PATH=str(tmp_path), CUDA_VISIBLE_DEVICES='')[2]
     assert told(hidden) == {}
     torch = fake.site / 'torch' / '__init__.py'
@@ -195,12 +210,12 @@ def test_devices(fake, tmp_path):
         code + "version.cuda = '13.2'\ndef init(): raise RuntimeError('old')\n"
         'cuda.init = init\n'
     )
-    level, what, mend = told(fake.examine(PATH=str(tmp_path))[2])['cuda']
-    assert level == 'warning' and mend == 'nvidia-smi'
+    level, what, repair = told(fake.examine(PATH=str(tmp_path))[2])['cuda']
+    assert level == 'warning' and repair == 'nvidia-smi'
     assert what.endswith('use it: old; update the driver to one for CUDA 13.2')
     torch.write_text(code + 'def ones(*a, device): raise RuntimeError("no")')
-    what, mend = only(fake.examine()[2], 'cpu')
+    what, repair = only(fake.examine()[2], 'cpu')
     assert what.endswith('does not compute: no')
     torch.write_text(code + 'del get_num_threads')
-    what, mend = only(fake.examine()[2], 'torch')
+    what, repair = only(fake.examine()[2], 'torch')
     assert 'get_num_threads' in what

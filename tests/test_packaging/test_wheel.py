@@ -58,7 +58,7 @@ def test_wheel_holds_the_package_and_mim(wheel, source):
             for path in (source / folder).rglob('*')
             if path.is_file()
         }
-    expected.add('cbnet/.mim/model-index.yml')
+    expected |= {'cbnet/.mim/model-index.yml', 'cbnet/py.typed'}
     found = {name for name in files if '.dist-info/' not in name}
     assert found == expected
     name = 'cbnet/.mim/tools/train.py'

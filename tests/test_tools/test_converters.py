@@ -266,7 +266,7 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
     for name, message in {
         'cut.pth': 'is cut short',
         'text.pth': 'is no checkpoint of torch',
-        'unsafe.pth': 'refused, because a checkpoint must hold data alone',
+        'unsafe.pth': 'refused, because a checkpoint may hold only data',
         'two.zip': 'a zip with 2 files that end in .pth',
         'none.zip': 'a zip with 0 files that end in .pth (it holds a.txt)',
         'bad.pth.zip': 'good.pth cannot be extracted from the zip (Bad CRC',

@@ -2,16 +2,14 @@
 
 from .table import serve
 
-_ANSWER = 'n/a (operators served by cbnet.compat)'
-
 
 @serve('torch')
 def get_compiler_version() -> str:
     """Say in environment reports where the operators come from."""
-    return _ANSWER
+    return 'n/a (operators served by cbnet.compat)'
 
 
 @serve('torch')
 def get_compiling_cuda_version() -> str:
     """Say in environment reports where the operators come from."""
-    return _ANSWER
+    return get_compiler_version()

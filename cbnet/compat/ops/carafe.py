@@ -1,8 +1,8 @@
 """CARAFE: upsampling by kernels that differ from pixel to pixel.
 
-Goes tap by tap of the kernel (all pixels at once), so memory grows with the
-output and not with output times kernel.  The naive and the fast operator of
-mmcv differ in how they use a GPU, not in what they compute.
+It goes tap by tap of the kernel (all pixels at once), so memory grows with
+the output and not with output times kernel.  The naive and the fast operator
+of mmcv differ in how they use a GPU, not in what they compute.
 """
 
 from collections.abc import Iterator
@@ -24,16 +24,17 @@ def carafe_naive_forward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Write each output pixel: its own kernel around the pixel below it.
+    """Apply to each output pixel its own kernel around the pixel below it.
 
     Args:
-        features: (B, C, H, W), taken as 0 outside the map.
-        masks: (B, group_size * kernel_size ** 2, H * scale_factor,
-            W * scale_factor), the kernels, one for each group of channels.
-        output: (B, C, H * scale_factor, W * scale_factor), written.
-        kernel_size: rows and columns of a kernel, odd.
-        group_size: groups of channels.
-        scale_factor: output pixels per pixel and axis.
+        features: the map, (B, C, H, W), 0 outside.
+        masks: the kernels, (B, group_size * kernel_size ** 2, H *
+            scale_factor, W * scale_factor), one for each group of channels.
+        output: the result, (B, C, H * scale_factor, W * scale_factor),
+            written.
+        kernel_size: the rows and columns of a kernel, odd.
+        group_size: the number of groups of channels.
+        scale_factor: the output pixels per pixel and axis.
     """
     padded, kernels = _operands(
         features, masks, kernel_size, group_size, scale_factor
@@ -56,26 +57,17 @@ def carafe_naive_backward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Write the gradients of features and masks.
+    """Write the gradients of features (bottom_grad) and masks (mask_grad).
 
-    Args:
-        top_grad: (B, C, H * scale_factor, W * scale_factor).
-        features: as forward.
-        masks: as forward.
-        bottom_grad: like features, written.
-        mask_grad: like masks, written.
-        kernel_size: as forward.
-        group_size: as forward.
-        scale_factor: as forward.
+    The gradient of the output is top_grad; the other arguments are those of
+    forward.
     """
     padded, kernels = _operands(
         features, masks, kernel_size, group_size, scale_factor
     )
     grad = _split(top_grad, group_size, scale_factor)
-    padded_grad, kernel_grad = (
-        torch.zeros_like(padded),
-        torch.empty_like(kernels),
-    )
+    padded_grad = torch.zeros_like(padded)
+    kernel_grad = torch.empty_like(kernels)
     spread = dict(_taps(padded_grad, kernel_size))
     for tap, pixels in _taps(padded, kernel_size):
         spread[tap] += (grad * kernels[:, :, tap, None]).sum((3, 4))
@@ -95,27 +87,15 @@ def carafe_forward(
     routput: Tensor,
     rmasks: Tensor,
     output: Tensor,
-    kernel_size: int,
-    group_size: int,
-    scale_factor: int,
+    **sizes: int,
 ) -> None:
-    """Write what ``carafe_naive_forward`` does.
+    """Do the same as ``carafe_naive_forward``.
 
-    Args:
-        features: as there.
-        masks: as there.
-        rfeatures: like features, written: what backward is given of them.
-        routput: left alone.
-        rmasks: left alone.
-        output: as there.
-        kernel_size: as there.
-        group_size: as there.
-        scale_factor: as there.
+    rfeatures is what backward gets of the features; the buffers routput and
+    rmasks are unused.
     """
     rfeatures.copy_(features)
-    carafe_naive_forward(
-        features, masks, output, kernel_size, group_size, scale_factor
-    )
+    carafe_naive_forward(features, masks, output, **sizes)
 
 
 @serve('torch')
@@ -129,35 +109,15 @@ def carafe_backward(
     rmask_grad: Tensor,
     bottom_grad: Tensor,
     mask_grad: Tensor,
-    kernel_size: int,
-    group_size: int,
-    scale_factor: int,
+    **sizes: int,
 ) -> None:
-    """Write what ``carafe_naive_backward`` does.
+    """Do the same as ``carafe_naive_backward``.
 
-    Args:
-        top_grad: as there.
-        rfeatures: as ``carafe_forward`` wrote it.
-        masks: as there.
-        rtop_grad: left alone.
-        rbottom_grad_hs: left alone.
-        rbottom_grad: left alone.
-        rmask_grad: left alone.
-        bottom_grad: as there.
-        mask_grad: as there.
-        kernel_size: as there.
-        group_size: as there.
-        scale_factor: as there.
+    rfeatures is what ``carafe_forward`` wrote; the buffers rtop_grad,
+    rbottom_grad_hs, rbottom_grad and rmask_grad are unused.
     """
     carafe_naive_backward(
-        top_grad,
-        rfeatures,
-        masks,
-        bottom_grad,
-        mask_grad,
-        kernel_size,
-        group_size,
-        scale_factor,
+        top_grad, rfeatures, masks, bottom_grad, mask_grad, **sizes
     )
 
 

@@ -1,4 +1,18 @@
-"""Deformable convolution (DCN): forward and the two backward calls."""
+"""Deformable convolution (DCN) and its modulated form (DCNv2).
+
+The operands have mmcv's names:
+
+* ``input`` (B, C, H, W), the map, and ``weight`` (O, C / group, kH, kW), the
+  kernel;
+* ``offset`` (B, deformable_group * kH * kW * 2, H_out, W_out), the shifts in
+  map pixels, y and x of one kernel place side by side;
+* ``mask`` (B, deformable_group * kH * kW, H_out, W_out), a factor for every
+  sample, and ``bias`` (O,), read if ``with_bias``;
+* ``output`` (B, O, H_out, W_out), written; gradients are shaped like their
+  operands;
+* ``columns`` and ``ones``, buffers of the compiled operators;
+* ``sizes``, the kernel's size and movement.
+"""
 
 import weakref
 
@@ -9,50 +23,19 @@ from .deformable import Window, convolve, gradients
 from .table import serve
 
 
-class _Ahead:
-    """A gradient of the weight, computed before it was asked for.
-
-    Args:
-        grad_weight: the gradient.
-        origin: the tensors that it was computed from.
-    """
-
-    def __init__(self, grad_weight: Tensor, *origin: Tensor) -> None:
-        self.grad_weight = grad_weight
-        self.origin = [(weakref.ref(one), one._version) for one in origin]
-
-    def answers(self, *origin: Tensor) -> bool:
-        """Tell whether these are the same tensors, unchanged."""
-        return all(
-            kept() is one and version == one._version
-            for (kept, version), one in zip(self.origin, origin, strict=True)
-        )
-
-
-def _window(
-    kW: int,
-    kH: int,
-    dW: int,
-    dH: int,
-    padW: int,
-    padH: int,
-    dilationW: int,
-    dilationH: int,
-    group: int,
-    deformable_group: int,
-    im2col_step: int,
-) -> Window:
-    """Translate the sizes by mmcv's names.
-
-    The kernel's size is the weight's; how many images share one temporary
-    (im2col_step) is the kernel's own business.
-    """
+def _window(sizes: dict[str, int]) -> Window:
+    """Translate mmcv's keywords; the modulated form has the longer names."""
+    names = ('dH', 'dW', 'padH', 'padW', 'dilationH', 'dilationW')
+    if 'stride_h' in sizes:
+        names = (
+            'stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h',
+            'dilation_w',
+        )  # fmt: skip
+    pairs = [sizes[name] for name in names]
     return Window(
-        (dH, dW),
-        (padH, padW),
-        (dilationH, dilationW),
-        group,
-        deformable_group,
+        *zip(pairs[::2], pairs[1::2], strict=True),
+        sizes['group'],
+        sizes['deformable_group'],
     )
 
 
@@ -66,20 +49,8 @@ def deform_conv_forward(
     ones: Tensor,
     **sizes: int,
 ) -> None:
-    """Convolve the map at shifted places.
-
-    Args:
-        input: (B, C, H, W).
-        weight: (O, C / group, kH, kW).
-        offset: (B, deformable_group * kH * kW * 2, H_out, W_out), map
-            pixels, y and x of one kernel place side by side.
-        output: (B, O, H_out, W_out), written.
-        columns: left alone.
-        ones: left alone.
-        **sizes: mmcv's kW, kH, dW, dH (stride), padW, padH, dilationW,
-            dilationH, group, deformable_group, im2col_step.
-    """
-    output.copy_(convolve(input, weight, offset, _window(**sizes)))
+    """Write the map convolved at shifted places."""
+    output.copy_(convolve(input, weight, offset, _window(sizes)))
 
 
 @serve('torchvision')
@@ -93,24 +64,16 @@ def deform_conv_backward_input(
     columns: Tensor,
     **sizes: int,
 ) -> None:
-    """Write the gradients of the map and of the offset.
+    """Write the gradients of the input and of the offset.
 
-    Args:
-        input: as forward.
-        offset: as forward.
-        grad_output: (B, O, H_out, W_out).
-        grad_input: like input, written.
-        grad_offset: like offset, written.
-        weight: as forward.
-        columns: the tensor that forward had; carries the gradient of the
-            weight to ``deform_conv_backward_parameters``.
-        **sizes: as forward.
+    The buffer ``columns`` carries the gradient of the weight to
+    ``deform_conv_backward_parameters``: the kernel is the most expensive
+    part of a step and computes all gradients at once, while mmcv asks for
+    them in two calls.
     """
-    found = gradients(grad_output, input, weight, offset, _window(**sizes))
+    found = gradients(grad_output, input, weight, offset, _window(sizes))
     grad_input.copy_(found.input)
     grad_offset.copy_(found.offset)
-    # The kernel is the dearest part of a step and gives all gradients at
-    # once, while mmcv asks for them in two calls.
     columns.ahead = _Ahead(found.weight, input, offset, grad_output)
 
 
@@ -125,24 +88,80 @@ def deform_conv_backward_parameters(
     scale: float,
     **sizes: int,
 ) -> None:
-    """Add the gradient of the weight.
+    """Add ``scale`` times the gradient of the weight to grad_weight."""
+    ahead = vars(columns).pop('ahead', None)
+    if ahead is not None and ahead.answers(input, offset, grad_output):
+        found = ahead.grad_weight
+    else:
+        # It does not depend on the weight: zeros of its shape will do.
+        zeros, window = torch.zeros_like(grad_weight), _window(sizes)
+        found = gradients(grad_output, input, zeros, offset, window).weight
+    grad_weight.add_(found, alpha=scale)
+
+
+class _Ahead:
+    """A gradient of the weight that was computed before it was asked for.
 
     Args:
-        input: as forward.
-        offset: as forward.
-        grad_output: (B, O, H_out, W_out).
-        grad_weight: (O, C / group, kH, kW), added to.
-        columns: as ``deform_conv_backward_input``.
-        ones: left alone.
-        scale: factor of what is added.
-        **sizes: as forward.
+        grad_weight: the gradient.
+        origin: the tensors from which it was computed.
     """
-    ahead = vars(columns).pop('ahead', None)
-    if ahead is None or not ahead.answers(input, offset, grad_output):
-        # The gradient of the weight does not depend on the weight: zeros of
-        # its shape stand in.
-        stand_in, window = torch.zeros_like(grad_weight), _window(**sizes)
-        found = gradients(grad_output, input, stand_in, offset, window).weight
-    else:
-        found = ahead.grad_weight
-    grad_weight.add_(found, alpha=scale)
+
+    def __init__(self, grad_weight: Tensor, *origin: Tensor) -> None:
+        self.grad_weight = grad_weight
+        self.origin = [(weakref.ref(one), one._version) for one in origin]
+
+    def answers(self, *origin: Tensor) -> bool:
+        """Say whether these are the same tensors, unchanged."""
+        return all(
+            kept() is one and version == one._version
+            for (kept, version), one in zip(self.origin, origin, strict=True)
+        )
+
+
+@serve('torchvision')
+def modulated_deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    with_bias: bool,
+    **sizes: int,
+) -> None:
+    """Write the map convolved at shifted places, weighted by the mask."""
+    bias = bias if with_bias else None
+    window = _window(sizes)
+    output.copy_(convolve(input, weight, offset, window, mask, bias))
+
+
+@serve('torchvision')
+def modulated_deform_conv_backward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    columns: Tensor,
+    grad_input: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    grad_offset: Tensor,
+    grad_mask: Tensor,
+    grad_output: Tensor,
+    with_bias: bool,
+    **sizes: int,
+) -> None:
+    """Write the gradient of each operand; that of the bias if there is one."""
+    window = _window(sizes)
+    found = gradients(grad_output, input, weight, offset, window, mask)
+    grad_input.copy_(found.input)
+    grad_weight.copy_(found.weight)
+    grad_offset.copy_(found.offset)
+    grad_mask.copy_(found.mask)
+    if with_bias:
+        grad_bias.copy_(found.bias)

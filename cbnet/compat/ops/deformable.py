@@ -1,19 +1,49 @@
 """Deformable convolution: torchvision's kernels, held to mmcv's rules.
 
-Both compute one thing, except where a sample sits exactly at -1, the outer
-edge of the padding: there mmcv stops the gradient of the offset.  Offsets
+Both compute the same, except where a sample sits exactly at -1, the outer
+edge of the padding: there mmcv's gradient of the offset is zero.  Offsets
 start at zero and so begin on that very edge.
+
+The operands are those of :mod:`cbnet.compat.ops.deform_conv`.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torchvision  # noqa: F401 (defines torch.ops.torchvision)
 from torch import Tensor
 
-from . import deformable_plain as plain
-from .deformable_plain import Gradients, Window
-from .precision import widen
+from .bilinear import gather_padded
+from .precision import must_be_deterministic, widen
+
+
+class Window(NamedTuple):
+    """How the kernel moves over the map; y comes before x in pairs.
+
+    Attributes:
+        stride: the steps of the kernel, in pixels.
+        padding: the border of zeros around the map.
+        dilation: the distances of the kernel's samples.
+        groups: the groups of channels that are convolved separately.
+        offset_groups: the groups of channels that have their own offsets.
+    """
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    offset_groups: int
+
+
+class Gradients(NamedTuple):
+    """The gradients of the operands, shaped like them."""
+
+    input: Tensor
+    weight: Tensor
+    offset: Tensor
+    mask: Tensor
+    bias: Tensor
 
 
 def convolve(
@@ -26,21 +56,11 @@ def convolve(
 ) -> Tensor:
     """Convolve the map at shifted places.
 
-    Args:
-        input: (B, C, H, W).
-        weight: (O, C / groups, kernel height, kernel width).
-        offset: (B, offset groups * kernel places * 2, H_out, W_out), map
-            pixels, y and x of one kernel place side by side.
-        window: how the kernel moves.
-        mask: (B, offset groups * kernel places, H_out, W_out), a factor for
-            every sample; None: 1.
-        bias: (O,); None: 0.
-
-    Returns:
-        (B, O, H_out, W_out), float32 where the operands are narrower.
+    Without a mask all factors are 1.  The result is float32 where the
+    operands are narrower.
     """
-    operands = (input, weight, offset, mask, bias)
-    return _call(torch.ops.torchvision.deform_conv2d, operands, window)
+    kernel = torch.ops.torchvision.deform_conv2d
+    return _call(kernel, [input, weight, offset], mask, bias, window)
 
 
 def gradients(
@@ -51,44 +71,31 @@ def gradients(
     window: Window,
     mask: Tensor | None = None,
 ) -> Gradients:
-    """Return the gradients of all operands; arguments as ``convolve``.
-
-    Args:
-        grad: (B, O, H_out, W_out), of the output.
-        input: as there.
-        weight: as there.
-        offset: as there.
-        window: as there.
-        mask: as there.
-    """
+    """Return the gradients of all operands from that of the output."""
     grad, offset = widen(grad), widen(offset)
-    operands = (input, weight, offset, mask, None)
-    # Matrix products inside would otherwise be narrowed, if somebody goes
-    # backward under autocast.
+    # Autocast around the backward pass would narrow matrix products here.
     with torch.autocast(grad.device.type, enabled=False):
-        if _must_be_deterministic(grad):
-            # torchvision's kernel adds atomically: some versions refuse this
-            # mode, others break its promise.
-            found = plain.gradients(grad, *operands[:4], window)
+        if must_be_deterministic(grad):
+            found = plain_gradients(grad, input, weight, offset, window, mask)
         else:
             kernel = torch.ops.torchvision._deform_conv2d_backward
-            found = Gradients(*_call(kernel, (grad, *operands), window))
-    edge = plain.places(offset, weight.shape[2:], window) == -1
+            tensors = [grad, input, weight, offset]
+            found = Gradients(*_call(kernel, tensors, mask, None, window))
+    edge = _places(offset, weight.shape[2:], window) == -1
     found.offset.masked_fill_(edge.view_as(offset), 0)
     return found
 
 
-def _must_be_deterministic(grad: Tensor) -> bool:
-    return grad.is_cuda and torch.are_deterministic_algorithms_enabled()
-
-
 def _call(
-    kernel: Callable[..., Tensor | tuple[Tensor, ...]],
-    operands: tuple[Tensor | None, ...],
+    kernel: Callable[..., Any],
+    tensors: list[Tensor],
+    mask: Tensor | None,
+    bias: Tensor | None,
     window: Window,
-) -> Tensor | tuple[Tensor, ...]:
-    """Call a kernel of torchvision; operands end with mask and bias."""
-    *tensors, mask, bias = operands
+) -> Any:
+    """Call a kernel of torchvision; tensors end with the map, the kernel and
+    the shifts.
+    """
     tensors = [widen(tensor) for tensor in tensors]
     input, weight, _ = tensors[-3:]
     return kernel(
@@ -102,3 +109,69 @@ def _call(
         window.offset_groups,
         mask is not None,
     )
+
+
+def plain_gradients(
+    grad: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    window: Window,
+    mask: Tensor | None,
+) -> Gradients:
+    """Return the gradients in plain torch, added in a fixed order.
+
+    It goes image by image, to keep few samples in memory.  The arguments are
+    those of ``gradients``, whose rule for the edge is not applied here.
+    """
+    if mask is None:
+        samples = window.offset_groups * weight[0, 0].numel()
+        mask = offset.new_ones(len(offset), samples, *offset.shape[2:])
+    operands = [widen(one) for one in (input, weight, offset, mask)]
+    totals = [torch.zeros_like(operand) for operand in operands]
+    for image in range(len(input)):
+        one = slice(image, image + 1)
+        parts = (one, slice(None), one, one)
+        leaves = [
+            operand[part].detach().requires_grad_()
+            for operand, part in zip(operands, parts, strict=True)
+        ]
+        with torch.enable_grad():
+            out = _plain_convolve(*leaves, window)
+        found = torch.autograd.grad(out, leaves, grad[one])
+        for total, part, share in zip(totals, parts, found, strict=True):
+            total[part] += share
+    return Gradients(*totals, grad.sum((0, 2, 3)))
+
+
+def _plain_convolve(
+    input: Tensor, weight: Tensor, offset: Tensor, mask: Tensor, window: Window
+) -> Tensor:
+    lead = len(input) * window.offset_groups
+    places = _places(offset, weight.shape[2:], window).movedim(4, 0)
+    y, x = places.reshape(2, lead, -1)
+    maps = input.reshape(lead, -1, *input.shape[2:])
+    columns = gather_padded(maps, y, x, mask.reshape(lead, -1))
+    taps = weight.reshape(window.groups, -1, weight[0].numel())
+    shape = (len(input), window.groups, taps.shape[2], -1)
+    out = taps @ columns.reshape(shape)
+    return out.reshape(len(input), -1, *offset.shape[2:])
+
+
+def _places(offset: Tensor, kernel: tuple[int, int], window: Window) -> Tensor:
+    """Return where the map is sampled, in map pixels.
+
+    Returns:
+        (B, offset groups, *kernel, 2, H_out, W_out), y before x.
+    """
+    axes = []
+    for axis in range(2):
+        out = torch.arange(offset.shape[2 + axis], device=offset.device)
+        tap = torch.arange(kernel[axis], device=offset.device)
+        corner = out * window.stride[axis] - window.padding[axis]
+        axes.append(tap[:, None] * window.dilation[axis] + corner)
+    shape = (*kernel, *offset.shape[2:])
+    down = axes[0][:, None, :, None].expand(shape)
+    across = axes[1][None, :, None, :].expand(shape)
+    grid = torch.stack([down, across], dim=2)
+    return offset.unflatten(1, (-1, *kernel, 2)) + grid

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from ...errors import UserValueError
 from .precision import widen
 from .table import serve
 
@@ -26,12 +27,12 @@ def sigmoid_focal_loss_forward(
     """Write the loss of every logit.
 
     Args:
-        input: (N, C), logits.
-        target: (N,), int64; C (or a negative label) is background.
-        weight: (C,), a factor for the rows of each label, or empty: none.
-        output: (N, C), written.
-        gamma: exponent of the modulating factor.
-        alpha: weight of the positives, 1 - alpha that of the negatives.
+        input: the logits, (N, C).
+        target: the labels, (N,), int64; C (or a negative one) is background.
+        weight: the factors of the rows of each label, (C,); empty: none.
+        output: the losses, (N, C), written.
+        gamma: the exponent of the modulating factor.
+        alpha: the weight of the positives; 1 - alpha is the negatives'.
 
     Raises:
         ValueError: a label is greater than C.
@@ -56,7 +57,7 @@ def sigmoid_focal_loss_backward(
     gamma: float,
     alpha: float,
 ) -> None:
-    """Write the derivative of every logit's loss; arguments as forward."""
+    """Write the derivative of every logit's loss by the logit."""
     if input.numel() == 0:
         return
     p, q, log_p, log_q = _probabilities(input)
@@ -79,12 +80,12 @@ def softmax_focal_loss_forward(
     """Write the loss of every row.
 
     Args:
-        input: (N, C), probabilities: ``mmcv.ops`` takes the softmax.
-        target: (N,), int64; the loss of a negative label is 0.
-        weight: (C,), a factor for the rows of each label, or empty: none.
-        output: (N,), written.
-        gamma: exponent of the modulating factor.
-        alpha: factor of all losses.
+        input: the probabilities, (N, C): ``mmcv.ops`` takes the softmax.
+        target: the labels, (N,), int64; the loss of a negative one is 0.
+        weight: the factors of the rows of each label, (C,); empty: none.
+        output: the losses, (N,), written.
+        gamma: the exponent of the modulating factor.
+        alpha: the factor of all losses.
 
     Raises:
         ValueError: a label is C or greater.
@@ -109,20 +110,14 @@ def softmax_focal_loss_backward(
 ) -> None:
     """Write the derivative of every row's loss by its logits.
 
-    Args:
-        input: (N, C), as forward, like all but the following.
-        target: (N,).
-        weight: (C,) or empty.
-        buff: (N,), written: the derivative by the logit of the label, over
-            the probability of all other labels.
-        grad_input: (N, C), written.
-        gamma: exponent of the modulating factor.
-        alpha: factor of all losses.
+    buff, (N,), becomes the derivative by the label's logit, divided by the
+    probability of all other labels.  The other arguments are those of
+    forward.
     """
     if input.numel() == 0:
         return
     p, q, log_p = _of_label(input, target)
-    # log p / q tends to -1: a certain row costs nothing, whatever gamma.
+    # log p / q tends to -1: a certain row has no loss, whatever gamma is.
     ratio = torch.where(q > 0, log_p / q, -1)
     slope = alpha * q.pow(gamma) * (gamma * p * ratio - 1) * (target >= 0)
     slope = _weighted(slope[:, None], target, weight)
@@ -131,12 +126,12 @@ def softmax_focal_loss_backward(
     grad_input.copy_(slope * (hit.to(slope) - widen(input)))
 
 
-def _check_labels(target: Tensor, highest: int, of: str) -> None:
+def _check_labels(target: Tensor, highest: int, why: str) -> None:
     found = int(target.max())
     if found > highest:
-        raise ValueError(
+        raise UserValueError(
             f'focal_loss: target holds the label {found}, expected '
-            f'at most {highest} ({of}); '
+            f'at most {highest} ({why}); '
             "check num_classes against the data set's categories"
         )
 
@@ -165,7 +160,8 @@ def _is_label(target: Tensor, labels: int) -> Tensor:
 def _weighted(values: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     if weight.numel() == 0:
         return values
-    # Background has no entry (mmcv's kernel reads behind the end): factor 1.
+    # Background has no entry, so its factor is 1 (mmcv's kernel reads past
+    # the end).
     labelled = (target >= 0) & (target < len(weight))
     factor = widen(weight)[target.clamp(0, len(weight) - 1)]
     return values * torch.where(labelled, factor, 1).to(values)[:, None]

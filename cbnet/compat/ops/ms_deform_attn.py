@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from .precision import widen
+from .bilinear import gather_padded
+from .precision import must_be_deterministic, widen
 from .table import serve
 
 
@@ -23,13 +24,13 @@ def ms_deform_attn_forward(
     """Sum weighted samples of the maps.
 
     Args:
-        value: (B, keys, heads, dims), the pixels of all levels.
-        spatial_shapes: (levels, 2), height and width of each map.
-        level_start_index: (levels,), the first key of each map.
-        sampling_loc: (B, queries, heads, levels, points, 2), x and y; 0 and
-            1 are the outer edges of a map.  Outside, maps are 0.
-        attn_weight: (B, queries, heads, levels, points).
-        im2col_step: left alone; memory is bounded by the levels.
+        value: the pixels of all levels, (B, keys, heads, dims).
+        spatial_shapes: the height and width of each map, (levels, 2).
+        level_start_index: the first key of each map, (levels,).
+        sampling_loc: the places, (B, queries, heads, levels, points, 2), x
+            and y; 0 and 1 are the outer edges of a map, which is 0 outside.
+        attn_weight: the weights, (B, queries, heads, levels, points).
+        im2col_step: a number of images, unused: a level bounds the memory.
 
     Returns:
         (B, queries, heads * dims), of the type of value.
@@ -40,7 +41,7 @@ def ms_deform_attn_forward(
     operands = (value, sampling_loc, attn_weight)
     if output.numel():
         for level in _levels(operands, spatial_shapes, level_start_index):
-            samples = _sample(level.map, level.grid)
+            samples = sample(level.map, level.grid)
             output += (samples * level.weight).sum(3)
     output = output.view(batch, heads * dims, queries).transpose(1, 2)
     return output.to(value.dtype).contiguous()
@@ -59,19 +60,10 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Write the gradients of value, places and weights.
+    """Write the gradients of values, places and weights.
 
-    Args:
-        value: as forward.
-        spatial_shapes: as forward.
-        level_start_index: as forward.
-        sampling_loc: as forward.
-        attn_weight: as forward.
-        grad_output: (B, queries, heads * dims).
-        grad_value: like value, written where a level has keys.
-        grad_sampling_loc: like sampling_loc, written.
-        grad_attn_weight: like attn_weight, written.
-        im2col_step: left alone.
+    That of the values is written where a level has keys.  The other
+    arguments are those of forward.
     """
     if grad_output.numel() == 0:
         return
@@ -85,7 +77,7 @@ def ms_deform_attn_backward(
             part.detach().requires_grad_() for part in (level.map, level.grid)
         ]
         with torch.enable_grad():
-            samples = _sample(*leaves)
+            samples = sample(*leaves)
         grad_map, grad_grid = torch.autograd.grad(
             samples, leaves, grad * level.weight
         )
@@ -140,32 +132,19 @@ def _levels(
         )
 
 
-def _sample(maps: Tensor, grid: Tensor) -> Tensor:
-    """Return the values of maps (N, dims, H, W): (N, dims, queries, points).
+def sample(maps: Tensor, grid: Tensor) -> Tensor:
+    """Read maps at the places of a grid.
 
-    The library's gradient adds atomically and refuses mmengine's
-    randomness=dict(deterministic=True) on CUDA.
+    Args:
+        maps: (N, dims, H, W).
+        grid: (N, queries, points, 2), x and y; -1 and 1 are the edges.
+
+    Returns:
+        (N, dims, queries, points).
     """
-    if maps.is_cuda and torch.are_deterministic_algorithms_enabled():
-        return _gather(maps, grid)
-    return grid_sample(maps, grid, align_corners=False)
-
-
-def _gather(maps: Tensor, grid: Tensor) -> Tensor:
+    if not must_be_deterministic(maps):
+        return grid_sample(maps, grid, align_corners=False)
     height, width = maps.shape[2:]
     x, y = ((grid + 1) * grid.new_tensor([width, height]) - 1).unbind(3)
-    x, y = x / 2, y / 2
-    left, top = x.detach().floor(), y.detach().floor()
-    total = 0
-    for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
-        for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
-            inside = (row >= 0) & (row < height)
-            inside &= (column >= 0) & (column < width)
-            index = row.clamp(0, height - 1) * width
-            index = index + column.clamp(0, width - 1)
-            index = index.nan_to_num().long().flatten(1)[:, None]
-            index = index.expand(-1, maps.size(1), -1)
-            values = maps.flatten(2).gather(2, index)
-            share = (share_y * share_x * inside)[:, None]
-            total = total + values.unflatten(2, x.shape[1:]) * share
-    return total
+    samples = gather_padded(maps, y.flatten(1) / 2, x.flatten(1) / 2)
+    return samples.unflatten(2, grid.shape[1:3])

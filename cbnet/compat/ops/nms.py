@@ -1,10 +1,11 @@
 """Non-maximum suppression, and which boxes suppressed which.
 
-torchvision's kernel where it means the same, plain torch for offset 1 and
-for groups.
+torchvision's kernel computes what it can, plain torch the rest: offset 1 and
+groups.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torchvision.ops import nms as torchvision_nms
 from .precision import round_to_float32, widen
 from .table import serve
 
-_BLOCK = 512
+BLOCK = 512
 
 
 @serve('torchvision')
@@ -23,10 +24,10 @@ def nms(
     """Keep the boxes that no kept box of higher score overlaps too much.
 
     Args:
-        boxes: (N, 4), xyxy.
-        scores: (N,). Of equal scores the first comes first.
-        iou_threshold: a box is suppressed where the IoU is greater.
-        offset: 0 or 1; sides are ``x2 - x1 + offset``.
+        boxes: the boxes, (N, 4), xyxy.
+        scores: the scores, (N,); of equal ones the first comes first.
+        iou_threshold: the IoU above which a box is suppressed.
+        offset: a summand, 0 or 1: sides are ``x2 - x1 + offset``.
 
     Returns:
         (K,) indices of the kept boxes, int64, by descending score.
@@ -36,7 +37,7 @@ def nms(
     order = scores.sort(descending=True, stable=True).indices
     boxes = widen(boxes)[order]
     # The compiled operator compares with a float; a double 0.3 is smaller
-    # and would suppress boxes that sit exactly on the threshold.
+    # and would suppress boxes whose IoU is exactly the threshold.
     threshold = round_to_float32(iou_threshold)
     if offset == 0:
         # Ranks stand for the scores, whose type may differ from the boxes'.
@@ -45,7 +46,8 @@ def nms(
         )
         keep = torchvision_nms(boxes, rank, threshold)
     else:
-        keep = _suppress(boxes, _Above(threshold, offset))
+        hits = partial(_overlap, threshold=threshold, offset=offset)
+        keep = _suppress(boxes, hits)
     return order[keep]
 
 
@@ -54,24 +56,26 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """Group every box with the kept box that suppresses it.
 
     Args:
-        dets: (N, 5), xyxy and score. Of equal scores the first comes first.
-        iou_threshold: a box is suppressed where the IoU is as great, or
-            greater; ``nms`` keeps boxes on the threshold.
+        dets: the boxes, (N, 5), xyxy and score; of equal scores the first
+            comes first.
+        iou_threshold: the IoU from which a box is suppressed; ``nms`` keeps
+            boxes with exactly this IoU.
 
     Returns:
-        One list of indices a kept box, by descending score: itself, then
-        what it suppresses, by descending score as well.
+        One list of indices per kept box, by descending score: first itself,
+        then the boxes that it suppresses, by descending score as well.
     """
     if dets.numel() == 0:
         return []
     order = dets[:, 4].sort(descending=True, stable=True).indices
     boxes = widen(dets[:, :4])[order]
-    hits = _Above(round_to_float32(iou_threshold), 0, or_equal=True)
+    threshold = round_to_float32(iou_threshold)
+    hits = partial(_overlap, threshold=threshold, compare=torch.ge)
     keep = _suppress(boxes, hits)
     leader = torch.arange(len(boxes), device=boxes.device)
     free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     free[keep] = False
-    for rows in keep.split(_BLOCK):
+    for rows in keep.split(BLOCK):
         candidates = free.nonzero().squeeze(1)
         matches = hits(boxes[rows], boxes[candidates])
         # Of equal maxima, max finds the first: the highest score.
@@ -85,19 +89,15 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     return [group.tolist() for group in members]
 
 
-class _Above(NamedTuple):
-    """Tells which pairs of boxes overlap too much."""
-
-    threshold: float
-    offset: int
-    or_equal: bool = False
-
-    def __call__(self, boxes: Tensor, others: Tensor) -> Tensor:
-        """Compare N boxes with M others: (N, M), bool."""
-        overlap = _iou(boxes, others, self.offset)
-        if self.or_equal:
-            return overlap >= self.threshold
-        return overlap > self.threshold
+def _overlap(
+    boxes: Tensor,
+    others: Tensor,
+    threshold: float,
+    offset: int = 0,
+    compare: Callable[[Tensor, float], Tensor] = torch.gt,
+) -> Tensor:
+    """Say which of N boxes overlap which of M others too much: (N, M)."""
+    return compare(_iou(boxes, others, offset), threshold)
 
 
 def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
@@ -116,19 +116,19 @@ def _area(boxes: Tensor, offset: int) -> Tensor:
     return sides[..., 0] * sides[..., 1]
 
 
-def _suppress(boxes: Tensor, overlaps: _Above) -> Tensor:
-    """Greedy suppression of boxes sorted by descending score.
+def _suppress(boxes: Tensor, overlaps: Callable[..., Tensor]) -> Tensor:
+    """Suppress boxes that are sorted by descending score, greedily.
 
     Shifting x2 and y2 by the offset for torchvision's kernel would round
     ``x2 + 1`` first, and indices near the threshold would differ.  So this
     computes the sides in the compiled operator's order, in blocks that bound
     the memory: inside a block the rule "kept unless a kept predecessor
     overlaps" is iterated to its only fixed point, then the block's survivors
-    suppress everything behind it.
+    suppress everything after it.
     """
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    for start in range(0, len(boxes), _BLOCK):
-        stop = start + _BLOCK
+    for start in range(0, len(boxes), BLOCK):
+        stop = start + BLOCK
         rows = alive[start:stop].nonzero().squeeze(1) + start
         block = boxes[rows]
         hits = overlaps(block, block).triu_(1)

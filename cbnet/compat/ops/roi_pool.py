@@ -1,6 +1,6 @@
 """RoIPool: mmcv's bins, the maximum of each by torchvision's kernel.
 
-torchvision rounds the corners of a region to pixels before it divides, mmcv
+torchvision rounds the corners of a region to pixels before it divides; mmcv
 divides first and takes every pixel that a bin touches.  So each of mmcv's
 bins goes through the kernel as a region of its own, with one bin.
 """
@@ -26,16 +26,16 @@ def roi_pool_forward(
     """Write the greatest pixel of each bin of each region.
 
     Args:
-        input: (B, C, H, W).
-        rois: (K, 5), index into B and xyxy in input pixels; x2 and y2 are
-            the last pixels inside.
-        output: (K, C, pooled_height, pooled_width), written; 0 in a bin
-            without pixels.
-        argmax: like output, written: where in the map (y * W + x) the first
-            of the greatest pixels is, -1 in a bin without pixels.
-        pooled_height: bins down a region.
-        pooled_width: bins across a region.
-        spatial_scale: map pixels per input pixel.
+        input: the map, (B, C, H, W).
+        rois: the regions, (K, 5), index into B and xyxy in input pixels; x2
+            and y2 are the last pixels inside.
+        output: the maxima, (K, C, pooled_height, pooled_width), written; 0
+            in a bin without pixels.
+        argmax: the first of the greatest pixels in the map (y * W + x), like
+            output, written; -1 in a bin without pixels.
+        pooled_height: the bins down a region.
+        pooled_width: the bins across a region.
+        spatial_scale: the map pixels per input pixel.
     """
     if not output.numel():
         return
@@ -58,16 +58,9 @@ def roi_pool_backward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Add the gradient of each bin where its maximum was.
+    """Add the gradient of each bin to the input's, where its maximum was.
 
-    Args:
-        grad_output: (K, C, pooled_height, pooled_width).
-        rois: (K, 5), of which the image index is used.
-        argmax: like grad_output, as forward wrote it.
-        grad_input: (B, C, H, W), added to.
-        pooled_height: as forward; grad_output has it.
-        pooled_width: as forward; grad_output has it.
-        spatial_scale: as forward; no longer needed.
+    The other arguments are those of forward.
     """
     grad = widen(grad_output).masked_fill(argmax < 0, 0)
     channels, height, width = grad_input.shape[1:]
@@ -89,7 +82,7 @@ def _bins(
 
     Returns:
         (K * bins, 5), index and xyxy, both corners inside; a bin without
-        pixels lies behind the map.
+        pixels lies outside the map.
     """
     start = rois[:, 1:3] * spatial_scale
     side = (rois[:, 3:] + 1) * spatial_scale - start
@@ -115,11 +108,11 @@ def _bins(
 def _edges(
     start: Tensor, side: Tensor, count: int, length: int
 ) -> tuple[Tensor, Tensor]:
-    """Return first pixel and the one behind the last of each bin: (K, bins).
+    """Return each bin's first pixel and the one after its last: (K, bins).
 
     Neighbouring bins share the pixel that the edge between them cuts.
     """
     step = torch.arange(count + 1, device=start.device).to(start)
     place = step * (side / count)[:, None] + start[:, None]
-    first, behind = place[:, :-1].floor(), place[:, 1:].ceil()
-    return first.clamp(0, length), behind.clamp(0, length)
+    first, after = place[:, :-1].floor(), place[:, 1:].ceil()
+    return first.clamp(0, length), after.clamp(0, length)

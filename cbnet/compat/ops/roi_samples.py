@@ -1,4 +1,4 @@
-"""The sample points of pooled regions: maxima, gradients through them.
+"""The sample points of pooled regions: maxima, and gradients through them.
 
 Sampling goes sample by sample (all bins of all regions at once), so memory
 grows with the pooled features and not with the number of samples.
@@ -10,12 +10,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .bilinear import ClampedMap, scatter
+
 # Elements of one temporary; regions are handled in chunks of this size.
-_CHUNK = 2**22
+CHUNK = 2**22
 
 
 class Bins(NamedTuple):
-    """How K regions are divided; (K,) each, y before x in pairs."""
+    """How K regions are divided; y comes before x in pairs.
+
+    Attributes:
+        image: the position of each region's image in the batch, (K,).
+        start: the first corner of each region in map pixels, (K,) each.
+        side: the sides of a bin in map pixels, (K,) each.
+        samples: the samples per bin, (K,) each.
+        size: the bins down and across a region.
+    """
 
     image: Tensor
     start: tuple[Tensor, Tensor]
@@ -23,13 +33,42 @@ class Bins(NamedTuple):
     samples: tuple[Tensor, Tensor]
     size: tuple[int, int]
 
-    def part(self, rows: slice) -> 'Bins':
-        """Return the division of some of the regions."""
-        pairs = [
-            (pair[0][rows], pair[1][rows])
+    def count(self) -> Tensor:
+        """Return the number of samples of a bin, (K, 1, 1, 1)."""
+        return (self.samples[0] * self.samples[1])[:, None, None, None]
+
+    def visit(self, channels: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield, sample by sample, the regions that have it and its place.
+
+        Args:
+            channels: the channels of what is read there; they decide how
+                many regions are done at a time.
+
+        Yields:
+            (k,) positions of regions; (k, bins down) y; (k, bins across) x.
+        """
+        step = max(1, CHUNK // max(1, channels * self.size[0] * self.size[1]))
+        for first in range(0, len(self.image), step):
+            down, across = (n[first : first + step] for n in self.samples)
+            for i in range(int(down.max())):
+                for j in range(int(across.max())):
+                    rows = ((down > i) & (across > j)).nonzero().squeeze(1)
+                    rows = rows + first
+                    yield (
+                        rows,
+                        self._place(0, i, rows),
+                        self._place(1, j, rows),
+                    )
+
+    def _place(self, axis: int, number: int, rows: Tensor) -> Tensor:
+        start, side, samples = (
+            pair[axis][rows, None]
             for pair in (self.start, self.side, self.samples)
-        ]
-        return Bins(self.image[rows], *pairs, self.size)
+        )
+        steps = torch.arange(self.size[axis], device=rows.device).to(start)
+        # In the compiled operator's order: equal samples stay equal, and the
+        # first of them is the maximum.
+        return start + steps * side + (number + 0.5) * side / samples
 
 
 def divide(
@@ -39,10 +78,17 @@ def divide(
     sampling_ratio: int,
     aligned: bool,
 ) -> Bins:
-    """Divide regions (K, 5) into bins of sample points, in map pixels."""
-    left, top, right, bottom = (
-        rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
-    ).unbind(1)
+    """Divide regions into bins of sample points, as ``roi_align_forward``.
+
+    Args:
+        rois: the regions, (K, 5), index and xyxy in input pixels.
+        size: the bins down and across a region.
+        spatial_scale: the map pixels per input pixel.
+        sampling_ratio: the samples per bin and axis; 0: one per map pixel.
+        aligned: whether to shift by half a pixel.
+    """
+    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
+    left, top, right, bottom = corners.unbind(1)
     extents = (bottom - top, right - left)
     if not aligned:
         extents = tuple(extent.clamp(min=1) for extent in extents)
@@ -50,70 +96,11 @@ def divide(
         extent / bins for extent, bins in zip(extents, size, strict=True)
     )
     if sampling_ratio > 0:
-        samples = tuple(
-            torch.full_like(one, sampling_ratio, dtype=torch.long)
-            for one in side
-        )
+        count = torch.full_like(left, sampling_ratio, dtype=torch.long)
+        samples = (count, count)
     else:
         samples = tuple(one.ceil().long() for one in side)
-    return Bins(rois[:, 0].long(), (top, left), side, samples, size)
-
-
-def visit(bins: Bins) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield, sample by sample, the regions that have it, and its place.
-
-    Yields:
-        (k,) positions of regions; (k, bins down) y; (k, bins across) x.
-    """
-    down, across = bins.samples
-    for i in range(int(down.max())):
-        for j in range(int(across.max())):
-            rows = ((down > i) & (across > j)).nonzero().squeeze(1)
-            yield rows, _place(bins, 0, i, rows), _place(bins, 1, j, rows)
-
-
-def _place(bins: Bins, axis: int, number: int, rows: Tensor) -> Tensor:
-    start, side, samples = (
-        pair[axis][rows, None]
-        for pair in (bins.start, bins.side, bins.samples)
-    )
-    steps = torch.arange(bins.size[axis], device=rows.device).to(start)
-    # In the compiled operator's order: equal samples stay equal, and the
-    # first of them is the maximum.
-    return start + steps * side + (number + 0.5) * side / samples
-
-
-class Axis(NamedTuple):
-    """Linear interpolation along one axis: neighbours and their weights."""
-
-    neighbours: tuple[Tensor, Tensor]
-    weights: tuple[Tensor, Tensor]
-
-
-def interpolate(place: Tensor, length: int) -> Axis:
-    """Return the neighbours of places on an axis, and their weights."""
-    inside = (place >= -1) & (place <= length)
-    place = place.clamp(0, length - 1)
-    low = place.floor()
-    high = (low + 1).clamp(max=length - 1)
-    upper = place - low
-    # Outside, both weights are zero: the sample counts, with the value 0.
-    weights = ((1 - upper) * inside, upper * inside)
-    return Axis((low.long(), high.long()), weights)
-
-
-def corners(y: Axis, x: Axis, width: int) -> Iterator[tuple]:
-    """Yield offset in the map and weight of the four neighbours."""
-    for row, weight_y in zip(y.neighbours, y.weights, strict=True):
-        for column, weight_x in zip(x.neighbours, x.weights, strict=True):
-            yield row * width + column, weight_y * weight_x
-
-
-def chunks(regions: int, elements: int) -> Iterator[slice]:
-    """Yield which regions, of so many elements each, to do at a time."""
-    step = max(1, _CHUNK // max(1, elements))
-    for first in range(0, regions, step):
-        yield slice(first, first + step)
+    return Bins(rois[:, 0].long(), (top, left), side, samples, tuple(size))
 
 
 def max_pool(
@@ -123,113 +110,74 @@ def max_pool(
     argmax_y: Tensor,
     argmax_x: Tensor,
 ) -> None:
-    """Write the greatest sample of each bin and where it was taken.
+    """Write the greatest sample of each bin and its place.
 
     Args:
-        features: (B, C, H, W).
-        bins: of K regions.
-        output: (K, C, *bins.size), written.
-        argmax_y: like output, written; -1 where a bin has no sample.
-        argmax_x: like argmax_y.
+        features: the map, (B, C, H, W).
+        bins: the division of K regions.
+        output: the samples, (K, C, *bins.size), written.
+        argmax_y: the rows, like output, written; -1 where a bin has no sample.
+        argmax_x: the columns, like argmax_y.
     """
-    channels, height, width = features.shape[1:]
-    # One row a map pixel, so that a sample reads whole rows.
-    pixels = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    source, channels = ClampedMap(features), features.size(1)
     # Where mmcv's kernels start looking; seen in bins without samples.
     lowest = torch.finfo(torch.float32).min if features.is_cuda else -10000.0
-    for chunk in chunks(len(output), output[0].numel()):
-        part = bins.part(chunk)
-        shape = (len(part.image), *bins.size, channels)
-        best = features.new_full(shape, lowest)
-        best_y = features.new_full(shape, -1.0)
-        best_x = features.new_full(shape, -1.0)
-        for rows, y, x in visit(part):
-            y, x = y[:, :, None], x[:, None, :]
-            value = best.new_zeros(())
-            origin = (part.image[rows] * height * width)[:, None, None]
-            for offset, weight in corners(
-                interpolate(y, height), interpolate(x, width), width
-            ):
-                value = value + weight[..., None] * pixels[origin + offset]
-            former = best[rows]
-            better = value > former
-            best[rows] = torch.where(better, value, former)
-            best_y[rows] = torch.where(better, y[..., None], best_y[rows])
-            best_x[rows] = torch.where(better, x[..., None], best_x[rows])
-        for target, values in (
-            (output, best),
-            (argmax_y, best_y),
-            (argmax_x, best_x),
-        ):
-            target[chunk] = values.permute(0, 3, 1, 2).to(target.dtype)
-
-
-def scatter(
-    grad_map: Tensor, grad: Tensor, image: Tensor, y: Tensor, x: Tensor
-) -> None:
-    """Add gradients (k, C, h, w) of samples at y, x to a map."""
-    channels, height, width = grad_map.shape[1:]
-    channel = torch.arange(channels, device=grad.device)
-    plane = image[:, None] * channels + channel
-    origin = (plane * height * width)[:, :, None, None]
-    for offset, weight in corners(
-        interpolate(y, height), interpolate(x, width), width
+    best = features.new_full((len(output), *bins.size, channels), lowest)
+    best_y, best_x = torch.full_like(best, -1), torch.full_like(best, -1)
+    for rows, y, x in bins.visit(channels):
+        y, x = y[:, :, None], x[:, None, :]
+        value = source.read(bins.image[rows], *source.axes(y, x))
+        better = value > best[rows]
+        best[rows] = torch.where(better, value, best[rows])
+        best_y[rows] = torch.where(better, y[..., None], best_y[rows])
+        best_x[rows] = torch.where(better, x[..., None], best_x[rows])
+    for target, found in (
+        (output, best),
+        (argmax_y, best_y),
+        (argmax_x, best_x),
     ):
-        index = (origin + offset).expand_as(grad)
-        grad_map.view(-1).index_add_(
-            0, index.reshape(-1), (grad * weight).reshape(-1)
-        )
+        target.copy_(found.permute(0, 3, 1, 2))
 
 
 def max_gradient(
     grad: Tensor,
-    rois: Tensor,
+    image: Tensor,
     argmax_y: Tensor,
     argmax_x: Tensor,
     shape: torch.Size,
 ) -> Tensor:
-    """Return the gradient of the map (shape) under max pooling.
+    """Return the gradient of a map under max pooling.
 
     Args:
-        grad: (K, C, bins down, bins across), of the pooled features.
-        rois: (K, 5), of which the image index is used.
-        argmax_y: like grad, as ``max_pool`` wrote it.
-        argmax_x: like grad.
-        shape: (B, C, H, W) of the map.
+        grad: the gradient of the pooled features, (K, C, h, w).
+        image: the position of each region's image in the batch, (K,).
+        argmax_y: the rows that ``max_pool`` wrote.
+        argmax_x: the columns that ``max_pool`` wrote.
+        shape: the map's shape, (B, C, H, W).
     """
     grad_map = grad.new_zeros(shape)
     # As compiled: a maximum sampled exactly at y = -1 is taken for none.
     grad = grad * (argmax_y != -1)
-    for chunk in chunks(len(grad), grad[0].numel()):
-        scatter(
-            grad_map,
-            grad[chunk],
-            rois[chunk, 0].long(),
-            argmax_y[chunk].to(grad.dtype),
-            argmax_x[chunk].to(grad.dtype),
-        )
+    step = max(1, CHUNK // max(1, grad[0].numel()))
+    for one, place, y, x in zip(
+        *(whole.split(step) for whole in (grad, image, argmax_y, argmax_x)),
+        strict=True,
+    ):
+        scatter(grad_map, one, place, y.to(grad), x.to(grad))
     return grad_map
 
 
 def average_gradient(grad: Tensor, bins: Bins, shape: torch.Size) -> Tensor:
-    """Return the gradient of the map (shape) under average pooling.
+    """Return the gradient of a map under average pooling.
 
     Args:
-        grad: (K, C, *bins.size), of the pooled features.
-        bins: of the K regions.
-        shape: (B, C, H, W) of the map.
+        grad: the gradient of the pooled features, (K, C, *bins.size).
+        bins: the division of the K regions.
+        shape: the map's shape, (B, C, H, W).
     """
     grad_map = grad.new_zeros(shape)
-    for chunk in chunks(len(grad), grad[0].numel()):
-        part = bins.part(chunk)
-        count = part.samples[0] * part.samples[1]
-        shared = grad[chunk] / count[:, None, None, None]
-        for rows, y, x in visit(part):
-            scatter(
-                grad_map,
-                shared[rows],
-                part.image[rows],
-                y[:, None, :, None],
-                x[:, None, None, :],
-            )
+    shared = grad / bins.count()
+    for rows, y, x in bins.visit(grad.size(1)):
+        y, x = y[:, None, :, None], x[:, None, None, :]
+        scatter(grad_map, shared[rows], bins.image[rows], y, x)
     return grad_map

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor, from_numpy
 
+from ...errors import UserValueError
 from .precision import widen
 from .table import serve
 
@@ -24,31 +25,33 @@ def softnms(
     """Take the best box, decay the scores of the others, repeat.
 
     Args:
-        boxes: (N, 4), xyxy, on the CPU as ``mmcv.ops`` passes them.
-        scores: (N,).
-        dets: (N, 5), written: the first K rows become x1, y1, x2, y2 and the
-            decayed score of the boxes taken, in the order of taking.
-        iou_threshold: naive and linear decay boxes from this IoU on.
-        sigma: width of the Gaussian decay ``exp(-iou ** 2 / sigma)``.
-        min_score: a box is dropped once its decayed score is smaller.
-        method: 0 naive (drop), 1 linear (``1 - iou``), 2 Gaussian.
-        offset: 0 or 1; sides are ``x2 - x1 + offset``.
+        boxes: the boxes, (N, 4), xyxy, on the CPU as ``mmcv.ops`` passes
+            them.
+        scores: the scores, (N,).
+        dets: the result, (N, 5), written: the first K rows become x1, y1,
+            x2, y2 and the decayed score of the boxes taken, in that order.
+        iou_threshold: the IoU from which the naive and the linear method
+            decay a box.
+        sigma: the width of the Gaussian decay ``exp(-iou ** 2 / sigma)``.
+        min_score: the decayed score below which a box is dropped.
+        method: the decay: 0 naive (drop), 1 linear (``1 - iou``), 2 Gaussian.
+        offset: a summand, 0 or 1: sides are ``x2 - x1 + offset``.
 
     Returns:
-        (K,) indices of the boxes taken, int64.
+        The indices of the boxes taken, (K,), int64.
 
     Raises:
         ValueError: the method is none of the three.
     """
     if method not in (NAIVE, LINEAR, GAUSSIAN):
-        raise ValueError(
+        raise UserValueError(
             f'softnms: method is {method}, expected 0 (naive), 1 (linear) or '
             '2 (gaussian)'
         )
     corners = widen(boxes).numpy().T
     width, height = corners[2:] - corners[:2] + offset
     confidence = widen(scores).numpy()
-    # One row a quantity, one column a box: the loop reorders columns.
+    # One row per quantity, one column per box: the loop reorders columns.
     state = np.stack([*corners, confidence, width * height])
     index = np.arange(len(boxes))
     count, taken = len(boxes), 0
@@ -84,7 +87,7 @@ def _decay(
     overlap: np.ndarray, method: int, iou_threshold: float, sigma: float
 ) -> np.ndarray:
     if method == GAUSSIAN:
-        # In double: numpy's float32 exp is off by up to three units in the
+        # In float64: numpy's float32 exp is off by up to three units in the
         # last place, which would reorder boxes of nearly equal scores.
         exponent = (-(overlap * overlap) / sigma).astype(np.float64)
         return np.exp(exponent).astype(overlap.dtype)
@@ -93,10 +96,11 @@ def _decay(
 
 
 def _survivors(dropped: np.ndarray) -> np.ndarray | None:
-    """Positions that remain, in the compiled operator's order.
+    """Return the positions that remain, or None if none is dropped.
 
-    It fills each gap, first to last, with the last survivor; the order
-    decides which of two equal scores is taken first.  None: nothing dropped.
+    They are in the compiled operator's order, which decides which of two
+    equal scores is taken first: each gap, first to last, is filled with the
+    last survivor.
     """
     if not dropped.any():
         return None

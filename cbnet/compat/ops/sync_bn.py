@@ -1,7 +1,7 @@
-"""Synchronised batch normalisation: what one process computes of it.
+"""Synchronised batch normalisation: the steps of one process.
 
-``mmcv.ops`` sums over the processes between these steps.  Maps come as
-(N, C, pixels); statistics are (C,) and of float32 or wider.
+``mmcv.ops`` sums over the processes between these steps.  Maps are
+(N, C, pixels); statistics are (C,), in float32 or wider.
 """
 
 from torch import Tensor
@@ -41,20 +41,23 @@ def sync_bn_forward_output(
     """Normalise this process's maps and move the running statistics.
 
     Args:
-        input: (N, C, pixels).
-        mean: (C,), of all processes.
-        var: (C,), of all processes, biased.
-        weight: (C,), or None: 1.
-        bias: (C,), or None: 0.
-        running_mean: (C,), moved; None: there is none.
-        running_var: (C,), moved towards the unbiased variance.
-        norm: like input, float32, written: normalised, without weight.
-        std: (C,), written.
-        output: like input, written.
-        eps: added to the variance.
-        momentum: share of the new statistics; a tensor of one number spares
-            a device the wait for it.
-        group_size: processes; each is taken to have as many pixels as this.
+        input: the maps, (N, C, pixels).
+        mean: the mean of all processes, (C,).
+        var: the biased variance of all processes, (C,).
+        weight: the scale, (C,); None: 1.
+        bias: the shift, (C,); None: 0.
+        running_mean: a statistic, moved towards the mean; None: no
+            statistics are kept.
+        running_var: a statistic, moved towards the unbiased variance.
+        norm: the normalised maps before weight and bias, like input in
+            float32, written.
+        std: the standard deviation, (C,), written.
+        output: the result, like input, written.
+        eps: a summand of the variance.
+        momentum: the share of the new statistics; a tensor of one number
+            need not be fetched from its device.
+        group_size: the number of processes; each is taken to have as many
+            pixels as this one.
     """
     std.copy_((var + eps).sqrt())
     norm.copy_((widen(input) - mean[:, None]) / std[:, None])
@@ -72,7 +75,7 @@ def sync_bn_forward_output(
 def sync_bn_backward_param(
     grad_output: Tensor, norm: Tensor, grad_weight: Tensor, grad_bias: Tensor
 ) -> None:
-    """Write the gradients of weight and bias by this process's maps."""
+    """Write this process's share of the gradients of weight and bias."""
     grad = widen(grad_output)
     grad_weight.copy_((grad * norm).sum((0, 2)))
     grad_bias.copy_(grad.sum((0, 2)))
@@ -90,14 +93,8 @@ def sync_bn_backward_data(
 ) -> None:
     """Write the gradient of this process's maps.
 
-    Args:
-        grad_output: (N, C, pixels).
-        weight: (C,).
-        grad_weight: (C,), the mean over the processes.
-        grad_bias: (C,), the mean over the processes.
-        norm: as ``sync_bn_forward_output`` wrote it.
-        std: as ``sync_bn_forward_output`` wrote it.
-        grad_input: like grad_output, written.
+    grad_weight and grad_bias are means over the processes; norm and std are
+    what ``sync_bn_forward_output`` wrote.
     """
     pixels = norm.size(0) * norm.size(2)
     through_statistics = grad_weight[:, None] * norm + grad_bias[:, None]

@@ -5,34 +5,34 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+Source = Literal['torchvision', 'torch']
+
 
 class ServedOp(NamedTuple):
-    """One operator of ``mmcv._ext`` and who computes it."""
+    """One operator of ``mmcv._ext`` and the library that computes it."""
 
     function: Callable[..., Any]
-    source: Literal['torchvision', 'torch']
+    source: Source
 
 
 SERVED: dict[str, ServedOp] = {}
 
 
-def serve(
-    source: Literal['torchvision', 'torch'],
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def serve(source: Source) -> Callable[[Callable], Callable]:
     """Register a function as the operator of the same name.
 
-    The function takes the arguments that ``mmcv.ops`` passes, by the same
-    names, and writes into the output tensors it is given.  Like a compiled
-    operator it is invisible to autograd.
+    The function takes the arguments that ``mmcv.ops`` passes, under the same
+    names, and writes into the output tensors that it is given.  Like a
+    compiled operator it is invisible to autograd.
 
     Args:
-        source: who computes it, the library with the kernel or plain torch.
+        source: the library that computes the operator.
 
     Raises:
         ValueError: two functions claim one operator.
     """
 
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    def register(function: Callable) -> Callable:
         name = function.__name__
         if name in SERVED:
             raise ValueError(
@@ -40,8 +40,7 @@ def serve(
                 f'{SERVED[name].function.__module__} and '
                 f'{function.__module__}; rename or remove one'
             )
-        op = torch.no_grad()(function)
-        SERVED[name] = ServedOp(op, source)
-        return op
+        SERVED[name] = ServedOp(torch.no_grad()(function), source)
+        return SERVED[name].function
 
     return register
