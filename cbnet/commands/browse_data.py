@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from itertools import islice
 from pathlib import Path
 
-from ..analysis.contact_sheet import contact_sheet, single_pictures
+from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import check_images
 from .command_line import load_config, make_parser, parse
@@ -84,7 +84,7 @@ def main() -> None:
         figure.savefig(args.out)
     else:
         args.out.mkdir(parents=True, exist_ok=True)
-        pictures = single_pictures(images, fed.classes, heading)
+        pictures = single_images(images, fed.classes, heading)
         for number, (image, figure) in enumerate(
             zip(images, pictures, strict=True), start=1
         ):
