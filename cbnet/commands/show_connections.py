@@ -14,7 +14,8 @@ from mmengine.logging import MMLogger
 
 from ..analysis.connection_maps import connection_maps
 from ..analysis.connection_picture import draw_connections
-from ..inference.detector import Detector
+from ..errors import UserError
+from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone
 from .command_line import (
     load_config,
@@ -73,21 +74,21 @@ def main() -> None:
     # Without it mmengine says where each single parameter comes from.
     MMLogger.get_current_instance().setLevel('WARNING')
     try:
-        detector = Detector(cfg, args.checkpoint, args.device)
+        inferencer = Inferencer(cfg, args.checkpoint, args.device)
     except ValueError as error:
         parser.error(str(error))
     try:
-        data = detector.read(args.image)
-    except ValueError as error:
-        parser.error(f'{args.image}: {error}')
-    composite = getattr(detector.model, 'backbone', None)
+        data = inferencer.read(args.image)
+    except UserError as error:
+        parser.error(str(error))
+    composite = getattr(inferencer.model, 'backbone', None)
     if not isinstance(composite, CompositeBackbone):
         parser.error(
             f'{args.config}: model.backbone is {type(composite).__name__}, '
             f'not a CompositeBackbone'
         )
-    batch = detector.batch([data])
-    inputs = detector.model.data_preprocessor(batch)['inputs']
+    batch = inferencer.batch([data])
+    inputs = inferencer.model.data_preprocessor(batch)['inputs']
     members = connection_maps(composite, inputs)
     figure = draw_connections(
         _as_given(batch['inputs'][0], inputs), members, _title(args, composite)

@@ -1,10 +1,10 @@
-"""tools/infer.py: pictures, folders, videos, results.
+"""The infer command: images, folders, videos, results.
 
 Its detections equal those of ``init_detector`` with ``inference_detector``,
 of ``DetInferencer`` and of ``tools/test.py``; ids are numbered or those of an
-annotation file; a folder is read with its subfolders, in order; what cannot
-be read is named and the others go on; a video has results for every frame
-and is drawn.
+annotation file; a folder is read with its subfolders, in order; a file that
+cannot be read is named and the others go on; a video has results for every
+frame and is drawn.
 """
 
 import json
@@ -117,8 +117,8 @@ def test_folder_and_what_is_written(infer, photos):
     low = [entry['score'] for entry in entries if entry['score'] < 0.9]
     assert low  # the results hold what the pictures do not show
     drawn = len(entries) - len(low)
-    assert f'2 pictures, {len(entries)} detections' in output
-    assert f'drawn     {drawn} with a score from 0.9' in output
+    assert f'2 images, {len(entries)} detections' in output
+    assert f'drawn     {drawn} with a score of 0.9 or more' in output
     for name in ('b.png', 'more/a.png'):
         picture = np.asarray(Image.open(out / 'pictures' / name))
         assert picture.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
@@ -173,7 +173,7 @@ def test_batches_change_nothing_for_equal_sizes(infer, photos):
         assert_same(*pair, tolerance=1e-4)
 
 
-def test_unreadable_pictures_are_named_and_the_others_go_on(infer, photos):
+def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     whole = (photos / 'b.png').read_bytes()
     (photos / 'a_cut.png').write_bytes(whole[: len(whole) // 2])
     (photos / 'text.jpg').write_text('no picture')
@@ -181,9 +181,9 @@ def test_unreadable_pictures_are_named_and_the_others_go_on(infer, photos):
     (photos / 'notes.txt').write_text('not looked at')
     status, output = infer(photos, '--no-pictures', '--batch-size', '2')
     assert status == 1
-    assert '2 pictures' in output and '3 not detected in' in output
+    assert '2 images' in output and 'could not detect in 3:' in output
     for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
-        assert f'{photos / name}: ' in output
+        assert f'image {photos / name} (' in output
     assert 'truncated' in output and 'Traceback' not in output
     assert 'notes.txt' not in output
     out = infer.folder / 'work_dirs/tiny/infer'
@@ -224,13 +224,13 @@ def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
     ann.write_text(json.dumps(content))
     status, output = infer(*arguments, '--ann', ann)
     assert status == 1
-    assert '001.png: 96x64 pixels as it is read' in output
-    assert 'of 64x64' in output and '1 pictures' in output
+    assert '001.png has 96x64 pixels' in output
+    assert 'for 64x64' in output and '1 images' in output
     del content['images'][0]
     ann.write_text(json.dumps(content))
     status, output = infer(*arguments, '--ann', ann)
     assert status == 2
-    assert 'lacks 1 of the 2 pictures (001.png); it has 002.png' in output
+    assert 'lacks 1 of the 2 images (001.png); it has 002.png' in output
 
 
 @pytest.mark.parametrize(
@@ -280,4 +280,4 @@ def test_video_that_ends_early_is_named(infer, make_video):
     path.write_bytes(whole[: len(whole) // 2])
     status, output = infer(path, '--no-pictures')
     assert status == 1
-    assert f'1 not detected in:\n  {path}: ends after ' in output
+    assert f'could not detect in 1:\n  {path}: it ends after ' in output

@@ -76,7 +76,7 @@ def test_mistakes_are_one_line(show, tmp_path, tiny_config):
     assert 'no file gone.jpg' in error(image='gone.jpg')
     text = tmp_path / 'text.jpg'
     text.write_text('no picture')
-    assert f'{text}: cannot identify' in error(image=text)
+    assert f'{text} (10 bytes) is no image' in error(image=text)
     assert '--checkpoint: no file' in error('--checkpoint', 'gone.pth')
     assert '--out: a.jpg must end in .png' in error('--out', 'a.jpg')
     weights = save_weights(tiny_config, tmp_path / 'tiny.pth')

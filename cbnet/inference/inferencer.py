@@ -1,4 +1,4 @@
-"""A detector with its weights, its class names and its test pipeline."""
+"""Run a detector with its weights, its class names and its test pipeline."""
 
 import copy
 import os
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
+from mmdet.structures.mask import mask2bbox
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -18,22 +19,32 @@ from mmengine.device import get_device
 from mmengine.model import BaseTTAModel, revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
-from PIL import Image
+from mmengine.structures import InstanceData
 from torch import nn
 
+from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..engine.checkpoint_fit import check_fit
-from ..errors import UserValueError
+from ..errors import UserError, UserValueError
+from ..messages import one_line
 
 
-class Detector:
-    """What it takes to detect, outside of a run of mmengine.
+class Inferencer:
+    """A detector that is ready to detect.
+
+    Unlike mmdet's ``DetInferencer``, it never uses the config text inside a
+    checkpoint, and it refuses weights that do not fit the model and images
+    that are cut short.
 
     Args:
-        cfg: the config that the model was trained with; the one inside the
-            checkpoint is never looked at.
-        checkpoint: file or address of the weights; None: the weights that
-            training starts from.
-        device: where the model runs; None: a GPU where there is one.
+        cfg: the config that the model was trained with.
+        checkpoint: the file or address of the weights; None takes the
+            weights that training starts from.
+        device: the device that the model runs on; None takes a GPU if there
+            is one.
+
+    Attributes:
+        model: the detector, or the test-time augmentation around it.
+        classes: the names of the labels, in their order.
 
     Raises:
         ValueError: there is no such device, or the weights cannot be read
@@ -56,62 +67,77 @@ class Detector:
                 self.model.init_weights()
         else:
             meta, weights = _read(checkpoint)
-            several = isinstance(self.model, BaseTTAModel)
-            bare = self.model.module if several else self.model
+            augmented = isinstance(self.model, BaseTTAModel)
+            bare = self.model.module if augmented else self.model
             _load(bare, weights, checkpoint)
         self.model.to(device).eval()
-        #: names of the labels, in their order
         self.classes = _classes(meta) or _config_classes(cfg)
         load, *rest = get_test_pipeline_cfg(cfg)
-        self._from_file = Compose([load])
+        checked = {**load}
+        if str(load['type']).rpartition('.')[2] == 'LoadImageFromFile':
+            checked['type'] = CheckedLoadImageFromFile
+        self._from_file = Compose([checked])
         self._from_pixels = Compose(
             [{**load, 'type': 'mmdet.LoadImageFromNDArray'}]
         )
         self._rest = Compose(rest)
 
     def read(self, path: str | os.PathLike) -> dict[str, Any]:
-        """Read a picture as the test pipeline does.
+        """Read an image file as the test pipeline does.
 
         Returns:
             The pipeline's data so far; ``img`` is BGR of shape (H, W, 3).
 
         Raises:
-            ValueError: it is no picture, or cut short.
+            UserError: the file is not an image, or it is cut short.
         """
         try:
-            # The pipeline's decoder fills up a file that is cut short.
-            with Image.open(path) as picture:
-                picture.load()
             return self._from_file(dict(img_path=str(path), img_id=0))
-        # Decoders raise whatever they like.
-        except Exception as error:
-            raise UserValueError(str(error)) from error
+        except UserError:
+            raise
+        except Exception as error:  # a config's own loader raises anything
+            raise UserValueError(f'{path}: {one_line(error)}') from error
 
     def take(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Take a picture that is read already: BGR uint8 (H, W, 3)."""
+        """Take an image that has been read: BGR uint8 (H, W, 3)."""
         return self._from_pixels(dict(img=pixels, img_id=0))
 
-    def batch(self, pictures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def batch(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Finish the test pipeline: ``inputs`` and ``data_samples``."""
-        return pseudo_collate([self._rest(dict(data)) for data in pictures])
+        return pseudo_collate([self._rest(dict(data)) for data in images])
 
     @torch.no_grad()
-    def detect(
-        self, pictures: Sequence[dict[str, Any]]
-    ) -> list[DetDataSample]:
-        """Detect in pictures that were read or taken, in one batch.
+    def detect(self, images: Sequence[dict[str, Any]]) -> list[InstanceData]:
+        """Detect in images that were read or taken, in one batch.
 
         Returns:
-            For each picture ``pred_instances``: bboxes (n, 4), xyxy in its
-            pixels, labels (n,), scores (n,) and perhaps masks (n, H, W).
+            The detections of each image, see :func:`best_first`.
         """
-        return self.model.test_step(self.batch(pictures))
+        return list(map(best_first, self.model.test_step(self.batch(images))))
+
+
+def best_first(prediction: DetDataSample) -> InstanceData:
+    """Return an image's detections on the CPU, sorted by score.
+
+    Args:
+        prediction: the detector's output, in pixels of the image.
+
+    Returns:
+        ``bboxes`` (n, 4) as xyxy, ``labels`` (n,), ``scores`` (n,), and
+        perhaps ``masks`` (n, H, W).  If the detector gives masks only, the
+        boxes enclose them.
+    """
+    found = prediction.pred_instances.cpu()
+    boxes = found.get('bboxes')
+    if 'masks' in found and (boxes is None or not boxes.any()):
+        found.bboxes = mask2bbox(found.masks)
+    return found[found.scores.argsort(descending=True, stable=True)]
 
 
 def _require_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
-    # No CUDA in this torch is an AssertionError.
+    # torch raises an AssertionError if it was built without CUDA.
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserValueError(f'device {device!r}: {reason}') from error
@@ -119,7 +145,7 @@ def _require_device(device: str) -> None:
 
 @contextmanager
 def _readable(source: str) -> Iterator[None]:
-    """Turn what the reading of weights raises into a line with its file."""
+    """Turn an error in reading weights into one line that names the file."""
     try:
         yield
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
@@ -142,7 +168,7 @@ def _read(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _load(model: nn.Module, weights: dict[str, Any], checkpoint: str) -> None:
-    """Load weights that fit; a file may hold more, but for the backbone."""
+    """Load weights that fit; outside the backbone a file may hold more."""
     names = {name for name, _ in model.named_parameters()}
     check_fit(weights, model.state_dict(), names, checkpoint, complete=True)
     weights = {n.removeprefix('module.'): w for n, w in weights.items()}
@@ -150,13 +176,13 @@ def _load(model: nn.Module, weights: dict[str, Any], checkpoint: str) -> None:
 
 
 def _classes(meta: dict[str, Any]) -> tuple[str, ...]:
-    """Names that a checkpoint's metadata hold; before mmdet 3 in capitals."""
+    """Return the names in a checkpoint; mmdet 2 wrote its key in capitals."""
     names = {k.lower(): v for k, v in meta.get('dataset_meta', meta).items()}
     return tuple(names.get('classes') or ())
 
 
 def _config_classes(cfg: Config) -> tuple[str, ...]:
-    """Names of the config's test data set, whose files are not read."""
+    """Return the names of the config's test data set, without its files."""
     dataset = copy.deepcopy(cfg.test_dataloader.dataset)
     metainfo = DATASETS.build({**dataset, 'lazy_init': True}).metainfo
     if not metainfo.get('classes'):
