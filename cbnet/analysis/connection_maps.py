@@ -1,6 +1,6 @@
-"""What the members of a composite compute and what connections add."""
+"""Record what the members of a composite compute and what connections add."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from ..models.backbones import CompositeBackbone
-from ..models.backbones.connections import STEM, Edge
+from ..models.backbones.connections import STEM, Connection, Edge
 from ..models.members.base import MemberAdapter
 
 
 @dataclass
 class FeatureMap:
-    """One map of one image, its channels averaged.
+    """One map of one image, averaged over its channels.
 
     Attributes:
-        values: mean absolute activation over the channels, (H, W).
-        channels: how many there were.
-        stride: input pixels per position.
+        values: the mean absolute activation over the channels, (H, W).
+        channels: the number of channels.
+        stride: the input pixels per position.
     """
 
     values: np.ndarray
@@ -36,9 +36,9 @@ class Added:
 
     Attributes:
         map: the sum over the edges.
-        edges: (source, target) stages; source -1 is the stem.
-        strength: its Euclidean norm over that of the stage input it is
-            added to.
+        edges: the (source, target) stages; source -1 is the stem.
+        strength: the Euclidean norm of the sum, divided by that of the stage
+            input to which it is added.
     """
 
     map: FeatureMap
@@ -51,10 +51,10 @@ class MemberMaps:
     """What one member computed.
 
     Attributes:
-        backbone: the class of the member.
-        outputs: stage -> its output, -1 the stem's; shared ones, which a
-            member does not compute, are absent.
-        added: stage -> what the member before it added to its input.
+        backbone: the class name of the member.
+        outputs: the output of each stage, and of the stem as -1; a member
+            has no entry for the stages that it shares.
+        added: what the member before adds to the input of each stage.
     """
 
     backbone: str
@@ -66,96 +66,104 @@ class MemberMaps:
 def connection_maps(
     composite: CompositeBackbone, image: Tensor
 ) -> list[MemberMaps]:
-    """Run a composite on one image and keep what passes its seams.
+    """Run a composite on one image and record its maps.
 
-    The composite stays as it is, and in the mode it is in.
+    The composite is not changed, and stays in its mode.
 
     Args:
-        composite: any number of members, any style.
-        image: what the backbone is given, (1, 3, H, W).
+        composite: the composite, with any number of members and any style.
+        image: the input of the backbone, (1, 3, H, W).
 
     Returns:
-        One entry a member, the lead's last.
+        One entry for each member; the lead is the last.
     """
-    members = [MemberMaps(type(m).__name__) for m in composite.members]
-    hooks = [
-        connection.register_forward_hook(partial(_keep_added, member))
-        for connection, member in zip(
-            composite.connections, members[1:], strict=True
+    records = [_Record() for _ in composite.members]
+    with _recorded(composite, records):
+        # This runs the stages that no edge reads, too.
+        composite(image, all_members=True)
+    return [
+        record.summarise(type(member).__name__, adapter)
+        for record, member, adapter in zip(
+            records, composite.members, composite.adapters, strict=True
         )
     ]
-    try:
-        with _recorded(composite, members):
-            # All members: those stages too that no edge reads.
-            composite(image, all_members=True)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for member, adapter in zip(members, composite.adapters, strict=True):
-        member.outputs = {
-            i: _feature_map(y, _stride(adapter, i))
-            for i, y in member.outputs.items()
-        }
-        for i, (edges, added, total) in member.added.items():
-            before = (total - added).norm()
+
+
+@dataclass
+class _Record:
+    """The tensors of one member, by stage."""
+
+    inputs: dict[int, Tensor] = field(default_factory=dict)
+    outputs: dict[int, Tensor] = field(default_factory=dict)
+    added: dict[int, Tensor] = field(default_factory=dict)
+    edges: dict[int, list[Edge]] = field(default_factory=dict)
+
+    def summarise(self, backbone: str, adapter: MemberAdapter) -> MemberMaps:
+        """Average over the channels and compute the strengths."""
+        specs = adapter.specs
+        strides = {i: spec.out_stride for i, spec in enumerate(specs)}
+        strides[STEM] = specs[0].in_stride
+        maps = MemberMaps(backbone)
+        for i, y in self.outputs.items():
+            maps.outputs[i] = _feature_map(y, strides[i])
+        for i, added in self.added.items():
+            before = (self.inputs[i] - added).norm()
             strength = float(added.norm() / before) if before else 0.0
-            stride = adapter.specs[i].in_stride
-            feature_map = _feature_map(added, stride)
-            member.added[i] = Added(feature_map, edges, strength)
-    return members
-
-
-def _keep_added(
-    member: MemberMaps, connection: Any, arguments: tuple, added: Tensor | None
-) -> None:
-    if added is not None:
-        target = arguments[1]
-        edges = [(source, target) for source in connection.sources[target]]
-        member.added[target] = (edges, added)
+            shown = _feature_map(added, specs[i].in_stride)
+            maps.added[i] = Added(shown, self.edges[i], strength)
+        return maps
 
 
 @contextmanager
 def _recorded(
-    composite: CompositeBackbone, members: list[MemberMaps]
+    composite: CompositeBackbone, records: list[_Record]
 ) -> Iterator[None]:
-    """Put a recorder before every adapter of the composite."""
-    adapters = composite.adapters
-    composite.adapters = [
-        _Recorder(adapter, member)
-        for adapter, member in zip(adapters, members, strict=True)
+    """Record the calls of the connections, stems and stages."""
+    hooks = [
+        connection.register_forward_hook(partial(_keep_added, record))
+        for connection, record in zip(
+            composite.connections, records[1:], strict=True
+        )
     ]
+    for adapter, record in zip(composite.adapters, records, strict=True):
+        _record_calls(adapter, record)
     try:
         yield
     finally:
-        composite.adapters = adapters
+        for adapter in composite.adapters:
+            del adapter.stem, adapter.run_stage
+        for hook in hooks:
+            hook.remove()
 
 
-class _Recorder:
-    """An adapter that keeps what its stem and its stages give."""
+def _keep_added(
+    record: _Record,
+    connection: Connection,
+    arguments: tuple[Any, ...],
+    added: Tensor | None,
+) -> None:
+    if added is not None:
+        target = arguments[1]
+        record.added[target] = added
+        record.edges[target] = [
+            (source, target) for source in connection.sources[target]
+        ]
 
-    def __init__(self, adapter: MemberAdapter, member: MemberMaps) -> None:
-        self._adapter, self._member = adapter, member
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._adapter, name)
+def _record_calls(adapter: MemberAdapter, record: _Record) -> None:
+    """Cover an adapter's two methods until they are deleted again."""
+    stem, run_stage = adapter.stem, adapter.run_stage
 
-    def stem(self, x: Tensor) -> Tensor:
-        return self._kept(STEM, self._adapter.stem, x)
-
-    def run_stage(self, i: int, x: Tensor) -> Tensor:
-        if i in self._member.added:
-            self._member.added[i] += (x,)
-        return self._kept(i, partial(self._adapter.run_stage, i), x)
-
-    def _kept(self, i: int, run: Callable, x: Tensor) -> Tensor:
-        self._member.outputs[i] = y = run(x)
+    def recorded_stem(x: Tensor) -> Tensor:
+        record.outputs[STEM] = y = stem(x)
         return y
 
+    def recorded_stage(i: int, x: Tensor) -> Tensor:
+        record.inputs[i] = x
+        record.outputs[i] = y = run_stage(i, x)
+        return y
 
-def _stride(adapter: MemberAdapter, i: int) -> int:
-    if i == STEM:
-        return adapter.specs[0].in_stride
-    return adapter.specs[i].out_stride
+    adapter.stem, adapter.run_stage = recorded_stem, recorded_stage
 
 
 def _feature_map(y: Tensor, stride: int) -> FeatureMap:

@@ -7,7 +7,7 @@ step, and memory where it was logged (mmengine logs it on a GPU only).
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from ..analysis.curve_picture import (
+from ..analysis.curve_figure import (
     choose_panels,
     draw_curves,
     panels_of,

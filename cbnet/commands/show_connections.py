@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from mmengine.logging import MMLogger
 
+from ..analysis.connection_figure import draw_connections
 from ..analysis.connection_maps import connection_maps
-from ..analysis.connection_picture import draw_connections
 from ..errors import UserError
 from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone

@@ -164,7 +164,7 @@ MISTAKES = [
     ('eval_coco.py', ['ANN', 'RESULTS', '--out', 'a.txt'], '--out: a.txt mus'),
     ('eval_coco.py', ['ANN', 'RESULTS', '--backend', 'x'], 'invalid choice'),
     ('plot_log.py', ['gone'], 'gone: no such file or folder'),
-    ('plot_log.py', ['.'], 'no log there, expected <time>/vis_data/scalars'),
+    ('plot_log.py', ['.'], 'no log there; expected <time>/vis_data/scalars'),
     ('plot_log.py', ['LOGS', '--keys', 'x'], "no run logged 'x'; there are l"),
     ('plot_log.py', ['LOGS', '--out', 'a.gif'], '--out: a.gif must end in'),
     ('plot_log.py', ['LOGS', '--smooth', '0'], '--smooth: 0, expected 1 or'),
