@@ -14,9 +14,11 @@ from ..errors import UserValueError
 from .log_curves import RunLog, smoothed
 
 # A dotted line marks where a run was resumed.
-_STYLES = '-', '--', '-.', (0, (9, 2)), (0, (5, 1, 1, 1, 1, 1))
+_STYLES = ['-', '--', '-.', (0, (9, 2)), (0, (5, 1, 1, 1, 1, 1))]
 _LOOKS = cycler(
-    color=colormaps['tab10'].colors, ls=_STYLES * 2, marker='os^Dv' * 2
+    color=colormaps['tab10'].colors,
+    linestyle=_STYLES * 2,
+    marker=list('os^Dv' * 2),
 )
 #: the most curves in a panel; some detectors have a loss per decoder layer
 _MOST = 12
