@@ -77,56 +77,26 @@ def connection_maps(
     Returns:
         One entry for each member; the lead is the last.
     """
-    records = [_Record() for _ in composite.members]
-    with _recorded(composite, records):
+    members = [MemberMaps(type(m).__name__) for m in composite.members]
+    with _recorded(composite, members):
         # This runs the stages that no edge reads, too.
         composite(image, all_members=True)
-    return [
-        record.summarise(type(member).__name__, adapter)
-        for record, member, adapter in zip(
-            records, composite.members, composite.adapters, strict=True
-        )
-    ]
-
-
-@dataclass
-class _Record:
-    """The tensors of one member, by stage."""
-
-    inputs: dict[int, Tensor] = field(default_factory=dict)
-    outputs: dict[int, Tensor] = field(default_factory=dict)
-    added: dict[int, Tensor] = field(default_factory=dict)
-    edges: dict[int, list[Edge]] = field(default_factory=dict)
-
-    def summarise(self, backbone: str, adapter: MemberAdapter) -> MemberMaps:
-        """Average over the channels and compute the strengths."""
-        specs = adapter.specs
-        strides = {i: spec.out_stride for i, spec in enumerate(specs)}
-        strides[STEM] = specs[0].in_stride
-        maps = MemberMaps(backbone)
-        for i, y in self.outputs.items():
-            maps.outputs[i] = _feature_map(y, strides[i])
-        for i, added in self.added.items():
-            before = (self.inputs[i] - added).norm()
-            strength = float(added.norm() / before) if before else 0.0
-            shown = _feature_map(added, specs[i].in_stride)
-            maps.added[i] = Added(shown, self.edges[i], strength)
-        return maps
+    return members
 
 
 @contextmanager
 def _recorded(
-    composite: CompositeBackbone, records: list[_Record]
+    composite: CompositeBackbone, members: list[MemberMaps]
 ) -> Iterator[None]:
     """Record the calls of the connections, stems and stages."""
+    sums: list[dict[int, Tensor]] = [{} for _ in members]
     hooks = [
-        connection.register_forward_hook(partial(_keep_added, record))
-        for connection, record in zip(
-            composite.connections, records[1:], strict=True
-        )
+        connection.register_forward_hook(partial(_keep, sums[k]))
+        for k, connection in enumerate(composite.connections, start=1)
     ]
-    for adapter, record in zip(composite.adapters, records, strict=True):
-        _record_calls(adapter, record)
+    for k, adapter in enumerate(composite.adapters):
+        connection = composite.connections[k - 1] if k else None
+        _cover(adapter, members[k], sums[k], connection)
     try:
         yield
     finally:
@@ -136,31 +106,41 @@ def _recorded(
             hook.remove()
 
 
-def _keep_added(
-    record: _Record,
+def _keep(
+    sums: dict[int, Tensor],
     connection: Connection,
     arguments: tuple[Any, ...],
     added: Tensor | None,
 ) -> None:
+    """Keep what a connection adds to a stage until that stage runs."""
     if added is not None:
-        target = arguments[1]
-        record.added[target] = added
-        record.edges[target] = [
-            (source, target) for source in connection.sources[target]
-        ]
+        sums[arguments[1]] = added
 
 
-def _record_calls(adapter: MemberAdapter, record: _Record) -> None:
-    """Cover an adapter's two methods until they are deleted again."""
-    stem, run_stage = adapter.stem, adapter.run_stage
+def _cover(
+    adapter: MemberAdapter,
+    member: MemberMaps,
+    sums: dict[int, Tensor],
+    connection: Connection | None,
+) -> None:
+    """Cover an adapter's two methods by ones that record their calls."""
+    stem, run_stage, specs = adapter.stem, adapter.run_stage, adapter.specs
 
     def recorded_stem(x: Tensor) -> Tensor:
-        record.outputs[STEM] = y = stem(x)
+        y = stem(x)
+        member.outputs[STEM] = _feature_map(y, specs[0].in_stride)
         return y
 
     def recorded_stage(i: int, x: Tensor) -> Tensor:
-        record.inputs[i] = x
-        record.outputs[i] = y = run_stage(i, x)
+        if i in sums:
+            before = (x - sums[i]).norm()
+            member.added[i] = Added(
+                map=_feature_map(sums[i], specs[i].in_stride),
+                edges=[(source, i) for source in connection.sources[i]],
+                strength=float(sums[i].norm() / before) if before else 0.0,
+            )
+        y = run_stage(i, x)
+        member.outputs[i] = _feature_map(y, specs[i].out_stride)
         return y
 
     adapter.stem, adapter.run_stage = recorded_stem, recorded_stage

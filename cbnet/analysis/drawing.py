@@ -116,14 +116,12 @@ def _looks(
 ) -> tuple[list[str], list[Colour]]:
     """Give each object its label's text and its colour."""
     labels = instances.labels.tolist()
-    known = [*classes, *map('label {}'.format, range(len(classes), 1000))]
-    names = [known[label] for label in labels]
+    names = [classes[i] if i < len(classes) else f'label {i}' for i in labels]
     if len(classes) == 1:
         colours = class_colours(len(labels))
     else:
-        number = max(len(classes), *labels, 0) + 1
-        palette = class_colours(number)
-        colours = [palette[label] for label in labels]
+        palette = class_colours(max(len(classes), *(i + 1 for i in labels), 1))
+        colours = [palette[i] for i in labels]
     ignored = instances.get('ignored', torch.zeros(len(labels)))
     for i in ignored.nonzero().flatten().tolist():
         names[i] += ', ignored'

@@ -79,15 +79,20 @@ class FedImages:
         self._training = split == 'train'
         self._loader = _build(loader, split, seed)
         self._dataset = self._loader.dataset
-        wanted = cfg.model.get('data_preprocessor')
+        settings = cfg.model.get('data_preprocessor') or {}
         self._preprocessor = (
-            MODELS.build(wanted) if wanted else BaseDataPreprocessor()
+            MODELS.build(settings) if settings else BaseDataPreprocessor()
         )
-        self._colours = _Colours(wanted or {}, self._preprocessor)
+        # The branches of a semi-supervised model share one preprocessor.
+        settings = settings.get('data_preprocessor', settings)
+        self._colours = getattr(
+            self._preprocessor, 'data_preprocessor', self._preprocessor
+        )
+        # Images are loaded as BGR, and both options swap that.
+        self._rgb = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
         meta = getattr(self._dataset, 'metainfo', {})
         self.classes: list[str] = list(meta.get('classes', ()))
-        self.notes = describe_dropped(self._dataset)
-        self.notes.append(self._colours.describe())
+        self.notes = [*describe_dropped(self._dataset), self._describe()]
 
     def __iter__(self) -> Iterator[FedImage]:
         """Yield the images batch by batch, as often as the sampler does.
@@ -104,8 +109,11 @@ class FedImages:
             batch = self._loader.collate_fn(list(samples))
             with torch.no_grad():
                 fed = self._preprocessor(batch, self._training)
-            for branch, inputs, data_samples in _branches(fed):
-                shown = zip(inputs, data_samples, names, strict=False)
+            inputs, samples = fed['inputs'], fed['data_samples']
+            if not isinstance(inputs, dict):  # there is only one branch
+                inputs, samples = {'': inputs}, {'': samples}
+            for branch, images in inputs.items():
+                shown = zip(images, samples[branch], names, strict=False)
                 for pixels, sample, asked in shown:
                     yield self._image(pixels, sample, asked, branch)
 
@@ -127,7 +135,7 @@ class FedImages:
         asked: str,
         branch: str,
     ) -> FedImage:
-        pixels = self._colours.restore(inputs)
+        pixels = self._restore(inputs)
         size, meta = pixels.shape[:2], sample.metainfo
         path = str(meta.get('img_path') or asked)
         content = tuple(meta.get('img_shape', size)[:2])
@@ -146,40 +154,25 @@ class FedImages:
             instances=instances,
         )
 
-
-class _Colours:
-    """What a preprocessor does to the colours of an image.
-
-    Args:
-        settings: the config of the preprocessor.
-        preprocessor: the preprocessor; if it has branches, they share one.
-    """
-
-    def __init__(self, settings: dict, preprocessor: torch.nn.Module) -> None:
-        one = settings.get('data_preprocessor', settings)
-        # Images are loaded as BGR, and both of mmengine's options swap that.
-        self._rgb = bool(one.get('bgr_to_rgb') or one.get('rgb_to_bgr'))
-        self._one = getattr(preprocessor, 'data_preprocessor', preprocessor)
-        self._normalised = hasattr(self._one, 'mean')
-
-    def restore(self, inputs: torch.Tensor) -> np.ndarray:
+    def _restore(self, inputs: torch.Tensor) -> np.ndarray:
         """Undo the normalisation of (C, H, W) by the declared order."""
         inputs = inputs.detach().cpu().float()
-        if self._normalised:
-            inputs = inputs * self._one.std.cpu() + self._one.mean.cpu()
+        if hasattr(self._colours, 'mean'):
+            mean, std = self._colours.mean.cpu(), self._colours.std.cpu()
+            inputs = inputs * std + mean
         inputs = inputs.expand(3, -1, -1)
         if not self._rgb:
             inputs = inputs.flip(0)
         return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
-    def describe(self) -> str:
-        """Say in which order and with which statistics images are fed."""
+    def _describe(self) -> str:
+        """Name the order of the channels, the statistics and the padding."""
         parts = [f'fed as {"RGB" if self._rgb else "BGR"}']
-        if self._normalised:
-            for name in ('mean', 'std'):
-                values = getattr(self._one, name).flatten().tolist()
+        for name in ('mean', 'std'):
+            if hasattr(self._colours, name):
+                values = getattr(self._colours, name).flatten().tolist()
                 parts.append(f'{name} {" ".join(f"{v:g}" for v in values)}')
-        divisor = getattr(self._one, 'pad_size_divisor', 1)
+        divisor = getattr(self._colours, 'pad_size_divisor', 1)
         if divisor > 1:
             parts.append(f'padded to multiples of {divisor}')
         return ', '.join(parts)
@@ -214,16 +207,6 @@ def _files(dataset: dict) -> Iterator[str]:
             yield from _files(one)
     if dataset.get('ann_file'):
         yield str(Path(dataset.get('data_root') or '', dataset['ann_file']))
-
-
-def _branches(fed: dict) -> Iterator[tuple[str, Any, list]]:
-    """Yield name, inputs and samples; semi-supervised models have several."""
-    inputs, samples = fed['inputs'], fed['data_samples']
-    if not isinstance(inputs, dict):
-        yield '', inputs, samples
-        return
-    for name in inputs:
-        yield name, inputs[name], samples[name]
 
 
 def _details(meta: dict, size: tuple, content: tuple) -> Iterator[str]:

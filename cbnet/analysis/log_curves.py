@@ -123,21 +123,18 @@ def _find_logs(path: Path) -> list[Path]:
     """List the logs of a run, the earliest process first."""
     if path.is_file():
         return [path]
-    for inside in (_SCALARS, _SCALARS.name):
-        if (path / inside).is_file():
-            return [path / inside]
+    # The names of the processes are timestamps, which sort by time.
+    for place in ('scalars.json', _SCALARS, f'*/{_SCALARS}'):
+        if files := sorted(path.glob(str(place))):
+            return files
     if not path.is_dir():
         raise UserValueError(f'{path}: no such file or folder')
-    # The names are timestamps, which sort by time.
-    files = sorted(path.glob(f'*/{_SCALARS}'))
-    if not files:
-        below = sorted({f.parents[2] for f in path.glob(f'*/*/{_SCALARS}')})
-        hint = f'; there are logs in {listed(below, 8)}' if below else ''
-        raise UserValueError(
-            f'{path}: no log there; expected <time>/{_SCALARS}, as mmengine '
-            f'writes it into a work dir{hint}'
-        )
-    return files
+    below = sorted({file.parents[2] for file in path.glob(f'*/*/{_SCALARS}')})
+    hint = f'; there are logs in {listed(below, 8)}' if below else ''
+    raise UserValueError(
+        f'{path}: no log there; expected <time>/{_SCALARS}, as mmengine '
+        f'writes it into a work dir{hint}'
+    )
 
 
 def _read_lines(path: Path) -> tuple[list, list]:

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
-from PIL import Image
 
-from ..errors import UserValueError
+from ..datasets.checked_images import CheckedLoadImageFromFile
+from ..errors import UserError, UserValueError
 from .coco_files import CocoAnnotations, CocoResults, Instance, read_results
 from .drawing import draw_instances
 from .image_grid import image_grid
@@ -52,8 +52,8 @@ def detection_sheet(
         The file written.
 
     Raises:
-        ValueError: a file is missing or of another kind, an id is unknown,
-            or an argument is out of range.
+        UserError: a file is missing, cut short or of another kind, an id is
+            unknown, or an argument is out of range.
     """
     if not 0 <= score_thr <= 1:
         raise UserValueError(f'score_thr must lie in [0, 1], got {score_thr}')
@@ -152,8 +152,8 @@ def _read_image(image: dict, image_dir: Path) -> np.ndarray:
             "annotations' file names are relative to"
         )
     # Annotations refer to the stored pixels, whatever the camera's rotation.
-    with Image.open(path) as opened:
-        pixels = np.asarray(opened.convert('RGB'))
+    load = CheckedLoadImageFromFile(color_type='color_ignore_orientation')
+    pixels = load(dict(img_path=path))['img'][..., ::-1]
     height, width = pixels.shape[:2]
     if (height, width) != (image['height'], image['width']):
         raise UserValueError(
@@ -190,7 +190,7 @@ def main(args: Sequence[str] | None = None) -> None:
             num_images=options.num_images,
             image_ids=options.image_ids,
         )
-    except ValueError as error:
+    except UserError as error:
         parser.error(str(error))
 
 

@@ -222,7 +222,7 @@ def read_frames(
         height, width = frame.shape[:2]
         size = dict(height=height, width=width)
         image = dict(id=count + 1, file_name=video.path.name, **size)
-        yield dict(image, frame=count), inferencer.take(frame)
+        yield dict(image, frame=count), inferencer.read(frame)
         count += 1
     if count < max(video.length, 1):
         failed.append(

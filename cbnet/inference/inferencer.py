@@ -82,8 +82,11 @@ class Inferencer:
         )
         self._rest = Compose(rest)
 
-    def read(self, path: str | os.PathLike) -> dict[str, Any]:
-        """Read an image file as the test pipeline does.
+    def read(self, image: str | os.PathLike | np.ndarray) -> dict[str, Any]:
+        """Load an image as the test pipeline does.
+
+        Args:
+            image: the image file, or its pixels as BGR uint8 (H, W, 3).
 
         Returns:
             The pipeline's data so far; ``img`` is BGR of shape (H, W, 3).
@@ -91,16 +94,14 @@ class Inferencer:
         Raises:
             UserError: the file is not an image, or it is cut short.
         """
+        if isinstance(image, np.ndarray):
+            return self._from_pixels(dict(img=image, img_id=0))
         try:
-            return self._from_file(dict(img_path=str(path), img_id=0))
+            return self._from_file(dict(img_path=str(image), img_id=0))
         except UserError:
             raise
         except Exception as error:  # a config's own loader raises anything
-            raise UserValueError(f'{path}: {one_line(error)}') from error
-
-    def take(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Take an image that has been read: BGR uint8 (H, W, 3)."""
-        return self._from_pixels(dict(img=pixels, img_id=0))
+            raise UserValueError(f'{image}: {one_line(error)}') from error
 
     def batch(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Finish the test pipeline: ``inputs`` and ``data_samples``."""
@@ -108,7 +109,7 @@ class Inferencer:
 
     @torch.no_grad()
     def detect(self, images: Sequence[dict[str, Any]]) -> list[InstanceData]:
-        """Detect in images that were read or taken, in one batch.
+        """Detect in images that were read, in one batch.
 
         Returns:
             The detections of each image, see :func:`best_first`.
