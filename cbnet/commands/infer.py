@@ -37,10 +37,10 @@ from .command_line import (
 )
 
 EXAMPLES = """examples:
-  python tools/infer.py configs/cbnet/quickstart.py \\
+  cbnet infer configs/cbnet/quickstart.py \\
       work_dirs/quickstart/trained/iter_320.pth data/shapes/val
-  python tools/infer.py my.py my.pth holiday.mp4 --score-thr 0.5
-  python tools/infer.py my.py my.pth data/balloon/val --no-pictures \\
+  cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
+  cbnet infer my.py my.pth data/balloon/val --no-pictures \\
       --ann data/balloon/annotations/instances_val.json --results balloons.json
 """
 

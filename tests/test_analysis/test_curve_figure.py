@@ -10,13 +10,13 @@ resumptions are marked.
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+
 from cbnet.analysis.curve_figure import (
     choose_panels,
     draw_curves,
     panels_of,
 )
-from matplotlib.colors import to_hex
-
 from cbnet.analysis.log_curves import read_run
 
 from .training_logs import train

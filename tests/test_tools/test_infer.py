@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 import pytest
 from mmdet.apis import DetInferencer, inference_detector, init_detector
+from mmengine.config import Config
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+from cbnet.inference import Inferencer
 
 from .tiny_weights import NAMES
 
@@ -281,3 +284,17 @@ def test_video_that_ends_early_is_named(infer, make_video):
     status, output = infer(path, '--no-pictures')
     assert status == 1
     assert f'could not detect in 1:\n  {path}: it ends after ' in output
+
+
+def test_inferencer_of_files_and_of_pixels(tiny_config, weights, photos):
+    inferencer = Inferencer(Config.fromfile(tiny_config), str(weights), 'cpu')
+    assert inferencer.classes == NAMES
+    path = str(photos / 'b.png')
+    one, other = (
+        inferencer.detect([inferencer.read(image)])[0]
+        for image in (path, cv2.imread(path))
+    )
+    assert len(one) > 3 and one.scores.tolist() == other.scores.tolist()
+    assert one.scores.tolist() == sorted(one.scores.tolist(), reverse=True)
+    with pytest.raises(OSError, match=r'gone.png is missing'):
+        inferencer.read(photos / 'gone.png')
