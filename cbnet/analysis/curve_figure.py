@@ -52,21 +52,19 @@ def choose_panels(runs: Sequence[RunLog]) -> list[Panel]:
     keys = _keys(runs)
     found = (re.match(r'(assist\d+)\..*loss', key) for key in keys)
     assistants = sorted({match[1] for match in found if match})
+    lead = 'Losses of the lead' if assistants else 'Losses'
     panels = []
     for title, pattern, unit in (
         ('Total loss', 'loss', ''),
-        (
-            'Losses of the lead' if assistants else 'Losses',
-            r'(?!assist\d+\.|loss$).*loss.*',
-            '',
-        ),
+        (lead, r'(?!assist\d+\.|loss$).*loss.*', ''),
         *((f'Losses of {a}', rf'{a}\..*loss.*', '') for a in assistants),
         *_OTHERS,
     ):
         found = [key for key in keys if re.fullmatch(pattern, key)]
         if len(found) > _MOST:
             title += f' ({_MOST} largest of {len(found)})'
-            found = _largest(runs, found)
+            largest = sorted(found, key=lambda key: -_mean(runs, key))[:_MOST]
+            found = [key for key in found if key in largest]
         if found:
             panels.append(Panel(title, tuple(found), unit))
     return panels
@@ -129,10 +127,11 @@ def draw_curves(
             axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
         if len(panel.keys) > 1:
             axes.legend(fontsize=7.5, framealpha=0.75)
-    handles = [
-        Line2D([], [], **look, ms=4, label=_run_label(label, run))
-        for label, run, look in zip(labels, runs, looks, strict=True)
-    ]
+    handles = []
+    for label, run, look in zip(labels, runs, looks, strict=True):
+        if run.resumed:
+            label += f' (resumed at {", ".join(map(str, run.resumed))})'
+        handles.append(Line2D([], [], **look, ms=4, label=label))
     note = f'running mean over {smooth} logged values' if smooth > 1 else ''
     figure.legend(
         handles=handles,
@@ -149,20 +148,10 @@ def _keys(runs: Sequence[RunLog]) -> list[str]:
     return list(dict.fromkeys(key for run in runs for key in run.keys()))
 
 
-def _largest(runs: Sequence[RunLog], keys: list[str]) -> list[str]:
-    def size(key: str) -> float:
-        values = np.concatenate([run.curve(key)[1] for run in runs])
-        values = values[np.isfinite(values)]
-        return values.mean() if values.size else 0.0
-
-    kept = sorted(keys, key=size, reverse=True)[:_MOST]
-    return [key for key in keys if key in kept]
-
-
-def _run_label(label: str, run: RunLog) -> str:
-    if not run.resumed:
-        return label
-    return f'{label} (resumed at {", ".join(map(str, run.resumed))})'
+def _mean(runs: Sequence[RunLog], key: str) -> float:
+    values = np.concatenate([run.curve(key)[1] for run in runs])
+    values = values[np.isfinite(values)]
+    return values.mean() if values.size else 0.0
 
 
 def _draw_run(

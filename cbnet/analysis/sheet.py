@@ -55,17 +55,15 @@ def detection_sheet(
         UserError: a file is missing, cut short or of another kind, an id is
             unknown, or an argument is out of range.
     """
-    if not 0 <= score_thr <= 1:
-        raise UserValueError(f'score_thr must lie in [0, 1], got {score_thr}')
-    if num_images < 1:
-        raise UserValueError(f'num_images must be 1 or more, got {num_images}')
-    if column_width < 200:
-        raise UserValueError(
-            f'column_width must be 200 or more, got {column_width}'
-        )
     out_file = Path(out_file)
-    if out_file.suffix.lower() != '.png':
-        raise UserValueError(f'out_file must end in .png, got {out_file}')
+    for name, value, right, wanted in (
+        ('score_thr', score_thr, 0 <= score_thr <= 1, 'in [0, 1]'),
+        ('num_images', num_images, num_images > 0, '1 or more'),
+        ('column_width', column_width, column_width >= 200, '200 or more'),
+        ('out_file', out_file, out_file.suffix == '.png', 'a .png file'),
+    ):
+        if not right:
+            raise UserValueError(f'{name} must be {wanted}, got {value}')
     annotations = CocoAnnotations(ann_file)
     detections = CocoResults(results, annotations)
     shown = pick_images(annotations, num_images, image_ids)

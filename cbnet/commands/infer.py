@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmcv.video import VideoReader
 from mmengine.structures import InstanceData
 from rich.progress import track
 
@@ -20,10 +21,10 @@ from ..analysis.drawing import draw_instances
 from ..errors import UserError
 from ..inference import Inferencer
 from ..inference.media import (
-    Video,
     VideoWriter,
     find_images,
     is_video,
+    open_video,
     write_image,
 )
 from ..inference.results_file import ResultsFile
@@ -125,8 +126,8 @@ def main() -> None:
     if video is None:
         items = read_images(inferencer, paths, results, failed)
     else:
-        items = read_frames(inferencer, video, failed)
-        frames = VideoWriter(target, video.fps)
+        items = read_frames(inferencer, video, args.input, failed)
+        frames = VideoWriter(target, video.fps or 25.0)
     drawn = 0
     for image, pixels, found in detect(inferencer, items, args.batch_size):
         results.add(image, found)
@@ -171,7 +172,7 @@ def check(parser: ArgumentParser, args: Namespace) -> None:
 
 def find_input(
     args: Namespace,
-) -> tuple[dict[str, Path], Video | None, Path]:
+) -> tuple[dict[str, Path], VideoReader | None, Path]:
     """Return the images by name or the video, and where to draw them.
 
     Raises:
@@ -180,7 +181,7 @@ def find_input(
     if is_video(args.input):
         if args.ann:
             raise ValueError('--ann is for images, but the input is a video')
-        paths, video = {}, Video(args.input)
+        paths, video = {}, open_video(args.input)
         target = args.out_dir / f'{args.input.stem}.mp4'
         pairs = [(args.input, target)]
     else:
@@ -214,20 +215,18 @@ def read_images(
 
 
 def read_frames(
-    inferencer: Inferencer, video: Video, failed: list[str]
+    inferencer: Inferencer, video: VideoReader, path: Path, failed: list[str]
 ) -> Iterator[Item]:
     """Read a video's frames; add it to ``failed`` if it ends early."""
-    count = 0
-    for frame in track(video, 'frames', video.length or None):
+    count, length = 0, max(video.frame_cnt, 0)  # 0: the file does not say
+    for frame in track(video, 'frames', length or None):
         height, width = frame.shape[:2]
         size = dict(height=height, width=width)
-        image = dict(id=count + 1, file_name=video.path.name, **size)
+        image = dict(id=count + 1, file_name=path.name, **size)
         yield dict(image, frame=count), inferencer.read(frame)
         count += 1
-    if count < max(video.length, 1):
-        failed.append(
-            f'{video.path}: it ends after {count} of {video.length} frames'
-        )
+    if count < max(length, 1):
+        failed.append(f'{path}: it ends after {count} of {length} frames')
 
 
 def detect(

@@ -61,17 +61,16 @@ class Inferencer:
         _require_device(device)
         init_default_scope(cfg.get('default_scope', 'mmdet'))
         self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
-        meta: dict[str, Any] = {}
+        classes: tuple[str, ...] = ()
         if checkpoint is None:
             with _readable('a pretrained file'):
                 self.model.init_weights()
         else:
-            meta, weights = _read(checkpoint)
             augmented = isinstance(self.model, BaseTTAModel)
             bare = self.model.module if augmented else self.model
-            _load(bare, weights, checkpoint)
+            classes = _load(bare, checkpoint)
         self.model.to(device).eval()
-        self.classes = _classes(meta) or _config_classes(cfg)
+        self.classes = classes or _config_classes(cfg)
         load, *rest = get_test_pipeline_cfg(cfg)
         checked = {**load}
         if str(load['type']).rpartition('.')[2] == 'LoadImageFromFile':
@@ -156,8 +155,12 @@ def _readable(source: str) -> Iterator[None]:
         raise UserValueError(reason) from error
 
 
-def _read(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a checkpoint's metadata and its weights."""
+def _load(model: nn.Module, checkpoint: str) -> tuple[str, ...]:
+    """Load weights that fit; outside the backbone a file may hold more.
+
+    Returns:
+        The names of the classes in the file, if it has them.
+    """
     with _readable(checkpoint):
         file = CheckpointLoader.load_checkpoint(
             checkpoint, map_location='cpu', logger='silent'
@@ -165,21 +168,14 @@ def _read(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any]]:
     weights = file.get('state_dict', file) if isinstance(file, dict) else None
     if not isinstance(weights, dict) or not weights:
         raise UserValueError(f'{checkpoint} holds no weights (state_dict)')
-    return file.get('meta') or {}, weights
-
-
-def _load(model: nn.Module, weights: dict[str, Any], checkpoint: str) -> None:
-    """Load weights that fit; outside the backbone a file may hold more."""
     names = {name for name, _ in model.named_parameters()}
     check_fit(weights, model.state_dict(), names, checkpoint, complete=True)
     weights = {n.removeprefix('module.'): w for n, w in weights.items()}
     model.load_state_dict(weights, strict=False)
-
-
-def _classes(meta: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names in a checkpoint; mmdet 2 wrote its key in capitals."""
-    names = {k.lower(): v for k, v in meta.get('dataset_meta', meta).items()}
-    return tuple(names.get('classes') or ())
+    meta = file.get('meta') or {}
+    meta = meta.get('dataset_meta', meta)
+    # mmdet 2 wrote CLASSES.
+    return tuple(meta.get('classes') or meta.get('CLASSES') or ())
 
 
 def _config_classes(cfg: Config) -> tuple[str, ...]:

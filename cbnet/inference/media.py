@@ -1,10 +1,10 @@
 """Find, read and write image and video files."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmcv.video import VideoReader
 from mmdet.utils.misc import IMG_EXTENSIONS
 from PIL import Image
 
@@ -63,38 +63,18 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path, quality=92)
 
 
-class Video:
-    """The frames of a video, to be read once from first to last.
-
-    Args:
-        path: the video file.
-
-    Attributes:
-        path: the video file.
-        fps: the frames per second.
-        length: the number of frames that the file claims; 0 if it does not.
+def open_video(path: Path) -> VideoReader:
+    """Open a video; iterating over it yields BGR uint8 (H, W, 3).
 
     Raises:
         ValueError: the file is missing or cannot be read.
     """
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise UserValueError(f'no file or folder {path}')
-        self.path = path
-        self._capture = cv2.VideoCapture(str(path))
-        if not self._capture.isOpened():
-            raise UserValueError(f'{path} cannot be read as a video')
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        self.length = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield the frames, BGR uint8 (H, W, 3)."""
-        while True:
-            found, frame = self._capture.read()
-            if not found:
-                return
-            yield frame
+    if not path.is_file():
+        raise UserValueError(f'no file or folder {path}')
+    video = VideoReader(str(path))
+    if not video.opened:
+        raise UserValueError(f'{path} cannot be read as a video')
+    return video
 
 
 class VideoWriter:
