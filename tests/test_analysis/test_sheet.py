@@ -292,6 +292,20 @@ def test_unfit_files_are_refused(tiny_coco, tmp_path):
     assert not out.exists()
 
 
+def test_stored_pixels_are_shown(tiny_coco, tmp_path):
+    """Annotations refer to them, whatever the EXIF rotation says."""
+    root, out = tiny_coco.root, tmp_path / 'sheet.png'
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    with Image.open(root / 'train' / '001.png') as image:
+        image.save(tmp_path / '001.png', exif=exif)
+    detection_sheet(root / 'train.json', tmp_path, [], out, image_ids=[1])
+    whole = (tmp_path / '001.png').read_bytes()
+    (tmp_path / '001.png').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OSError, match='001.png .* is cut short'):
+        detection_sheet(root / 'train.json', tmp_path, [], out, image_ids=[1])
+
+
 def test_command(tiny_coco, tmp_path, capsys):
     segm = write(tmp_path / 'r.segm.json', [found(bbox=None)])
     out = tmp_path / 'sheet.png'
