@@ -3,7 +3,7 @@
 - eval_coco: prints COCO's table and mmdet's names, classes on request, and
   writes the same figures, whatever the backend;
 - plot_log: draws and names resumed runs, labels and keys of one's own;
-- browse_data: a sheet or a folder of pictures, and what was filtered out;
+- browse_data: a sheet or a folder of figures, and what was filtered out;
 - every mistake ends in one line that names option, file or key.
 """
 

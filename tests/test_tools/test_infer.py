@@ -118,13 +118,13 @@ def test_folder_and_what_is_written(infer, photos):
     assert tuple(names) == NAMES
     entries = read(out / 'results.json')
     low = [entry['score'] for entry in entries if entry['score'] < 0.9]
-    assert low  # the results hold what the pictures do not show
+    assert low  # the results hold what the drawn images do not show
     drawn = len(entries) - len(low)
     assert f'2 images, {len(entries)} detections' in output
     assert f'drawn     {drawn} with a score of 0.9 or more' in output
     for name in ('b.png', 'more/a.png'):
-        picture = np.asarray(Image.open(out / 'pictures' / name))
-        assert picture.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
+        drawn_image = np.asarray(Image.open(out / 'pictures' / name))
+        assert drawn_image.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
     coco = COCO(out / 'results.images.json')  # as COCO's own tools read it
     assert len(coco.loadRes(str(out / 'results.json')).anns) == len(entries)
 
@@ -141,12 +141,12 @@ def test_a_rotated_photo_is_taken_as_it_is_shown(infer, photos):
     assert status == 0, output
     (image,) = read(infer.folder / 'out/results.images.json')['images']
     assert (image['height'], image['width']) == (96, 64)
-    picture = Image.open(infer.folder / 'out/pictures/rotated.jpg')
-    assert picture.size == (427, 640)
+    drawn = Image.open(infer.folder / 'out/pictures/rotated.jpg')
+    assert drawn.size == (427, 640)
 
 
-def test_threshold_is_for_pictures_alone(infer, photos):
-    results, pictures = [], []
+def test_threshold_is_only_for_drawing(infer, photos):
+    results, images = [], []
     for threshold in ('0', '1'):
         status, output = infer(
             photos / 'b.png', '--score-thr', threshold, '--out-dir', threshold
@@ -154,9 +154,9 @@ def test_threshold_is_for_pictures_alone(infer, photos):
         assert status == 0, output
         out = infer.folder / threshold
         results.append(read(out / 'results.json'))
-        pictures.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
+        images.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
     assert results[0] == results[1]
-    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 5
+    assert np.abs(images[0].astype(int) - images[1]).mean() > 5
 
 
 def test_batches_change_nothing_for_equal_sizes(infer, photos):
@@ -179,7 +179,7 @@ def test_batches_change_nothing_for_equal_sizes(infer, photos):
 def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     whole = (photos / 'b.png').read_bytes()
     (photos / 'a_cut.png').write_bytes(whole[: len(whole) // 2])
-    (photos / 'text.jpg').write_text('no picture')
+    (photos / 'text.jpg').write_text('not an image')
     (photos / 'empty.jpg').touch()
     (photos / 'notes.txt').write_text('not looked at')
     status, output = infer(photos, '--no-pictures', '--batch-size', '2')
@@ -270,9 +270,9 @@ def test_red_stays_red(infer, tmp_path):
             tmp_path / name, '--score-thr', '1', '--out-dir', 'out'
         )
         assert status == 0, output
-    picture = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
+    image = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
     _, frame = cv2.VideoCapture(str(infer.folder / 'out/red.mp4')).read()
-    for pixels in (picture, frame):
+    for pixels in (image, frame):
         blue, _, most = pixels.mean(axis=(0, 1))
         assert most > blue + 20
 

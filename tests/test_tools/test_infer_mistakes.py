@@ -2,7 +2,7 @@
 
 Names of classes come from the checkpoint; code in a checkpoint's config text
 is not run; weights that do not fit are refused; every mistake is one line;
-the tool's own pictures are left out.
+the images that the command has drawn are left out.
 """
 
 import json
@@ -95,7 +95,7 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
     assert f'{cut} holds no weights' in error(photos, checkpoint=cut)
 
 
-def test_own_pictures_are_left_out(infer, photos):
+def test_drawn_images_are_left_out(infer, photos):
     """A second run does not detect in what the first one has drawn."""
     for _ in range(2):
         status, output = infer(photos, '--out-dir', photos)
