@@ -19,7 +19,7 @@ Colour = tuple[int, int, int]
 _GREY = (140, 140, 140)
 # Labels have a size in points. A large image gets more pixels for each point,
 # and a small image is enlarged, so that the labels stay readable.
-_INCHES, _LEAST_DPI, _LEAST_SIDE = 7, 120, 640
+_INCHES, _LEAST_DPI, _LEAST_SIDE = 10, 120, 640
 
 
 def class_colours(number: int) -> list[Colour]:
