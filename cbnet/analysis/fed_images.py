@@ -1,8 +1,8 @@
-"""What a detector is fed: a config's batches, after augmentation.
+"""Make the images that a config feeds to its model, after augmentation.
 
 The config's own data set with its wrappers and pipelines, its sampler and
 batch sampler, and the model's data preprocessor make the batches, so that
-padding and what is mixed are those of a training.
+images are mixed and padded as they are in training.
 """
 
 import contextlib
@@ -23,26 +23,28 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
+from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader
 
-from ..datasets.annotations import Instance
+from ..datasets.walking import innermost_datasets
 from ..errors import UserValueError
 from .dropped_images import describe_dropped
 
 
 @dataclass
 class FedImage:
-    """One image of a batch, as the model sees it.
+    """One image of a batch, as the model receives it.
 
     Attributes:
-        name: File name of its (first) picture.
-        instead_of: That of the picture whose turn it was, where the pipeline
-            refused that.
-        details: Size, scale, flip and what else happened to it.
+        name: the file name of its image, the first one if several are mixed.
+        instead_of: the file name of the image whose turn it was, if the
+            pipeline refused that image.
+        details: its size, scale and flip, and anything else worth noting.
         pixels: RGB uint8 (H, W, 3) with the padding, normalisation undone.
-        content: Height and width without the padding.
-        instances: Ground truth; ``category_id`` is the label, or ``-1 -
-            label`` for what is ignored (crowds).
+        content: the height and width without the padding.
+        instances: the ground truth: ``bboxes`` (n, 4) as xyxy in pixels,
+            ``labels`` (n,), ``ignored`` (n,), true for crowds, and perhaps
+            ``masks`` (n, H, W).
     """
 
     name: str
@@ -50,23 +52,23 @@ class FedImage:
     details: str
     pixels: np.ndarray
     content: tuple[int, int]
-    instances: list[Instance]
+    instances: InstanceData
 
 
 class FedImages:
-    """The images that a config feeds.
+    """The images that a config feeds to its model.
 
     Args:
-        cfg: The config, which is left as it is.
+        cfg: the config, which is not changed.
         split: ``train``, ``val`` or ``test``.
-        seed: Seeds the sampler and the augmentations.
+        seed: the seed of the sampler and of the augmentations.
 
     Attributes:
-        classes: Names of the labels.
-        notes: What was filtered out, what the preprocessor does.
+        classes: the names of the labels.
+        notes: the lines about filtered images and about the preprocessor.
 
     Raises:
-        ValueError: There is no such dataloader, or its data cannot be read.
+        ValueError: there is no such dataloader, or its data cannot be read.
     """
 
     def __init__(self, cfg: Config, split: str = 'train', seed: int = 0):
@@ -78,23 +80,29 @@ class FedImages:
         self._training = split == 'train'
         self._loader = _build(loader, split, seed)
         self._dataset = self._loader.dataset
-        wanted = cfg.model.get('data_preprocessor')
+        settings = cfg.model.get('data_preprocessor') or {}
         self._preprocessor = (
-            MODELS.build(wanted) if wanted else BaseDataPreprocessor()
+            MODELS.build(settings) if settings else BaseDataPreprocessor()
         )
+        # The branches of a semi-supervised model share one preprocessor.
+        settings = settings.get('data_preprocessor', settings)
+        self._colours = getattr(
+            self._preprocessor, 'data_preprocessor', self._preprocessor
+        )
+        # Images are loaded as BGR, and both options swap that.
+        self._rgb = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
         meta = getattr(self._dataset, 'metainfo', {})
         self.classes: list[str] = list(meta.get('classes', ()))
-        self.notes = describe_dropped(self._dataset)
-        self.notes.append(_describe(self._preprocessor))
+        self.notes = [*describe_dropped(self._dataset), self._describe()]
 
     def __iter__(self) -> Iterator[FedImage]:
-        """Give the images batch by batch, as often as the sampler does.
+        """Yield the images batch by batch, as often as the sampler does.
 
         Raises:
-            ValueError: An image cannot be loaded; names it.
+            ValueError: an image cannot be loaded; the message names it.
         """
         for step, indices in enumerate(self._loader.batch_sampler):
-            # What mmengine's runner tells the batch augmentations.
+            # mmengine's runner tells the batch augmentations the iteration.
             MessageHub.get_current_instance().update_info('iter', step)
             samples, names = zip(
                 *(self._sample(index) for index in indices), strict=True
@@ -102,8 +110,11 @@ class FedImages:
             batch = self._loader.collate_fn(list(samples))
             with torch.no_grad():
                 fed = self._preprocessor(batch, self._training)
-            for branch, inputs, data_samples in _branches(fed):
-                shown = zip(inputs, data_samples, names, strict=False)
+            inputs, samples = fed['inputs'], fed['data_samples']
+            if not isinstance(inputs, dict):  # there is only one branch
+                inputs, samples = {'': inputs}, {'': samples}
+            for branch, images in inputs.items():
+                shown = zip(images, samples[branch], names, strict=False)
                 for pixels, sample, asked in shown:
                     yield self._image(pixels, sample, asked, branch)
 
@@ -125,29 +136,51 @@ class FedImages:
         asked: str,
         branch: str,
     ) -> FedImage:
-        pixels = _restore(inputs, self._preprocessor)
+        pixels = self._restore(inputs)
         size, meta = pixels.shape[:2], sample.metainfo
         path = str(meta.get('img_path') or asked)
         content = tuple(meta.get('img_shape', size)[:2])
-        # The data set takes another image where a pipeline refuses one.
-        instead_of = Path(asked).name if asked and path != asked else ''
         details = [branch] if branch else []
         details += _details(meta, size, content)
-        instances = list(_instances(sample, size))
-        if 'gt_instances' not in sample or 'labels' not in sample.gt_instances:
+        instances = _instances(sample, size)
+        if 'labels' not in sample.get('gt_instances', ()):
             details.append('no ground truth in the pipeline')
         return FedImage(
-            Path(path).name,
-            instead_of,
-            ', '.join(details),
-            pixels,
-            content,
-            instances,
+            name=Path(path).name,
+            # The data set takes another image if a pipeline refuses one.
+            instead_of=Path(asked).name if asked and path != asked else '',
+            details=', '.join(details),
+            pixels=pixels,
+            content=content,
+            instances=instances,
         )
+
+    def _restore(self, inputs: torch.Tensor) -> np.ndarray:
+        """Undo the normalisation of (C, H, W) by the declared order."""
+        inputs = inputs.detach().cpu().float()
+        if hasattr(self._colours, 'mean'):
+            mean, std = self._colours.mean.cpu(), self._colours.std.cpu()
+            inputs = inputs * std + mean
+        inputs = inputs.expand(3, -1, -1)
+        if not self._rgb:
+            inputs = inputs.flip(0)
+        return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+    def _describe(self) -> str:
+        """Name the order of the channels, the statistics and the padding."""
+        parts = [f'fed as {"RGB" if self._rgb else "BGR"}']
+        for name in ('mean', 'std'):
+            if hasattr(self._colours, name):
+                values = getattr(self._colours, name).flatten().tolist()
+                parts.append(f'{name} {" ".join(f"{v:g}" for v in values)}')
+        divisor = getattr(self._colours, 'pad_size_divisor', 1)
+        if divisor > 1:
+            parts.append(f'padded to multiples of {divisor}')
+        return ', '.join(parts)
 
 
 def _build(loader: dict, split: str, seed: int) -> DataLoader:
-    """Build the dataloader to be read by this process alone."""
+    """Build a dataloader that works in this process, without workers."""
     loader = copy.deepcopy(loader)
     loader.update(num_workers=0, persistent_workers=False, pin_memory=False)
     loader.pop('prefetch_factor', None)
@@ -155,12 +188,12 @@ def _build(loader: dict, split: str, seed: int) -> DataLoader:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
             return Runner.build_dataloader(loader, seed=seed)
     except Exception as error:  # files of any kind, read by mmdet
-        files = ', '.join(_files(loader['dataset'])) or 'its data set'
+        files = ', '.join(_files(loader)) or 'its data set'
         where = f'{split}_dataloader ({files})'
         if 'need at least one array to concatenate' in str(error):
             raise UserValueError(
-                f'{where}: no image is left; all were filtered out, for they '
-                'have no object of metainfo.classes or are below '
+                f'{where}: no image is left; all were filtered out, because '
+                'they have no object of metainfo.classes or are smaller than '
                 'filter_cfg.min_size'
             ) from error
         raise UserValueError(
@@ -168,59 +201,11 @@ def _build(loader: dict, split: str, seed: int) -> DataLoader:
         ) from error
 
 
-def _files(dataset: dict) -> Iterator[str]:
-    for key in ('dataset', 'datasets'):
-        inner = dataset.get(key) or []
-        for one in [inner] if isinstance(inner, dict) else inner:
-            yield from _files(one)
-    if dataset.get('ann_file'):
-        yield str(Path(dataset.get('data_root') or '', dataset['ann_file']))
-
-
-def _branches(fed: dict) -> Iterator[tuple[str, Any, list]]:
-    """Give name, inputs and samples; semi-supervised models have several."""
-    inputs, samples = fed['inputs'], fed['data_samples']
-    if not isinstance(inputs, dict):
-        yield '', inputs, samples
-        return
-    for name in inputs:
-        yield name, inputs[name], samples[name]
-
-
-def _single(preprocessor: torch.nn.Module) -> torch.nn.Module:
-    """Give the preprocessor of one branch, where there are several."""
-    return getattr(preprocessor, 'data_preprocessor', preprocessor)
-
-
-def _is_rgb(preprocessor: torch.nn.Module) -> bool:
-    # Images are loaded as BGR; either conversion of mmengine exchanges.
-    return getattr(_single(preprocessor), '_channel_conversion', False)
-
-
-def _restore(
-    inputs: torch.Tensor, preprocessor: torch.nn.Module
-) -> np.ndarray:
-    """Undo the normalisation of (C, H, W), by the order that is declared."""
-    inputs, one = inputs.detach().cpu().float(), _single(preprocessor)
-    if getattr(one, '_enable_normalize', False):
-        inputs = inputs * one.std.cpu() + one.mean.cpu()
-    inputs = inputs.expand(3, -1, -1)
-    if not _is_rgb(preprocessor):
-        inputs = inputs.flip(0)
-    return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-
-
-def _describe(preprocessor: torch.nn.Module) -> str:
-    one = _single(preprocessor)
-    parts = [f'fed as {"RGB" if _is_rgb(preprocessor) else "BGR"}']
-    if getattr(one, '_enable_normalize', False):
-        for name in ('mean', 'std'):
-            values = getattr(one, name).flatten().tolist()
-            parts.append(f'{name} {" ".join(f"{v:g}" for v in values)}')
-    divisor = getattr(one, 'pad_size_divisor', 1)
-    if divisor > 1:
-        parts.append(f'padded to multiples of {divisor}')
-    return ', '.join(parts)
+def _files(loader: dict) -> Iterator[str]:
+    for dataset in innermost_datasets(loader['dataset']):
+        if dataset.get('ann_file'):
+            root = dataset.get('data_root') or ''
+            yield str(Path(root, dataset['ann_file']))
 
 
 def _details(meta: dict, size: tuple, content: tuple) -> Iterator[str]:
@@ -237,30 +222,31 @@ def _details(meta: dict, size: tuple, content: tuple) -> Iterator[str]:
         yield f'flip {meta["flip_direction"]}' if meta['flip'] else 'no flip'
 
 
-def _instances(sample: DetDataSample, size: tuple) -> Iterator[Instance]:
-    for group, ignored in (
-        ('gt_instances', False),
-        ('ignored_instances', True),
-    ):
-        found = sample.get(group)
-        if found is None or 'labels' not in found:
+def _instances(sample: DetDataSample, size: tuple) -> InstanceData:
+    """Join what is annotated and what is ignored, the annotated first."""
+    groups = []
+    for name in ('gt_instances', 'ignored_instances'):
+        found = sample.get(name, {})
+        if 'labels' not in found:
             continue
-        masks = found.get('masks')
-        if masks is not None:
-            masks = masks.to_ndarray().astype(bool)
-        boxes = get_box_tensor(found.bboxes).cpu().double().numpy()
-        for place, label in enumerate(found.labels.tolist()):
-            x, y, right, bottom = boxes[place].tolist()
-            yield Instance(
-                -1 - label if ignored else label,
-                (x, y, right - x, bottom - y),
-                None if masks is None else _fit(masks[place], size),
-            )
+        group = InstanceData(
+            bboxes=get_box_tensor(found.bboxes).cpu(),
+            labels=found.labels.cpu(),
+            ignored=torch.full((len(found),), name == 'ignored_instances'),
+        )
+        if 'masks' in found:
+            group.masks = _padded(found.masks.to_ndarray(), size)
+        groups.append(group)
+    if groups:
+        return InstanceData.cat(groups)
+    none = torch.zeros(0, dtype=torch.long)
+    return InstanceData(bboxes=torch.zeros(0, 4), labels=none, ignored=none)
 
 
-def _fit(mask: np.ndarray, size: tuple) -> np.ndarray:
-    """Pad a mask like its image, where the preprocessor did not."""
-    fitted = np.zeros(size, bool)
-    height, width = min(mask.shape[0], size[0]), min(mask.shape[1], size[1])
-    fitted[:height, :width] = mask[:height, :width]
-    return fitted
+def _padded(masks: np.ndarray, size: tuple) -> np.ndarray:
+    """Pad masks like their image, if the preprocessor did not."""
+    masks = masks[:, : size[0], : size[1]].astype(bool)
+    missing = (
+        (0, s - own) for s, own in zip(size, masks.shape[1:], strict=True)
+    )
+    return np.pad(masks, ((0, 0), *missing))

@@ -1,8 +1,9 @@
-"""Read what mmengine logged of training runs, resumed ones as one run.
+"""Read mmengine's logs of training runs, and join resumed runs.
 
-mmengine writes ``WORK_DIR/TIMESTAMP/vis_data/scalars.json``, a JSON object a
-line: one every few training steps (with ``iter``), and one for each evaluation
-(without).  A run that was killed and resumed leaves a folder for each process.
+mmengine writes ``WORK_DIR/TIMESTAMP/vis_data/scalars.json`` with one JSON
+object per line: one every few training steps (with ``iter``), and one for each
+evaluation (without). A run that was killed and resumed leaves a folder for
+each process.
 """
 
 import json
@@ -15,24 +16,25 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserValueError
+from ..messages import listed
 
 _SCALARS = Path('vis_data', 'scalars.json')
 _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
-# Where the line is from, rather than what was measured; an evaluation's own
-# seconds would run into those of the training steps.
+# These keys tell when a line was written, and are not measurements. The
+# seconds of an evaluation would be mixed up with those of training steps.
 _PLACES = ('iter', 'step', 'epoch')
 _NOT_OF_EVALUATION = (*_PLACES, 'time', 'data_time', 'memory')
 
 
 @dataclass
 class RunLog:
-    """What one run logged.
+    """The log of one run.
 
     Attributes:
-        path: What was asked for.
-        train: Values by iteration, one dict for each logged step.
-        evaluations: Figures by iteration, in the order of training.
-        resumed: Iterations that a later process went on from.
+        path: the path that was asked for.
+        train: the iteration and the values of each logged step.
+        evaluations: the iteration and the metrics of each evaluation.
+        resumed: the iterations at which a later process continued.
     """
 
     path: Path
@@ -43,16 +45,16 @@ class RunLog:
     resumed: list[int] = field(default_factory=list)
 
     def keys(self) -> list[str]:
-        """What there are curves of: of training, then of evaluation."""
+        """List the names of the curves: of training, then of evaluation."""
         lines = [values for _, values in (*self.train, *self.evaluations)]
         return list(dict.fromkeys(key for values in lines for key in values))
 
     def is_evaluated(self, key: str) -> bool:
-        """Whether a key is a figure of the evaluations."""
+        """Tell whether a key is a metric of the evaluations."""
         return any(key in values for _, values in self.evaluations)
 
     def curve(self, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give iterations and values, both of shape (N,); N may be 0."""
+        """Return iterations and values, both of shape (N,); N may be 0."""
         lines = self.evaluations if self.is_evaluated(key) else self.train
         points = [(at, line[key]) for at, line in lines if key in line]
         return tuple(np.array(points, float).reshape(-1, 2).T)
@@ -62,33 +64,32 @@ def read_run(path: str | os.PathLike) -> RunLog:
     """Read a run's log.
 
     Args:
-        path: A work dir, whose processes are joined: where a later one took
-            over, it replaces what earlier ones logged beyond; one that
-            started anew replaces them all.  Or the folder of one process, or
-            its ``scalars.json``.
+        path: the work dir, the folder of one process inside it, or a
+            ``scalars.json``. The processes of a work dir are joined: a later
+            one replaces everything after the iteration at which it
+            continued, and everything if it started from the beginning.
 
     Raises:
-        ValueError: There is no log, it is not one of mmengine's, or no
+        ValueError: there is no log, it was not written by mmengine, or no
             training step was logged.
     """
     run = RunLog(Path(path))
     files = _find_logs(run.path)
     for file in files:
         train, evaluations = _read_lines(file)
-        # A test or an evaluation in the same work dir is no training.
+        # A test in the same work dir has no training steps.
         if train:
             _take_over(run, _start(file, train), train, evaluations)
     if not run.train:
         raise UserValueError(
-            f'{", ".join(map(str, files))}: no training step was logged; '
-            'name a run that trained for at least default_hooks.logger.'
-            'interval steps'
+            f'{listed(files)}: no training step was logged; give a run that '
+            'trained for at least default_hooks.logger.interval steps'
         )
     return run
 
 
 def labels_of(runs: Iterable[RunLog]) -> list[str]:
-    """Name runs by the ends of their paths, as long as it takes to differ."""
+    """Name runs by the ends of their paths, as short as they can differ."""
     paths = []
     for run in runs:
         path = run.path.resolve()
@@ -97,7 +98,7 @@ def labels_of(runs: Iterable[RunLog]) -> list[str]:
         paths.append(path)
     for length in range(1, max(len(path.parts) for path in paths) + 1):
         names = ['/'.join(path.parts[-length:]) for path in paths]
-        # A time alone tells nobody which run it was.
+        # A timestamp does not tell which run it was.
         bare = any(re.fullmatch(r'\d{8}_\d{6}', name) for name in names)
         if len(set(names)) == len(names) and not bare:
             return names
@@ -105,9 +106,9 @@ def labels_of(runs: Iterable[RunLog]) -> list[str]:
 
 
 def smoothed(values: np.ndarray, number: int) -> np.ndarray:
-    """Average each value with those before it, ``number`` in all.
+    """Average each value with the ``number - 1`` values before it.
 
-    Values that are not finite are left out, and stay themselves.
+    Values that are not finite are left out of the mean, and are kept.
     """
     finite = np.isfinite(values)
     window = np.ones(number)
@@ -119,60 +120,56 @@ def smoothed(values: np.ndarray, number: int) -> np.ndarray:
 
 
 def _find_logs(path: Path) -> list[Path]:
-    """Give the logs of a run, the earliest process first."""
+    """List the logs of a run, the earliest process first."""
     if path.is_file():
         return [path]
-    for inside in (_SCALARS, _SCALARS.name):
-        if (path / inside).is_file():
-            return [path / inside]
+    # The names of the processes are timestamps, which sort by time.
+    for place in ('scalars.json', _SCALARS, f'*/{_SCALARS}'):
+        if files := sorted(path.glob(str(place))):
+            return files
     if not path.is_dir():
         raise UserValueError(f'{path}: no such file or folder')
-    # Timestamps sort as they follow each other.
-    files = sorted(path.glob(f'*/{_SCALARS}'))
-    if not files:
-        below = sorted({f.parents[2] for f in path.glob(f'*/*/{_SCALARS}')})
-        hint = (
-            f'; below it have one: {", ".join(map(str, below[:8]))}'
-            if below
-            else ''
-        )
-        raise UserValueError(
-            f'{path}: no log there, expected <time>/{_SCALARS} as mmengine '
-            f'writes into a work dir{hint}'
-        )
-    return files
+    below = sorted({file.parents[2] for file in path.glob(f'*/*/{_SCALARS}')})
+    hint = f'; there are logs in {listed(below, 8)}' if below else ''
+    raise UserValueError(
+        f'{path}: no log there; expected <time>/{_SCALARS}, as mmengine '
+        f'writes it into a work dir{hint}'
+    )
 
 
 def _read_lines(path: Path) -> tuple[list, list]:
-    """Give the lines of training and those of evaluations."""
+    """Return the lines of training and those of evaluations."""
     train, evaluations = [], []
     lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     for number, text in enumerate(lines, start=1):
         try:
             line = json.loads(text)
         except ValueError:
-            # A process that is killed may leave half a line.
+            # A process that was killed may leave half a line.
             if number == len(lines):
                 break
             line = None
         if not isinstance(line, dict) or 'step' not in line:
             raise UserValueError(
                 f'{path}: line {number} is {text[:60]!r}, expected a JSON '
-                "object with step, as in mmengine's scalars.json"
+                "object with a step, as in mmengine's scalars.json"
             )
         if 'iter' in line:
             values = _numbers(line, _PLACES)
             train.append((line['iter'], values))
             continue
-        # mmengine counts evaluations in epochs, 0 always where training is
-        # counted in iterations, unless log_metric_by_epoch=False.
+        # Unless log_metric_by_epoch=False, mmengine counts evaluations in
+        # epochs, which stay 0 if training is counted in iterations.
         at = max(line['step'], train[-1][0] if train else 0)
         evaluations.append((at, _numbers(line, _NOT_OF_EVALUATION, -1)))
     return train, evaluations
 
 
 def _numbers(line: dict, without: tuple, nothing: float | None = None) -> dict:
-    """Take the numbers of a line; -1 is COCO's way to say "nothing there"."""
+    """Return the numbers of a line, with NaN for ``nothing``.
+
+    COCO's metrics are -1 if there is nothing to measure.
+    """
     values = {}
     for key, value in line.items():
         # log_with_hierarchy=True of mmengine's LogProcessor
@@ -183,7 +180,7 @@ def _numbers(line: dict, without: tuple, nothing: float | None = None) -> dict:
 
 
 def _start(file: Path, train: list) -> int:
-    """Give the iteration a process went on from, 0 where it started anew."""
+    """Return the iteration at which a process continued, or 0."""
     folder = file.parents[1]
     text = folder / f'{folder.name}.log'
     if not text.is_file():
@@ -196,7 +193,7 @@ def _start(file: Path, train: list) -> int:
 
 
 def _take_over(run: RunLog, start: int, train: list, evaluations: list):
-    """Let a later process replace what comes after its start."""
+    """Let a later process replace everything after its start."""
     run.train = [(at, line) for at, line in run.train if at <= start]
     run.evaluations = [e for e in run.evaluations if e[0] <= start]
     run.resumed = [at for at in run.resumed if at < start]

@@ -1,6 +1,6 @@
-r"""A picture sheet: ground truth on the left, detections on the right.
+r"""Draw a sheet: ground truth on the left, detections on the right.
 
-From a shell, with the files that mmdet's ``CocoMetric`` writes where its
+It takes the files that mmdet's ``CocoMetric`` writes if its
 ``outfile_prefix`` is set::
 
     python -m cbnet.analysis.sheet --ann instances_val.json --images val \
@@ -13,30 +13,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+import torch
 from mmengine.logging import print_log
-from PIL import Image
+from mmengine.structures import InstanceData
 
 from ..datasets.annotations import CocoAnnotations, Instance
+from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..datasets.results import CocoResults, read_results
-from ..errors import UserValueError
-from .panels import class_colours, draw_panel
-
-# All lengths of the sheet are pixels; at this resolution a point of text is
-# dpi / 72 of them.
-_DPI = 100
-_MARGIN, _GUTTER, _ROW_GAP = 20, 14, 10
-_TITLE, _CAPTION, _LEGEND_ROW = 40, 22, 28
-_INK = '#222222'
-_QUIET = '#6b6b6b'
-# A tall picture is shown smaller rather than a row taller than this many
-# column widths.
-_TALLEST = 1.3
+from ..errors import UserError, UserValueError
+from .drawing import draw_instances
+from .image_grid import image_grid
 
 
-def picture_sheet(
+def detection_sheet(
     ann_file: str | os.PathLike,
     image_dir: str | os.PathLike,
     results: Iterable[dict],
@@ -49,58 +38,94 @@ def picture_sheet(
     """Draw annotations beside detections, one row for each image.
 
     Args:
-        ann_file: COCO annotations of the images.
-        image_dir: Folder that the annotations' file names are relative to.
-        results: Detections in COCO's results format, see
+        ann_file: the COCO annotations of the images.
+        image_dir: the folder that the annotations' file names are relative
+            to.
+        results: the detections in COCO's results format, see
             :func:`cbnet.datasets.results.read_results`.
-        out_file: PNG to write; its folder is made where it is missing.
-        score_thr: Detections below this score are left out.
-        num_images: Images to show, picked evenly from all.
-        image_ids: Images to show instead of an even pick.
-        column_width: Width of each picture on the sheet, in pixels.
+        out_file: the PNG file to write; its folder is made if it is missing.
+        score_thr: the lowest score of a detection that is drawn.
+        num_images: the number of images to show, picked evenly from all.
+        image_ids: the images to show instead of an even pick.
+        column_width: the width of each image on the sheet, in pixels.
 
     Returns:
         The file written.
 
     Raises:
-        ValueError: A file is missing or of another kind, an id is unknown,
-            or an argument is out of range.
+        UserError: a file is missing, cut short or of another kind, an id is
+            unknown, or an argument is out of range.
     """
-    if not 0 <= score_thr <= 1:
-        raise UserValueError(f'score_thr must lie in [0, 1], got {score_thr}')
-    if num_images < 1:
-        raise UserValueError(f'num_images must be 1 or more, got {num_images}')
-    if column_width < 200:
-        raise UserValueError(
-            f'column_width must be 200 or more, got {column_width}'
-        )
-    if Path(out_file).suffix.lower() != '.png':
-        raise UserValueError(f'out_file must end in .png, got {out_file}')
+    out_file = Path(out_file)
+    for name, value, right, wanted in (
+        ('score_thr', score_thr, 0 <= score_thr <= 1, 'in [0, 1]'),
+        ('num_images', num_images, num_images > 0, '1 or more'),
+        ('column_width', column_width, column_width >= 200, '200 or more'),
+        ('out_file', out_file, out_file.suffix == '.png', 'a .png file'),
+    ):
+        if not right:
+            raise UserValueError(f'{name} must be {wanted}, got {value}')
     annotations = CocoAnnotations(ann_file)
     detections = CocoResults(results, annotations)
-    shown = _pick(annotations, image_ids, num_images)
-    rows = [
-        (
-            annotations.images[image_id],
-            _read_image(annotations.images[image_id], Path(image_dir)),
-            annotations.instances(image_id),
-            detections.instances(image_id, score_thr),
-        )
-        for image_id in shown
-    ]
-    figure = _draw(rows, annotations.categories, score_thr, column_width)
-    out_file = Path(out_file)
+    shown = pick_images(annotations, num_images, image_ids)
+    categories = sorted(annotations.categories)
+    labels = {category: label for label, category in enumerate(categories)}
+    classes = [annotations.categories[category] for category in categories]
+    images, captions = [], []
+    for image_id in shown:
+        image = annotations.images[image_id]
+        pixels = _read_image(image, Path(image_dir))
+        truth = annotations.instances(image_id)
+        found = detections.instances(image_id, score_thr)
+        images += [
+            draw_instances(pixels, _joined(one, labels), classes, column_width)
+            for one in (truth, found)
+        ]
+        captions += [
+            f'{image["file_name"]}, ground truth: {len(truth)}',
+            f'detections with a score from {score_thr:.2f}: {len(found)}',
+        ]
+    figure = image_grid(images, captions, 2, column_width)
     out_file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out_file, dpi=_DPI)
-    print_log(f'Wrote {len(rows)} images to {out_file}', 'current')
+    figure.savefig(out_file)
+    print_log(f'Wrote {len(shown)} images to {out_file}', 'current')
     return out_file
 
 
-def _pick(
+def _joined(instances: list[Instance], labels: dict[int, int]) -> InstanceData:
+    """Join the objects of one image that have a box, and their masks."""
+    instances = [one for one in instances if one.box is not None]
+    boxes = torch.tensor([one.box for one in instances]).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    joined = InstanceData(
+        bboxes=boxes,
+        labels=torch.tensor([labels[one.category_id] for one in instances]),
+    )
+    masks = [one.mask for one in instances]
+    shapes = [mask.shape for mask in masks if mask is not None]
+    if shapes:
+        empty = np.zeros(shapes[0], bool)
+        joined.masks = np.stack([empty if m is None else m for m in masks])
+    if instances and instances[0].score is not None:
+        joined.scores = torch.tensor([one.score for one in instances])
+    return joined
+
+
+def pick_images(
     annotations: CocoAnnotations,
-    image_ids: Sequence[int] | None,
     num_images: int,
+    image_ids: Sequence[int] | None = None,
 ) -> list[int]:
+    """Pick images evenly, or check the ids that were asked for.
+
+    Args:
+        annotations: the annotations of all images.
+        num_images: the number of images to pick.
+        image_ids: the images to take instead.
+
+    Raises:
+        ValueError: there are no images, or one of the ids is unknown.
+    """
     if not annotations.images:
         raise UserValueError(f'{annotations.path} lists no images')
     if image_ids is None:
@@ -125,147 +150,46 @@ def _read_image(image: dict, image_dir: Path) -> np.ndarray:
             f'{path} is not a file: image_dir must be the folder that the '
             "annotations' file names are relative to"
         )
-    # Annotations are of the stored pixels, whatever the camera's rotation.
-    with Image.open(path) as opened:
-        pixels = np.asarray(opened.convert('RGB'))
+    # Annotations refer to the stored pixels, whatever the camera's rotation.
+    load = CheckedLoadImageFromFile(color_type='color_ignore_orientation')
+    pixels = load(dict(img_path=path))['img'][..., ::-1]
     height, width = pixels.shape[:2]
     if (height, width) != (image['height'], image['width']):
         raise UserValueError(
-            f'{path} is {width}x{height} pixels, its annotations are of '
+            f'{path} is {width}x{height} pixels, but its annotations are for '
             f'{image["width"]}x{image["height"]}'
         )
     return pixels
-
-
-def _draw(
-    rows: list[tuple[dict, np.ndarray, list[Instance], list[Instance]]],
-    categories: dict[int, str],
-    score_thr: float,
-    column_width: int,
-) -> Figure:
-    """Lay the sheet out from top to bottom, in pixels."""
-    heights = [
-        round(column_width * min(p.shape[0] / p.shape[1], _TALLEST))
-        for _, p, _, _ in rows
-    ]
-    seen = {i.category_id for _, _, *both in rows for s in both for i in s}
-    entries = [c for c in sorted(categories) if c in seen]
-    width = 2 * _MARGIN + 2 * column_width + _GUTTER
-    legend_columns = max(1, min(len(entries), (width - 2 * _MARGIN) // 125))
-    legend_height = _LEGEND_ROW * -(-len(entries) // legend_columns)
-    height = (
-        2 * _MARGIN
-        + _TITLE
-        + sum(heights)
-        + len(rows) * (_CAPTION + _ROW_GAP)
-        + legend_height
-    )
-    figure = Figure((width / _DPI, height / _DPI), _DPI, facecolor='white')
-    FigureCanvasAgg(figure)
-    colours = class_colours(categories)
-
-    def write(x: float, y: float, text: str, **style) -> None:
-        figure.text(x / width, 1 - y / height, text, va='center', **style)
-
-    lefts = _MARGIN, _MARGIN + column_width + _GUTTER
-    titles = 'Ground truth', f'Detections, score ≥ {score_thr:.2f}'
-    for left, title in zip(lefts, titles, strict=True):
-        write(
-            left,
-            _MARGIN + _TITLE / 2 - 4,
-            title,
-            size=15,
-            weight='bold',
-            color=_INK,
-        )
-    top = _MARGIN + _TITLE
-    for (image, pixels, *columns), row_height in zip(
-        rows, heights, strict=True
-    ):
-        for left, instances in zip(lefts, columns, strict=True):
-            known = instances is columns[0]
-            noun = 'object' if known else 'detection'
-            count = f'{len(instances)} {noun}' + 's' * (len(instances) != 1)
-            caption = f'{image["file_name"]}: {count}' if known else count
-            write(left, top + _CAPTION / 2, caption, size=9, color=_QUIET)
-            bottom = top + _CAPTION + row_height
-            axes = figure.add_axes(
-                (
-                    left / width,
-                    1 - bottom / height,
-                    column_width / width,
-                    row_height / height,
-                )
-            )
-            draw_panel(axes, pixels, instances, categories, colours)
-        top += _CAPTION + row_height + _ROW_GAP
-    if entries:
-        handles = [
-            Patch(color=colours[c], label=categories[c]) for c in entries
-        ]
-        figure.legend(
-            handles=handles,
-            loc='center',
-            bbox_to_anchor=(0.5, (_MARGIN / 2 + legend_height / 2) / height),
-            ncols=legend_columns,
-            frameon=False,
-            fontsize=11,
-            labelcolor=_INK,
-            handlelength=1.1,
-            handleheight=1.1,
-        )
-    return figure
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Draw a sheet from command-line arguments."""
     parser = argparse.ArgumentParser(
         prog='python -m cbnet.analysis.sheet',
-        description='Draw ground truth beside detections, one PNG.',
+        description='Draw ground truth beside detections into one PNG file.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        '--ann', required=True, help='COCO annotation file of the images'
-    )
-    parser.add_argument('--images', required=True, help='folder of the images')
-    parser.add_argument('--bbox', help='results file with boxes')
-    parser.add_argument(
-        '--segm', help='results file with masks, with or without --bbox'
-    )
-    parser.add_argument('--out', required=True, help='PNG file to write')
-    parser.add_argument(
-        '--score-thr',
-        type=float,
-        default=0.5,
-        help='least score of the detections drawn',
-    )
-    parser.add_argument(
-        '--num-images',
-        type=int,
-        default=6,
-        help='images to show, picked evenly',
-    )
-    parser.add_argument(
-        '--image-ids',
-        type=int,
-        nargs='+',
-        help='ids of the images to show instead',
-    )
+    add = parser.add_argument
+    add('--ann', required=True, help='COCO annotation file of the images')
+    add('--images', required=True, help='folder of the images')
+    add('--bbox', help='results file with boxes')
+    add('--segm', help='results file with masks, with or without --bbox')
+    add('--out', required=True, help='PNG file to write')
+    add('--score-thr', type=float, default=0.5, help='lowest score drawn')
+    add('--num-images', type=int, default=6, help='images to pick evenly')
+    add('--image-ids', type=int, nargs='+', help='images to show instead')
     options = parser.parse_args(args)
     try:
-        picture_sheet(
+        detection_sheet(
             options.ann,
             options.images,
-            read_results(
-                getattr(options, 'bbox', None), getattr(options, 'segm', None)
-            ),
+            read_results(options.bbox, options.segm),
             options.out,
             score_thr=options.score_thr,
             num_images=options.num_images,
-            image_ids=getattr(options, 'image_ids', None),
+            image_ids=options.image_ids,
         )
-    except ValueError as error:
+    except UserError as error:
         parser.error(str(error))
 
 

@@ -1,25 +1,26 @@
-"""Show what a config feeds its model: images after augmentation.
+"""Show the images that a config feeds to its model, after augmentation.
 
-Batches are made as in training, by the config's data set with its wrappers,
-its sampler and the model's data preprocessor; only the normalisation is
-undone.  A dashed line ends the image where it was padded; what is ignored
-(crowds) is grey.
+The config's data set with its wrappers, its sampler and the model's data
+preprocessor make the batches as in training; only the normalisation is
+undone. A dashed line separates an image from its padding. Ignored objects
+(crowds) are grey.
 """
 
 from argparse import ArgumentParser
 from itertools import islice
 from pathlib import Path
 
-from ..analysis.contact_sheet import contact_sheet, single_pictures
+from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
+from ..messages import listed
 from .command_line import load_config, make_parser, parse
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/browse_data.py configs/cbnet/quickstart.py
-  python tools/analysis_tools/browse_data.py my_config.py --num 8 --seed 3 \\
+  cbnet browse-data configs/cbnet/quickstart.py
+  cbnet browse-data my_config.py --num 8 --seed 3 \\
       --out fed.png --cfg-options train_dataloader.batch_size=4
-  python tools/analysis_tools/browse_data.py my_config.py --split val \\
+  cbnet browse-data my_config.py --split val \\
       --out pictures
 """
 
@@ -31,21 +32,21 @@ def describe() -> ArgumentParser:
         '--split',
         choices=('train', 'val'),
         default='train',
-        help='which dataloader of the config (default: train)',
+        help='the dataloader of the config (default: train)',
     )
     parser.add_argument(
         '--num',
         type=int,
         default=16,
         metavar='N',
-        help='images to show, at most (default: 16)',
+        help='the number of images to show (default: 16)',
     )
     parser.add_argument(
         '--out',
         type=Path,
         default=Path('fed_images.png'),
         metavar='FILE.png|DIR',
-        help='one picture of all, or a folder for one picture each '
+        help='one figure of all images, or a folder for one figure each '
         '(default: fed_images.png)',
     )
     parser.add_argument(
@@ -53,13 +54,13 @@ def describe() -> ArgumentParser:
         type=int,
         default=0,
         metavar='N',
-        help='of the order and the augmentations (default: 0)',
+        help='the seed of the order and the augmentations (default: 0)',
     )
     return parser
 
 
 def main() -> None:
-    """Read the command line, feed, draw."""
+    """Read the command line, make the images and draw them."""
     parser = describe()
     args = parse(parser)
     if args.num < 1:
@@ -80,21 +81,18 @@ def main() -> None:
     heading = [f'{Path(args.config).name}, {args.split}', *fed.notes]
     if not into_folder:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        figure = contact_sheet(images, fed.classes, heading)
-        figure.savefig(args.out)
+        contact_sheet(images, fed.classes, heading).savefig(args.out)
     else:
         args.out.mkdir(parents=True, exist_ok=True)
-        pictures = single_pictures(images, fed.classes, heading)
-        for number, (image, figure) in enumerate(
-            zip(images, pictures, strict=True), start=1
-        ):
-            name = f'{number:03d}_{Path(image.name).stem}.png'
-            figure.savefig(args.out / name)
+        figures = single_images(images, fed.classes, heading)
+        for number, figure in enumerate(figures, start=1):
+            stem = Path(images[number - 1].name).stem
+            figure.savefig(args.out / f'{number:03d}_{stem}.png')
     refused = [image.instead_of for image in images if image.instead_of]
     if refused:
         print(
             f'refused by the pipeline, replaced by another: {len(refused)} '
-            f'({", ".join(refused[:5])})'
+            f'({listed(refused)})'
         )
     fewer = '' if len(images) == args.num else ' (there are no more)'
     print(f'{len(images)} images{fewer}: {args.out}')

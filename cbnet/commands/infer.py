@@ -1,8 +1,8 @@
-"""Detect in pictures or in a video: draw what was found, write results.
+"""Detect in images or in a video: draw the detections, write the results.
 
-A folder is searched with its subfolders; pictures are taken in the order of
-their names.  They show detections from --score-thr on; the results file holds
-all that the detector gives, in COCO's format.
+A folder is searched with its subfolders, and its images are taken in the
+order of their names. Only detections with a score of at least --score-thr are
+drawn; the results file holds all that the detector returns, in COCO's format.
 """
 
 import sys
@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmcv.video import VideoReader
+from mmengine.structures import InstanceData
 from rich.progress import track
 
-from ..inference.detections import draw_detections, to_instances
-from ..inference.detector import Detector
+from ..analysis.drawing import draw_instances
+from ..errors import UserError
+from ..inference import Inferencer
 from ..inference.media import (
-    PictureWriter,
-    Video,
     VideoWriter,
-    find_pictures,
+    find_images,
     is_video,
+    open_video,
+    write_image,
 )
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta
@@ -36,14 +39,15 @@ from .command_line import (
 from .tta_options import add_tta_options
 
 EXAMPLES = """examples:
-  python tools/infer.py configs/cbnet/quickstart.py \\
+  cbnet infer configs/cbnet/quickstart.py \\
       work_dirs/quickstart/trained/iter_320.pth data/shapes/val
-  python tools/infer.py my.py my.pth holiday.mp4 --score-thr 0.5
-  python tools/infer.py my.py my.pth data/balloon/val --no-pictures \\
+  cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
+  cbnet infer my.py my.pth data/balloon/val --no-pictures \\
       --ann data/balloon/annotations/instances_val.json --results balloons.json
 """
 
-Item = tuple[dict[str, Any], dict[str, Any]]  # its record, its pipeline data
+# an image's entry in the results, and its data in the test pipeline
+Item = tuple[dict[str, Any], dict[str, Any]]
 
 
 def describe() -> ArgumentParser:
@@ -51,15 +55,17 @@ def describe() -> ArgumentParser:
     parser = make_parser(
         __doc__, 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', EXAMPLES
     )
-    parser.add_argument('checkpoint', help='file or address of the weights')
     parser.add_argument(
-        'input', type=Path, help='picture, folder of pictures, or video'
+        'checkpoint', help='the file or address of the weights'
+    )
+    parser.add_argument(
+        'input', type=Path, help='an image, a folder of images, or a video'
     )
     parser.add_argument(
         '--out-dir',
         type=Path,
         metavar='DIR',
-        help='where pictures and results go '
+        help='where drawn images and results go '
         '(default: ./work_dirs/<name of the config>/infer)',
     )
     parser.add_argument(
@@ -67,35 +73,35 @@ def describe() -> ArgumentParser:
         type=float,
         default=0.3,
         metavar='S',
-        help='least score of what is drawn (default: %(default)s)',
+        help='the lowest score that is drawn (default: %(default)s)',
     )
     parser.add_argument(
         '--device',
         metavar='NAME',
-        help='cpu, cuda:0, ... (default: a GPU where there is one)',
+        help='cpu, cuda:0, ... (default: a GPU if there is one)',
     )
     parser.add_argument(
         '--batch-size',
         type=int,
         default=1,
         metavar='N',
-        help='pictures at a time (default: %(default)s); with more, small '
-        'ones are padded to the largest, which moves scores a little',
+        help='images at a time (default: %(default)s); in larger batches '
+        'images are padded to the largest, which changes scores a little',
     )
     parser.add_argument(
-        '--no-pictures', action='store_true', help='write the results only'
+        '--no-pictures', action='store_true', help='write only the results'
     )
     parser.add_argument(
         '--results',
         type=Path,
         metavar='FILE.json',
-        help='the results file; FILE.images.json beside it says which id is '
-        'which picture and which class (default: DIR/results.json)',
+        help='the results file; FILE.images.json beside it lists the ids of '
+        'images and classes (default: DIR/results.json)',
     )
     parser.add_argument(
         '--ann',
         metavar='FILE.json',
-        help='take the ids of pictures and classes from this COCO annotation '
+        help='take the ids of images and classes from this COCO annotation '
         'file, by their names (default: numbered from 1)',
     )
     add_tta_options(parser)
@@ -103,7 +109,7 @@ def describe() -> ArgumentParser:
 
 
 def main() -> None:
-    """Read the command line, detect, say what was written."""
+    """Read the command line, detect, and report what was written."""
     parser = describe()
     args = parse(parser)
     check(parser, args)
@@ -114,42 +120,45 @@ def main() -> None:
         paths, video, target = find_input(args)
         if args.tta or args.tta_scales:
             add_tta(cfg, args.tta_scales)
-        detector = Detector(cfg, args.checkpoint, args.device)
-        results = ResultsFile(detector.classes, list(paths), args.ann)
+        inferencer = Inferencer(cfg, args.checkpoint, args.device)
+        results = ResultsFile(inferencer.classes, list(paths), args.ann)
     except ValueError as error:
         parser.error(str(error))
     if video is None:
-        items = read_pictures(detector, paths, results, failed)
-        writer = PictureWriter(target)
+        items = read_images(inferencer, paths, results, failed)
     else:
-        items = read_frames(detector, video, failed)
-        writer = VideoWriter(target, video.fps)
+        items = read_frames(inferencer, video, args.input, failed)
+        frames = VideoWriter(target, video.fps or 25.0)
     drawn = 0
-    for image, pixels, found in detect(detector, items, results, args):
+    for image, pixels, found in detect(inferencer, items, args.batch_size):
         results.add(image, found)
         if args.no_pictures:
             continue
-        shown = [one for one in found if one.score >= args.score_thr]
+        shown = found[found.scores >= args.score_thr]
         drawn += len(shown)
-        picture = draw_detections(pixels, shown, results.categories)
-        writer.write(image['file_name'], picture)
-    writer.close()
+        pixels = draw_instances(pixels, shown, inferencer.classes)
+        if video is None:
+            write_image(target / image['file_name'], pixels)
+        else:
+            frames.write(pixels)
+    if video is not None:
+        frames.close()
     meaning = results.write(args.results)
 
-    noun = 'pictures' if video is None else 'frames'
+    noun = 'images' if video is None else 'frames'
     print(f'{len(results.images)} {noun}, {len(results.entries)} detections')
     if not args.no_pictures and results.images:
-        print(f'  drawn     {drawn} with a score from {args.score_thr}')
+        print(f'  drawn     {drawn} with a score of {args.score_thr} or more')
         print(f'  pictures  {target}')
     print(f'  results   {args.results}')
     print(f'  their ids {meaning}')
     if failed:
         lines = ''.join(f'\n  {line}' for line in failed)
-        sys.exit(f'{len(failed)} not detected in:{lines}')
+        sys.exit(f'could not detect in {len(failed)}:{lines}')
 
 
 def check(parser: ArgumentParser, args: Namespace) -> None:
-    """Refuse what cannot work; fill in the defaults."""
+    """Refuse options that cannot work; fill in the defaults."""
     require_file(parser, 'checkpoint', args.checkpoint)
     if not 0 <= args.score_thr <= 1:
         parser.error(f'--score-thr: {args.score_thr} is not in [0, 1]')
@@ -164,21 +173,21 @@ def check(parser: ArgumentParser, args: Namespace) -> None:
 
 def find_input(
     args: Namespace,
-) -> tuple[dict[str, Path], Video | None, Path]:
-    """Give the pictures by name or the video, and where it is drawn.
+) -> tuple[dict[str, Path], VideoReader | None, Path]:
+    """Return the images by name or the video, and where to draw them.
 
     Raises:
         ValueError: there is nothing to read, or it would be overwritten.
     """
     if is_video(args.input):
         if args.ann:
-            raise ValueError('--ann is of pictures, the input is a video')
-        paths, video = {}, Video(args.input)
+            raise ValueError('--ann is for images, but the input is a video')
+        paths, video = {}, open_video(args.input)
         target = args.out_dir / f'{args.input.stem}.mp4'
         pairs = [(args.input, target)]
     else:
         target = args.out_dir / 'pictures'
-        paths, video = find_pictures(args.input, target), None
+        paths, video = find_images(args.input, target), None
         pairs = [(path, target / name) for name, path in paths.items()]
     for source, drawn in pairs:
         if source.resolve() == drawn.resolve():
@@ -186,51 +195,47 @@ def find_input(
     return paths, video, target
 
 
-def read_pictures(
-    detector: Detector,
+def read_images(
+    inferencer: Inferencer,
     paths: dict[str, Path],
     results: ResultsFile,
     failed: list[str],
 ) -> Iterator[Item]:
-    """Read pictures; name in ``failed`` those that cannot be."""
-    for name, path in track(paths.items(), 'pictures', len(paths)):
-        image_id = results.image_ids[name]
+    """Read images; add those that cannot be read to ``failed``."""
+    for name, path in track(paths.items(), 'images', len(paths)):
         try:
-            data = detector.read(path)
+            data = inferencer.read(path)
             height, width = data['img'].shape[:2]
-            results.require_size(image_id, height, width)
-        except ValueError as error:
-            failed.append(f'{path}: {error}')
+            results.require_size(name, height, width)
+        except UserError as error:
+            failed.append(str(error))
             continue
         size = dict(height=height, width=width)
-        yield dict(id=image_id, file_name=name, **size), data
+        image = dict(id=results.image_ids[name], file_name=name, **size)
+        yield image, data
 
 
 def read_frames(
-    detector: Detector, video: Video, failed: list[str]
+    inferencer: Inferencer, video: VideoReader, path: Path, failed: list[str]
 ) -> Iterator[Item]:
-    """Read a video's frames; name it in ``failed`` if it ends early."""
-    count = 0
-    for frame in track(video, 'frames', video.length or None):
+    """Read a video's frames; add it to ``failed`` if it ends early."""
+    count, length = 0, max(video.frame_cnt, 0)  # 0: the file does not say
+    for frame in track(video, 'frames', length or None):
         height, width = frame.shape[:2]
         size = dict(height=height, width=width)
-        image = dict(id=count + 1, file_name=video.path.name, **size)
-        yield dict(image, frame=count), detector.take(frame)
+        image = dict(id=count + 1, file_name=path.name, **size)
+        yield dict(image, frame=count), inferencer.read(frame)
         count += 1
-    if count < max(video.length, 1):
-        failed.append(f'{video.path}: ends after {count} of {video.length}')
+    if count < max(length, 1):
+        failed.append(f'{path}: it ends after {count} of {length} frames')
 
 
 def detect(
-    detector: Detector,
-    items: Iterable[Item],
-    results: ResultsFile,
-    args: Namespace,
-) -> Iterator[tuple]:
-    """Give every picture's record, its RGB pixels and its detections."""
+    inferencer: Inferencer, items: Iterable[Item], batch_size: int
+) -> Iterator[tuple[dict, np.ndarray, InstanceData]]:
+    """Yield each image's entry, its RGB pixels and its detections."""
     items = iter(items)
-    while batch := list(islice(items, args.batch_size)):
-        predictions = detector.detect([data for _, data in batch])
-        for (image, data), prediction in zip(batch, predictions, strict=True):
-            pixels = data['img'].astype(np.uint8)[..., ::-1]
-            yield image, pixels, to_instances(prediction, results.category_ids)
+    while batch := list(islice(items, batch_size)):
+        predictions = inferencer.detect([data for _, data in batch])
+        for (image, data), found in zip(batch, predictions, strict=True):
+            yield image, data['img'].astype(np.uint8)[..., ::-1], found

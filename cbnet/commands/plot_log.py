@@ -1,13 +1,14 @@
-"""Draw the curves of training runs into one picture.
+"""Draw the curves of training runs into one figure.
 
-Losses of the lead and of the assistants apart, AP, learning rate, time per
-step, and memory where it was logged (mmengine logs it on a GPU only).
+There are panels for the losses of the lead and of each assistant, AP, the
+learning rate, the time per step, and memory, which mmengine logs on a GPU
+only.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from ..analysis.curve_picture import (
+from ..analysis.curve_figure import (
     choose_panels,
     draw_curves,
     panels_of,
@@ -15,17 +16,17 @@ from ..analysis.curve_picture import (
 from ..analysis.log_curves import labels_of, read_run
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/plot_log.py work_dirs/quickstart/trained
-  python tools/analysis_tools/plot_log.py work_dirs/dual work_dirs/single \\
+  cbnet plot-log work_dirs/quickstart/trained
+  cbnet plot-log work_dirs/dual work_dirs/single \\
       --labels dual single --smooth 5 --out curves.png
-  python tools/analysis_tools/plot_log.py work_dirs/dual \\
+  cbnet plot-log work_dirs/dual \\
       --keys loss_mask assist0.loss_mask bbox_mAP
 """
 FORMATS = ('.png', '.pdf', '.svg')
 
 
 def main() -> None:
-    """Read the command line and the logs, draw and write."""
+    """Read the command line and the logs, and draw the curves."""
     parser = ArgumentParser(
         usage='%(prog)s RUN [RUN ...] [options]',
         description=__doc__,
@@ -36,28 +37,28 @@ def main() -> None:
         'runs',
         nargs='+',
         metavar='RUN',
-        help='work dir (a run that was resumed is drawn as one), the folder '
-        'of one process inside it, or a scalars.json',
+        help='a work dir (a resumed run is drawn as one), the folder of one '
+        'process inside it, or a scalars.json',
     )
     parser.add_argument(
         '--out',
         type=Path,
         default=Path('curves.png'),
         metavar='FILE',
-        help='picture to write: .png, .pdf or .svg (default: curves.png)',
+        help='the figure: .png, .pdf or .svg (default: curves.png)',
     )
     parser.add_argument(
         '--keys',
         nargs='+',
         metavar='KEY',
-        help='draw these, a panel each (default: the panels that there are); '
+        help='draw a panel for each of these (default: the usual panels); '
         'the prefix of an evaluator (coco/) may be left out',
     )
     parser.add_argument(
         '--labels',
         nargs='+',
         metavar='TEXT',
-        help='names of the runs (default: the ends of their paths)',
+        help='the names of the runs (default: the ends of their paths)',
     )
     parser.add_argument(
         '--smooth',

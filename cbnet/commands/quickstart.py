@@ -28,7 +28,7 @@ from mmengine.runner import (
     set_random_seed,
 )
 
-from ..analysis.sheet import picture_sheet
+from ..analysis.sheet import detection_sheet
 from ..config_files import find_config
 from ..datasets.generated.shapes import generate_shapes
 from ..datasets.results import read_results
@@ -265,7 +265,7 @@ def main() -> None:
     trained = evaluate(work_dir / 'trained', last, *common)
 
     print('[4/5] the pictures', flush=True)
-    sheet = picture_sheet(
+    sheet = detection_sheet(
         data / 'annotations' / 'instances_val.json',
         data / 'val',
         read_results(

@@ -1,8 +1,8 @@
 """Draw what each member of a composite computes and what connections add.
 
-One picture for one image: a row for each member with the map of each stage,
-between them the connections with what they add to the stage inputs of the
-next member, and how strong that is.
+The figure for an image has a row for each member, with the map of each stage.
+Between them, a row for each connection shows what it adds to the stage inputs
+of the next member, and how strong that is.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from mmengine.logging import MMLogger
 
+from ..analysis.connection_figure import draw_connections
 from ..analysis.connection_maps import connection_maps
-from ..analysis.connection_picture import draw_connections
-from ..inference.detector import Detector
+from ..errors import UserError
+from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone
 from .command_line import (
     load_config,
@@ -25,10 +26,10 @@ from .command_line import (
 )
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/show_connections.py \\
+  cbnet show-connections \\
       configs/cbnet/quickstart.py data/shapes/val/000001.jpg \\
       --checkpoint work_dirs/quickstart/trained/iter_320.pth
-  python tools/analysis_tools/show_connections.py my.py photo.jpg \\
+  cbnet show-connections my.py photo.jpg \\
       --out start.png --cfg-options model.backbone.style=fcc
 """
 
@@ -36,29 +37,29 @@ EXAMPLES = """examples:
 def describe() -> ArgumentParser:
     """Describe the command line."""
     parser = make_parser(__doc__, 'CONFIG IMAGE', EXAMPLES)
-    parser.add_argument('image', type=Path, help='picture to look at')
+    parser.add_argument('image', type=Path, help='the image to look at')
     parser.add_argument(
         '--checkpoint',
         metavar='FILE',
         help='file or address of the weights (default: those that training '
-        'starts from; connections of CNNs then add zero)',
+        'starts from; the connections of CNNs then add zero)',
     )
     parser.add_argument(
         '--out',
         type=Path,
         metavar='FILE.png',
-        help='picture to write (default: ./connections_<name of IMAGE>.png)',
+        help='the figure (default: ./connections_<name of IMAGE>.png)',
     )
     parser.add_argument(
         '--device',
         metavar='NAME',
-        help='cpu, cuda:0, ... (default: a GPU where there is one)',
+        help='cpu, cuda:0, ... (default: a GPU if there is one)',
     )
     return parser
 
 
 def main() -> None:
-    """Read the command line, run the composite, draw."""
+    """Read the command line, run the composite and draw the figure."""
     parser = describe()
     args = parse(parser)
     if args.checkpoint:
@@ -70,24 +71,21 @@ def main() -> None:
         parser.error(f'--out: {out} must end in .png')
     cfg = load_config(parser, args)
     require_section(parser, cfg, 'test_dataloader', 'its pipeline')
-    # Without it mmengine says where each single parameter comes from.
+    # At its usual level, mmengine logs the origin of each parameter.
     MMLogger.get_current_instance().setLevel('WARNING')
     try:
-        detector = Detector(cfg, args.checkpoint, args.device)
-    except ValueError as error:
+        inferencer = Inferencer(cfg, args.checkpoint, args.device)
+        data = inferencer.read(args.image)
+    except UserError as error:
         parser.error(str(error))
-    try:
-        data = detector.read(args.image)
-    except ValueError as error:
-        parser.error(f'{args.image}: {error}')
-    composite = getattr(detector.model, 'backbone', None)
+    composite = getattr(inferencer.model, 'backbone', None)
     if not isinstance(composite, CompositeBackbone):
         parser.error(
             f'{args.config}: model.backbone is {type(composite).__name__}, '
             f'not a CompositeBackbone'
         )
-    batch = detector.batch([data])
-    inputs = detector.model.data_preprocessor(batch)['inputs']
+    batch = inferencer.batch([data])
+    inputs = inferencer.model.data_preprocessor(batch)['inputs']
     members = connection_maps(composite, inputs)
     figure = draw_connections(
         _as_given(batch['inputs'][0], inputs), members, _title(args, composite)
@@ -105,7 +103,7 @@ def main() -> None:
 
 
 def _as_given(image: torch.Tensor, inputs: torch.Tensor) -> np.ndarray:
-    """Pad the pipeline's BGR image (3, H, W) as the model did; give RGB."""
+    """Pad the pipeline's BGR image (3, H, W) as the model does, as RGB."""
     height, width = inputs.shape[-2:]
     pixels = image.new_zeros(3, height, width)
     pixels[:, : image.shape[1], : image.shape[2]] = image.flip(0)

@@ -1,10 +1,10 @@
-"""Pictures and videos on disk: which there are, their frames, a writer."""
+"""Find, read and write image and video files."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmcv.video import VideoReader
 from mmdet.utils.misc import IMG_EXTENSIONS
 from PIL import Image
 
@@ -14,117 +14,83 @@ VIDEO_EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
 def is_video(path: Path) -> bool:
-    """Tell a video by its file name."""
+    """Tell from its name whether a file is a video."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
-def find_pictures(source: Path, leave_out: Path) -> dict[str, Path]:
-    """List the picture named, or all of a folder and of those inside it.
+def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
+    """List one image, or all images of a folder and its subfolders.
 
     Args:
-        source: a picture or a folder.
-        leave_out: a folder whose pictures do not count.
+        source: an image or a folder.
+        leave_out: a folder whose images do not count.
 
     Returns:
-        Paths by their names relative to the folder, sorted.
+        The paths by their names relative to the folder, sorted.
 
     Raises:
-        ValueError: there is no such file or no picture.
+        ValueError: there is no such file, or it is not an image.
     """
     if source.is_file():
         if source.suffix.lower() not in IMG_EXTENSIONS:
             known = ' '.join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))
             raise UserValueError(
-                f'{source} is neither a picture nor a video, whose names end '
-                f'in {known}'
+                f'{source} is neither an image nor a video; expected a name '
+                f'that ends in one of {known}'
             )
         return {source.name: source}
     if not source.is_dir():
         raise UserValueError(f'no file or folder {source}')
-    drawn = leave_out.resolve()
+    left_out = leave_out.resolve()
     found = {
         path.relative_to(source).as_posix(): path
         for path in source.rglob('*')
         if path.suffix.lower() in IMG_EXTENSIONS
         and path.is_file()
-        and drawn not in path.resolve().parents
+        and left_out not in path.resolve().parents
     }
     if not found:
         raise UserValueError(
-            f'no pictures in the folder {source}; their names end in '
-            f'{" ".join(IMG_EXTENSIONS)}'
+            f'no images in the folder {source}; expected names that end in '
+            f'one of {" ".join(IMG_EXTENSIONS)}'
         )
     return dict(sorted(found.items()))
 
 
-class Video:
-    """A video's frames, read once from the first to the last.
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write an image, RGB uint8 (H, W, 3), in the format its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=92)
 
-    Attributes:
-        path: the file.
-        fps: frames a second.
-        length: how many frames the file says it has; 0: it does not say.
 
-    Args:
-        path: the file.
+def open_video(path: Path) -> VideoReader:
+    """Open a video; iterating over it yields BGR uint8 (H, W, 3).
 
     Raises:
-        ValueError: it is not there or cannot be read.
+        ValueError: the file is missing or cannot be read.
     """
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise UserValueError(f'no file or folder {path}')
-        self.path = path
-        self._capture = cv2.VideoCapture(str(path))
-        if not self._capture.isOpened():
-            raise UserValueError(f'{path} cannot be read as a video')
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        self.length = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Give the frames, BGR uint8 (H, W, 3)."""
-        while True:
-            found, frame = self._capture.read()
-            if not found:
-                return
-            yield frame
-
-
-class PictureWriter:
-    """Write pictures below a folder, each in the format its name says.
-
-    Args:
-        folder: is made where it is missing.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def write(self, name: str, pixels: np.ndarray) -> None:
-        """Write one picture, RGB uint8 (H, W, 3)."""
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path, quality=92)
-
-    def close(self) -> None:
-        """Nothing is left to do."""
+    if not path.is_file():
+        raise UserValueError(f'no file or folder {path}')
+    video = VideoReader(str(path))
+    if not video.opened:
+        raise UserValueError(f'{path} cannot be read as a video')
+    return video
 
 
 class VideoWriter:
     """Write frames into an mp4 file.
 
     Args:
-        path: the file.
-        fps: frames a second.
+        path: the file to write; its folder is made if it is missing.
+        fps: the frames per second.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
         self._path, self._fps = path, fps
         self._writer: cv2.VideoWriter | None = None
 
-    def write(self, name: str, pixels: np.ndarray) -> None:
-        """Add a frame, RGB uint8 (H, W, 3); all have the first one's size.
+    def write(self, pixels: np.ndarray) -> None:
+        """Add a frame, RGB uint8 (H, W, 3), of the first frame's size.
 
         Raises:
             OSError: OpenCV cannot write the file.
@@ -142,6 +108,6 @@ class VideoWriter:
         self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file, if there was a frame."""
         if self._writer is not None:
             self._writer.release()

@@ -1,16 +1,18 @@
 """What members compute and what connections add, kept and drawn.
 
 Every style, two and three members, none, some and all stages shared, odd
-sizes: maps, edges and strengths equal those reckoned by hand; the composite
-is left as it was, after an error too; the picture says the sizes, edges and
+sizes: maps, edges and strengths equal those computed by hand; the composite
+is unchanged, also after an error; the figure states the sizes, edges and
 strengths, and that untrained connections add zero.
 """
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
+from cbnet.analysis.connection_figure import draw_connections
 from cbnet.analysis.connection_maps import connection_maps
-from cbnet.analysis.connection_picture import draw_connections
 from cbnet.models.backbones.connections import STEM, STYLES, style_edges
 from cbnet.testing import build_model, tiny_composite
 
@@ -33,18 +35,20 @@ def image():
 
 @pytest.fixture
 def draw():
-    """Draw without an input worth looking at; give all texts."""
+    """Draw an empty input; give all texts and the figure."""
 
     def run(members, title='a title'):
         pixels = torch.zeros(*SIZE, 3, dtype=torch.uint8).numpy()
         figure = draw_connections(pixels, members, title)
-        figure.canvas.draw()
-        written = [*figure.texts]
-        for axes in figure.axes:
-            written += axes.texts
-        return [text.get_text() for text in written], figure
+        FigureCanvasAgg(figure).draw()
+        texts = [t for t in figure.findobj(Text) if t.get_text().strip()]
+        return texts, figure
 
     return run
+
+
+def lines(texts):
+    return [line for text in texts for line in text.get_text().splitlines()]
 
 
 @torch.no_grad()
@@ -119,63 +123,70 @@ def test_maps_edges_and_strengths(style, num_members, shared_stages, image):
 
 def test_the_composite_stays_as_it_was(image):
     model = make(num_members=3)
-    adapters = model.adapters
+    adapters = [dict(vars(adapter)) for adapter in model.adapters]
     with torch.no_grad():
         before = model(image)
     connection_maps(model, image)
-    assert model.adapters is adapters
+    assert [vars(adapter) for adapter in model.adapters] == adapters
     with torch.no_grad():
         after = model(image)
     for one, other in zip(before, after, strict=True):
         assert torch.equal(one, other)
     with pytest.raises(RuntimeError):
         connection_maps(model, image[:, :2])
-    assert model.adapters is adapters
+    assert [vars(adapter) for adapter in model.adapters] == adapters
     assert not any(c._forward_hooks for c in model.connections)
 
 
-def test_picture_says_what_it_shows(image, draw):
+def test_figure_says_what_it_shows(image, draw):
     members = connection_maps(make(num_members=3, shared_stages=1), image)
     texts, figure = draw(members)
-    for text in (
-        'a title', 'stem', 'stage 3', 'member 0', 'member 2',
-        'connection 0 → 1', 'connection 1 → 2', '1→1  2→1  3→1', '3→3',
-        '8×16×21, stride 4', '64×2×3, stride 32', 'the input: 3×61×83',
+    written = lines(texts)
+    for line in (
+        'a title', 'stem', 'stage 3', 'input: 3×61×83',
+        'member 0 (assistant, ResNet): stage outputs',
+        'member 2 (lead, ResNet): stage outputs',
+        'connection 0 → 1: added to the stage inputs of member 1',
+        'connection 1 → 2: added to the stage inputs of member 2',
+        '1→1  2→1  3→1', '3→3', '8×16×21, stride 4', '64×2×3, stride 32',
     ):  # fmt: skip
-        assert text in texts, text
+        assert line in written, line
     # members 1 and 2: stem and stage 0; their stage 0 has no own input
-    assert sum('that of member 0' in text for text in texts) == 4
-    assert sum('no input of its own' in text for text in texts) == 2
+    assert written.count('from member 0') == 4
+    assert written.count('no input of its own') == 2
     strength = members[1].added[3].strength
     largest = members[1].added[3].map.values.max()
-    assert f'strength {strength:#.2g}, 0 to {largest:.3g}' in texts
-    assert not any('untrained' in text or text == 'adds 0' for text in texts)
+    assert f'strength {strength:.2g}, 0 to {largest:.3g}' in written
+    assert not any('untrained' in line or line == 'adds 0' for line in written)
     assert members[1].outputs[3].values.max() > 0
-    # no line of text lies over another, nor outside
-    extents = [text.get_window_extent() for text in figure.texts]
-    extents = [extent for extent in extents if extent.width]
+    # no text lies over another or outside
+    extents = [text.get_window_extent() for text in texts]
     for number, extent in enumerate(extents):
         assert extent.count_overlaps(extents[:number]) == 0
         assert 0 <= extent.x0 and extent.x1 <= figure.bbox.width
+        assert 0 <= extent.y0 and extent.y1 <= figure.bbox.height
 
 
-def test_untrained_connections_are_told(image, draw):
-    texts, _ = draw(connection_maps(make(random=False), image))
-    assert texts.count('adds 0') == 4
-    assert 'add zero everywhere: they are untrained' in texts[1]
+def test_untrained_connections_are_named(image, draw):
+    written = lines(draw(connection_maps(make(random=False), image))[0])
+    assert written.count('adds 0') == 4
+    assert any('add zero everywhere: they are untrained' in w for w in written)
 
 
 def test_edges_from_the_stem_and_stages_without_an_edge(image, draw):
-    texts, _ = draw(connection_maps(make(style='allc'), image))
-    assert 'stem→1' in texts and texts.count('no edge') == 1
+    written = lines(draw(connection_maps(make(style='allc'), image))[0])
+    assert 'stem→1' in written and written.count('no edge') == 1
 
 
 def test_one_member_and_a_long_title(image, draw):
     title = 'long ' * 80
-    texts, figure = draw(connection_maps(make(num_members=1), image), title)
-    assert 'One member: there is nothing to connect.' in texts
-    extent = figure.texts[0].get_window_extent()
-    assert extent.x1 <= figure.bbox.width
+    members = connection_maps(make(num_members=1), image)
+    texts, figure = draw(members, title)
+    assert 'One member: there is nothing to connect.' in lines(texts)
+    (extent,) = (
+        text.get_window_extent() for text in texts if 'long' in text.get_text()
+    )
+    assert 0 <= extent.x0 and extent.x1 <= figure.bbox.width
 
 
 def test_another_family(image, draw):

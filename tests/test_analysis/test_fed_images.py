@@ -18,7 +18,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from cbnet.analysis.contact_sheet import contact_sheet, single_pictures
+from cbnet.analysis.contact_sheet import contact_sheet, single_images
 from cbnet.analysis.fed_images import FedImages
 from cbnet.datasets.annotations import CocoAnnotations
 
@@ -94,24 +94,28 @@ def test_nothing_augmented_is_the_file(
     for number, image in enumerate(images, start=1):
         assert np.array_equal(image.pixels, pixels(image.name))
         expected = truth.instances(number)
-        assert len(image.instances) == len(expected)
-        for one, other in zip(image.instances, expected, strict=True):
-            assert np.allclose(one.box, other.box)
-            assert np.array_equal(one.mask, other.mask)
-    assert [i.category_id for i in images[0].instances] == [0, 1]
+        instances = image.instances
+        assert len(instances) == len(expected)
+        for i, one in enumerate(expected):
+            x, y, width, height = one.box
+            xyxy = (x, y, x + width, y + height)
+            assert np.allclose(instances.bboxes[i], xyxy)
+            assert np.array_equal(instances.masks[i], one.mask)
+    assert images[0].instances.labels.tolist() == [0, 1]
     # the crowd, a triangle, is ignored
-    assert [i.category_id for i in images[3].instances] == [0, -2]
+    assert images[3].instances.labels.tolist() == [0, 1]
+    assert images[3].instances.ignored.tolist() == [False, True]
     assert images[0].details == '96x64 of 96x64'
     assert fed.classes == ['square', 'triangle']
     assert fed.notes[-1].startswith(note)
 
 
 def test_polygons_stay_masks(config):
-    plain, _ = list(islice(FedImages(config()), 2))[0].instances
+    plain = next(iter(FedImages(config()))).instances.masks[0]
     load = [LOAD[0], dict(type='LoadAnnotations', with_bbox=True)]
     load[1].update(with_mask=True, poly2mask=False)
     first = next(iter(FedImages(config(load=load))))
-    assert (first.instances[0].mask ^ plain.mask).mean() < 0.02
+    assert (first.instances.masks[0] ^ plain).mean() < 0.02
 
 
 def test_flip_scale_and_padding_are_seen(config, pixels):
@@ -126,10 +130,10 @@ def test_flip_scale_and_padding_are_seen(config, pixels):
     )
     assert image.content == (32, 48) and image.pixels.shape == (64, 64, 3)
     # the square at 8..32 of 96, mirrored and halved
-    square = image.instances[0]
-    assert np.allclose(square.box, (32, 4, 12, 12))
-    assert square.mask.shape == (64, 64)
-    assert square.mask[5:15, 33:43].all() and square.mask.sum() < 170
+    assert np.allclose(image.instances.bboxes[0], (32, 4, 44, 16))
+    square = image.instances.masks[0]
+    assert square.shape == (64, 64)
+    assert square[5:15, 33:43].all() and square.sum() < 170
     # padding is the mean, which is zero to the model
     assert np.abs(image.pixels[40, 60] - np.array([124, 116, 104])).max() == 0
     half = pixels('001.png')[:, ::-1].reshape(32, 2, 48, 2, 3).mean((1, 3))
@@ -194,7 +198,7 @@ def test_mixed_images(config):
     images = list(fed)
     assert len(images) == 12
     assert images[0].pixels.shape == (128, 192, 3)
-    assert len(images[0].instances) > 2 and images[0].instances[0].mask is None
+    assert len(images[0].instances) > 2 and 'masks' not in images[0].instances
     sizes = {image.pixels.shape for image in images}
     assert len(sizes) > 1  # the batch augmentation
     assert fed.notes[0] == 'train.json: 4 images, none filtered out'
@@ -283,14 +287,14 @@ def test_validation_is_shown_as_it_is(config, tiny_coco):
     first, second = FedImages(cfg, 'val')
     assert first.pixels.shape == (80, 160, 3)
     # masks are not padded by the model then
-    assert first.instances[0].mask.shape == (80, 160)
+    assert first.instances.masks[0].shape == (80, 160)
     with pytest.raises(ValueError, match='config has no train_dataloader'):
         FedImages(cfg)
 
 
 def test_no_ground_truth_in_the_pipeline(config):
     image = next(iter(FedImages(config(load=LOAD[:1]))))
-    assert image.instances == []
+    assert len(image.instances) == 0
     assert image.details.endswith('no ground truth in the pipeline')
 
 
@@ -319,37 +323,37 @@ def test_missing_and_misfit_data_are_named(config, tiny_coco, tmp_path):
         list(FedImages(cfg))
 
 
-def ink(figure):
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+def shown(axes):
+    return axes.images[0].get_array().astype(int)
 
 
 def test_sheet_has_every_image(config, pixels):
     fed = FedImages(config())
     images = list(fed)
     figure = contact_sheet(images, fed.classes, fed.notes, 3, 300)
-    assert len(figure.axes) == 4
-    drawn = ink(figure)
-    assert drawn.shape[1] == 2 * 16 + 3 * 300 + 2 * 12
-    said = [text.get_text() for text in figure.texts]
-    assert said[:2] == fed.notes
-    assert said[2:4] == ['001.png', '96x64 of 96x64']
-    labels = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert labels == [
-        ['square', 'triangle'], ['triangle'], [], ['square',
-        'triangle, ignored'],
-    ]  # fmt: skip
-    # the one without an object is shown in its own colours
-    box = figure.axes[2].get_window_extent()
-    height = drawn.shape[0]
-    part = drawn[
-        round(height - box.y1) : round(height - box.y0),
-        round(box.x0) : round(box.x1),
-    ]
-    original = pixels('003.png').astype(int)
-    assert np.abs(part.mean((0, 1)) - original.mean((0, 1))).max() < 1.5
-    spread, expected = (np.ptp(p, axis=2).mean() for p in (part, original))
-    assert spread > 0.4 * expected  # drawing smooths the noise
+    assert figure.get_suptitle() == '\n'.join(fed.notes)
+    titles = [axes.get_title('left') for axes in figure.axes]
+    assert titles[0] == '001.png\n96x64 of 96x64' and len(titles) == 4
+    for image, axes in zip(images, figure.axes, strict=True):
+        assert shown(axes).shape == (200, 300, 3)
+        original = pixels(image.name).astype(int)
+        change = np.abs(shown(axes).mean((0, 1)) - original.mean((0, 1)))
+        # the one without an object is shown in its own colours
+        assert (change.max() < 1.5) == (len(image.instances) == 0)
+
+
+def test_sheet_shows_crowds_in_grey(config):
+    fed = FedImages(config())
+    image = list(fed)[3]
+    image.pixels[:] = 0
+    image.instances.bboxes[1, :2] += 4  # apart from its mask
+    (plain,) = contact_sheet([image], fed.classes, [], width=960).axes
+    image.instances.ignored[:] = False
+    (other,) = contact_sheet([image], fed.classes, [], width=960).axes
+    _, top, right, bottom = (image.instances.bboxes[1] * 10).round().int()
+    edge = shown(plain)[(top + bottom) // 2, right]
+    assert np.ptp(edge) < 4 and edge.max() > 60
+    assert np.ptp(shown(other)[(top + bottom) // 2, right]) > 40
 
 
 def test_sheet_marks_what_is_padded(config):
@@ -357,19 +361,28 @@ def test_sheet_marks_what_is_padded(config):
     (padded, *_), fed = list(FedImages(cfg)), FedImages(cfg)
     (plain, *_) = FedImages(config())
     lines = [
-        len(contact_sheet([image], fed.classes, []).axes[0].lines)
+        contact_sheet([image], fed.classes, [], width=256).axes[0].lines
         for image in (padded, plain)
     ]
-    assert lines == [1, 0]
+    assert [len(found) for found in lines] == [1, 0]
+    assert lines[0][0].get_xydata().tolist() == [
+        [0, 128],
+        [192, 128],
+        [192, 0],
+    ]
 
 
 def test_large_images_are_shrunk_with_their_objects(config):
     cfg = config(dict(type='Resize', scale=(960, 640), keep_ratio=True))
     fed = FedImages(cfg)
     image = next(iter(fed))
-    axes = contact_sheet([image], fed.classes, [], width=240).axes[0]
-    assert axes.get_xlim() == (0, 240) and axes.get_ylim() == (160, 0)
-    # square and triangle, drawn twice each, the first last
-    assert np.allclose(axes.patches[-1].get_bbox().bounds, (20, 20, 60, 60))
-    (figure,) = single_pictures([image], fed.classes, [])
-    assert figure.axes[0].get_xlim() == (0, 960)
+    image.instances = image.instances[:1]
+    (axes,) = contact_sheet([image], fed.classes, [], width=240).axes
+    image.pixels[:] = 0
+    (axes,) = contact_sheet([image], fed.classes, [], width=240).axes
+    drawn = np.argwhere(shown(axes).max(axis=2) > 40)
+    # the square at 80..320, and half of the line around it
+    assert np.abs(drawn.min(axis=0) - 20).max() <= 3
+    assert np.abs(drawn.max(axis=0) - 80).max() <= 3
+    (figure,) = single_images([image], fed.classes, [])
+    assert shown(figure.axes[0]).shape == (640, 960, 3)

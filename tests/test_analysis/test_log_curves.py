@@ -127,7 +127,7 @@ def test_what_is_no_log_is_named(write_log, tmp_path):
     write_log('runs/b', EARLY, [evaluated()])
     for path, message in (
         (tmp_path / 'gone', 'gone: no such file or folder'),
-        (tmp_path / 'runs', 'runs: no log there, .*below it have one: .*/a'),
+        (tmp_path / 'runs', 'runs: no log there; .*; there are logs in .*/a'),
         (tmp_path / 'runs' / 'b', 'scalars.json: no training step was log'),
     ):
         with pytest.raises(ValueError, match=message):

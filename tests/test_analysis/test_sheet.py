@@ -1,25 +1,21 @@
-"""The picture sheet and the files it is made from.
+"""The sheet of ground truth beside detections, and the files it is made from.
 
-Scenarios: one PNG of the expected size, its panels differing where the
-detections differ from the truth; all ways to write a mask are read; boxes
-come from masks where only masks are given; labels stay inside the picture
-and apart from each other; images are picked evenly or by id; unknown ids,
-missing files and files of different runs are refused by name.
+Scenarios: one PNG of the expected size, whose two sides differ where the
+detections differ from the truth; every way to write a mask is read; boxes
+come from masks if only masks are given; images are picked evenly or by id;
+unknown ids, missing files and files of different runs are refused by name.
 """
 
 import json
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from cbnet.analysis import sheet
-from cbnet.analysis.labels import LabelPlacer
-from cbnet.analysis.panels import class_colours
-from cbnet.analysis.sheet import picture_sheet
+from cbnet.analysis.drawing import class_colours
+from cbnet.analysis.sheet import detection_sheet, pick_images
 from cbnet.datasets.annotations import CocoAnnotations
 from cbnet.datasets.results import CocoResults, read_results
 
@@ -49,7 +45,7 @@ def draw(tiny_coco, tmp_path):
     """Draw a sheet of the tiny data set; return its pixels."""
 
     def run(results, **arguments):
-        out = picture_sheet(
+        out = detection_sheet(
             tiny_coco.root / 'train.json',
             tiny_coco.root / 'train',
             results,
@@ -68,12 +64,23 @@ def train(tiny_coco):
     return CocoAnnotations(tiny_coco.root / 'train.json')
 
 
-def panels(pixels):
-    """The two pictures of a sheet of one image."""
-    top = sheet._MARGIN + sheet._TITLE + sheet._CAPTION
-    left = sheet._MARGIN
-    right = left + WIDTH + sheet._GUTTER
-    return [pixels[top : top + 200, x : x + WIDTH] for x in (left, right)]
+def sides(pixels):
+    """The two images of a sheet of one image, without their captions.
+
+    Below the captions and around the images the sheet is white; the images
+    are random noise.
+    """
+    white = (pixels == 255).all(axis=2)
+    rows = np.flatnonzero(white.mean(axis=1) < 0.3)
+    pixels, white = pixels[rows[0] : rows[-1] + 1], white[rows]
+    columns = np.flatnonzero(white.mean(axis=0) < 0.9)
+    left, right = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    width = min(len(left), len(right))
+    return [pixels[:, side[0] : side[0] + width] for side in (left, right)]
+
+
+def differing(one, other):
+    return np.abs(one - other).max(axis=2) > 30
 
 
 def write(path, content):
@@ -82,60 +89,65 @@ def write(path, content):
 
 
 def test_sheet_has_a_row_for_each_image(draw):
-    rows = WIDTH * 64 // 96 + sheet._CAPTION + sheet._ROW_GAP
-    width = 2 * WIDTH + sheet._GUTTER + 2 * sheet._MARGIN
-    frame = 2 * sheet._MARGIN + sheet._TITLE + sheet._LEGEND_ROW
-    for number in (1, 2, 4):
-        pixels = draw([found()], num_images=number)
-        assert pixels.shape == (frame + number * rows, width, 3)
-    assert np.array_equal(draw([found()]), pixels)
+    sizes = [draw([found()], num_images=n).shape for n in (1, 2, 4)]
+    assert all(2 * WIDTH < width < 2.2 * WIDTH for _, width, _ in sizes)
+    heights = [height for height, *_ in sizes]
+    row = heights[1] - heights[0]
+    assert 200 < row < 260  # an image of 300 x 200 and its caption
+    assert heights[2] - heights[1] == pytest.approx(2 * row, abs=1)
+
+
+def test_the_same_sheet_twice_is_the_same(draw):
+    one, other = (draw([found()], num_images=1) for _ in range(2))
+    assert np.array_equal(one, other)
 
 
 def test_detections_stand_beside_ground_truth(draw):
-    """Image 3 has no annotation: whatever is drawn is the detection."""
+    """Image 3 has no annotation, so whatever differs is the detection."""
     detection = found(image_id=3)
-    truth, detected = panels(draw([detection], image_ids=[3]))
-    changed = np.abs(truth - detected).max(axis=2) > 30
-    scale = WIDTH / 96
+    changed = differing(*sides(draw([detection], image_ids=[3])))
+    scale = changed.shape[1] / 96
     inside = slice(int(10 * scale), int(30 * scale))
-    assert changed[inside, inside].mean() > 0.9
+    assert changed[inside, inside].mean() > 0.8
     assert not changed[int(36 * scale) :].any()
-    truth, detected = panels(draw([], image_ids=[3]))
-    assert np.array_equal(truth, detected)
+    assert not differing(*sides(draw([], image_ids=[3]))).any()
 
 
 def test_ground_truth_is_drawn(draw):
-    truth, detected = panels(draw([], image_ids=[2]))
-    changed = np.abs(truth - detected).max(axis=2) > 30
+    changed = differing(*sides(draw([], image_ids=[2])))
     assert 0.1 < changed.mean() < 0.6
 
 
-def test_masks_have_their_class_colours(draw):
+def test_classes_have_their_colours(draw):
+    _, plain = sides(draw([], image_ids=[3]))
+    middle = slice(40, 80)
+    before = plain[middle, middle].mean(axis=(0, 1))
+    moved = []
     for category in (1, 2):
         detection = found(image_id=3, category_id=category)
-        _, plain = panels(draw([], image_ids=[3]))
-        _, marked = panels(draw([detection], image_ids=[3]))
-        middle = slice(40, 80)
-        mean = marked[middle, middle].mean(axis=(0, 1))
-        colour = np.array(class_colours([1, 2])[category]) * 255
-        half = (plain[middle, middle].mean(axis=(0, 1)) + colour) / 2
-        assert np.abs(mean - half).max() < 6
+        _, marked = sides(draw([detection], image_ids=[3]))
+        after = marked[middle, middle].mean(axis=(0, 1))
+        colour = np.array(class_colours(2)[category - 1])
+        # the visualizer varies the colour a little from object to object
+        assert np.abs(after - colour).mean() < np.abs(before - colour).mean()
+        moved.append(after)
+    assert np.abs(moved[0] - moved[1]).max() > 60
 
 
 def test_score_threshold(draw):
     weak = found(image_id=3, score=0.49)
     for threshold, drawn in ((0.5, False), (0.49, True)):
-        sides = panels(draw([weak], image_ids=[3], score_thr=threshold))
-        assert (np.abs(sides[0] - sides[1]).max() > 30) == drawn
+        pixels = draw([weak], image_ids=[3], score_thr=threshold)
+        assert differing(*sides(pixels)).any() == drawn
 
 
 def test_only_boxes_or_only_masks_do(draw, train):
     box = found(image_id=3, segmentation=None)
     mask = found(image_id=3, bbox=None)
     only_box, only_mask = (
-        panels(draw([one], image_ids=[3]))[1] for one in (box, mask)
+        sides(draw([one], image_ids=[3]))[1] for one in (box, mask)
     )
-    assert np.abs(only_box - only_mask).max() > 30
+    assert differing(only_box, only_mask).any()
     (instance,) = CocoResults([mask], train).instances(3, 0.5)
     assert instance.box == (8, 8, 24, 24)
     (instance,) = CocoResults([box], train).instances(3, 0.5)
@@ -177,49 +189,21 @@ def test_detections_come_best_first(train):
     assert results.instances(2, 0.5) == []
 
 
-def test_labels_stay_inside_and_apart():
-    figure = Figure((3, 2), 100)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.05, 0.05, 0.9, 0.9))
-    axes.set(xlim=(0, 90), ylim=(60, 0), aspect='equal')
-    placer = LabelPlacer(axes)
-    boxes = [
-        (-5, -5, 20, 20),
-        (0, 0, 20, 20),
-        (80, 50, 15, 15),
-        (85, 0, 5, 5),
-        (30, 30, 20, 20),
-        (30, 30, 20, 21),
-    ]
-    places = [placer.add('crescent 0.97', box, (1, 0, 0)) for box in boxes]
-    frame = axes.get_window_extent()
-    for number, place in enumerate(places):
-        assert place.width > 40
-        assert frame.x0 <= place.x0 and place.x1 <= frame.x1
-        assert frame.y0 <= place.y0 and place.y1 <= frame.y1
-        assert place.count_overlaps(places[:number]) == 0
-    figure.canvas.draw()
-    drawn = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
-    for place, patch in zip(places, drawn, strict=True):
-        assert np.abs(place.extents - patch.extents).max() < 1.5
-
-
 def test_images_are_picked_evenly(tiny_coco, tmp_path):
     content = json.loads((tiny_coco.root / 'train.json').read_text())
     content['images'] = [{'id': number} for number in range(10, 111)]
     many = CocoAnnotations(write(tmp_path / 'many.json', content))
-    assert sheet._pick(many, None, 6) == [10, 30, 50, 70, 90, 110]
-    assert sheet._pick(many, None, 1) == [10]
-    assert len(set(sheet._pick(many, None, 500))) == 101
-    assert sheet._pick(many, [44, 12], 6) == [44, 12]
+    assert pick_images(many, 6) == [10, 30, 50, 70, 90, 110]
+    assert pick_images(many, 1) == [10]
+    assert len(set(pick_images(many, 500))) == 101
+    assert pick_images(many, 6, [44, 12]) == [44, 12]
     with pytest.raises(ValueError, match=r'\[3\].*many\.json'):
-        sheet._pick(many, [44, 3], 6)
+        pick_images(many, 6, [44, 3])
 
 
 def test_colours_of_many_classes_differ():
     for number in (2, 8, 80):
-        colours = class_colours(range(number))
-        assert len({tuple(c) for c in colours.values()}) == number
+        assert len(set(class_colours(number))) == number
 
 
 def test_results_files_are_joined(tmp_path):
@@ -281,7 +265,7 @@ def test_unfit_results_are_refused(draw, change, message):
 def test_bad_argument_is_named(tiny_coco, tmp_path, argument):
     arguments = {'out_file': tmp_path / 'sheet.png'} | argument
     with pytest.raises(ValueError, match=next(iter(argument))):
-        picture_sheet(
+        detection_sheet(
             tiny_coco.root / 'train.json',
             tiny_coco.root / 'train',
             [],
@@ -293,20 +277,34 @@ def test_bad_argument_is_named(tiny_coco, tmp_path, argument):
 def test_unfit_files_are_refused(tiny_coco, tmp_path):
     root, out = tiny_coco.root, tmp_path / 'sheet.png'
     with pytest.raises(ValueError, match='001.png is not a file: image_dir'):
-        picture_sheet(root / 'train.json', root, [], out)
+        detection_sheet(root / 'train.json', root, [], out)
     with pytest.raises(ValueError, match='absent.json: the annotation file'):
-        picture_sheet(root / 'absent.json', root / 'train', [], out)
+        detection_sheet(root / 'absent.json', root / 'train', [], out)
     other = write(tmp_path / 'other.json', {'images': []})
     with pytest.raises(ValueError, match='other.json: annotations is nothing'):
-        picture_sheet(other, root / 'train', [], out)
+        detection_sheet(other, root / 'train', [], out)
     empty = dict.fromkeys(('images', 'annotations', 'categories'), [])
     write(other, empty)
     with pytest.raises(ValueError, match='other.json lists no images'):
-        picture_sheet(other, root / 'train', [], out)
+        detection_sheet(other, root / 'train', [], out)
     Image.new('RGB', (64, 96)).save(tmp_path / '001.png')
     with pytest.raises(ValueError, match='001.png is 64x96 pixels'):
-        picture_sheet(root / 'train.json', tmp_path, [], out)
+        detection_sheet(root / 'train.json', tmp_path, [], out)
     assert not out.exists()
+
+
+def test_stored_pixels_are_shown(tiny_coco, tmp_path):
+    """Annotations refer to them, whatever the EXIF rotation says."""
+    root, out = tiny_coco.root, tmp_path / 'sheet.png'
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    with Image.open(root / 'train' / '001.png') as image:
+        image.save(tmp_path / '001.png', exif=exif)
+    detection_sheet(root / 'train.json', tmp_path, [], out, image_ids=[1])
+    whole = (tmp_path / '001.png').read_bytes()
+    (tmp_path / '001.png').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OSError, match='001.png .* is cut short'):
+        detection_sheet(root / 'train.json', tmp_path, [], out, image_ids=[1])
 
 
 def test_command(tiny_coco, tmp_path, capsys):
@@ -317,7 +315,7 @@ def test_command(tiny_coco, tmp_path, capsys):
     arguments += ['--out', str(out), '--image-ids', '1', '4']
     sheet.main([*arguments, '--segm', str(segm), '--score-thr', '0.3'])
     with Image.open(out) as image:
-        assert image.size[0] == 2 * 560 + 2 * sheet._MARGIN + sheet._GUTTER
+        assert 2 * 560 < image.size[0] < 2 * 600
     with pytest.raises(SystemExit):
         sheet.main(arguments)
     assert 'Give bbox_file, segm_file or both' in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """mmdet's own inference on composites: the functions and the inferencer.
 
 ``init_detector`` with ``inference_detector``, from a file and from pixels,
-and ``DetInferencer``, one picture and a batch, agree with the detector's
+and ``DetInferencer``, one image and a batch, agree with the detector's
 ``predict``; the plain detector of the same composite predicts the same; the
 file's connections matter; names of classes come from the file.
 """

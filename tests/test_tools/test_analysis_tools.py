@@ -3,7 +3,7 @@
 - eval_coco: prints COCO's table and mmdet's names, classes on request, and
   writes the same figures, whatever the backend;
 - plot_log: draws and names resumed runs, labels and keys of one's own;
-- browse_data: a sheet or a folder of pictures, and what was filtered out;
+- browse_data: a sheet or a folder of figures, and what was filtered out;
 - every mistake ends in one line that names option, file or key.
 """
 
@@ -164,7 +164,7 @@ MISTAKES = [
     ('eval_coco.py', ['ANN', 'RESULTS', '--out', 'a.txt'], '--out: a.txt mus'),
     ('eval_coco.py', ['ANN', 'RESULTS', '--backend', 'x'], 'invalid choice'),
     ('plot_log.py', ['gone'], 'gone: no such file or folder'),
-    ('plot_log.py', ['.'], 'no log there, expected <time>/vis_data/scalars'),
+    ('plot_log.py', ['.'], 'no log there; expected <time>/vis_data/scalars'),
     ('plot_log.py', ['LOGS', '--keys', 'x'], "no run logged 'x'; there are l"),
     ('plot_log.py', ['LOGS', '--out', 'a.gif'], '--out: a.gif must end in'),
     ('plot_log.py', ['LOGS', '--smooth', '0'], '--smooth: 0, expected 1 or'),

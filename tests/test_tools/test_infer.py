@@ -1,10 +1,10 @@
-"""tools/infer.py: pictures, folders, videos, results.
+"""The infer command: images, folders, videos, results.
 
 Its detections equal those of ``init_detector`` with ``inference_detector``,
 of ``DetInferencer`` and of ``tools/test.py``; ids are numbered or those of an
-annotation file; a folder is read with its subfolders, in order; what cannot
-be read is named and the others go on; a video has results for every frame
-and is drawn.
+annotation file; a folder is read with its subfolders, in order; a file that
+cannot be read is named and the others go on; a video has results for every
+frame and is drawn.
 """
 
 import json
@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 import pytest
 from mmdet.apis import DetInferencer, inference_detector, init_detector
+from mmengine.config import Config
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+from cbnet.inference import Inferencer
 
 from .tiny_weights import NAMES
 
@@ -115,13 +118,13 @@ def test_folder_and_what_is_written(infer, photos):
     assert tuple(names) == NAMES
     entries = read(out / 'results.json')
     low = [entry['score'] for entry in entries if entry['score'] < 0.9]
-    assert low  # the results hold what the pictures do not show
+    assert low  # the results hold what the drawn images do not show
     drawn = len(entries) - len(low)
-    assert f'2 pictures, {len(entries)} detections' in output
-    assert f'drawn     {drawn} with a score from 0.9' in output
+    assert f'2 images, {len(entries)} detections' in output
+    assert f'drawn     {drawn} with a score of 0.9 or more' in output
     for name in ('b.png', 'more/a.png'):
-        picture = np.asarray(Image.open(out / 'pictures' / name))
-        assert picture.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
+        drawn_image = np.asarray(Image.open(out / 'pictures' / name))
+        assert drawn_image.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
     coco = COCO(out / 'results.images.json')  # as COCO's own tools read it
     assert len(coco.loadRes(str(out / 'results.json')).anns) == len(entries)
 
@@ -138,12 +141,12 @@ def test_a_rotated_photo_is_taken_as_it_is_shown(infer, photos):
     assert status == 0, output
     (image,) = read(infer.folder / 'out/results.images.json')['images']
     assert (image['height'], image['width']) == (96, 64)
-    picture = Image.open(infer.folder / 'out/pictures/rotated.jpg')
-    assert picture.size == (427, 640)
+    drawn = Image.open(infer.folder / 'out/pictures/rotated.jpg')
+    assert drawn.size == (427, 640)
 
 
-def test_threshold_is_for_pictures_alone(infer, photos):
-    results, pictures = [], []
+def test_threshold_is_only_for_drawing(infer, photos):
+    results, images = [], []
     for threshold in ('0', '1'):
         status, output = infer(
             photos / 'b.png', '--score-thr', threshold, '--out-dir', threshold
@@ -151,9 +154,9 @@ def test_threshold_is_for_pictures_alone(infer, photos):
         assert status == 0, output
         out = infer.folder / threshold
         results.append(read(out / 'results.json'))
-        pictures.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
+        images.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
     assert results[0] == results[1]
-    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 5
+    assert np.abs(images[0].astype(int) - images[1]).mean() > 5
 
 
 def test_batches_change_nothing_for_equal_sizes(infer, photos):
@@ -173,17 +176,17 @@ def test_batches_change_nothing_for_equal_sizes(infer, photos):
         assert_same(*pair, tolerance=1e-4)
 
 
-def test_unreadable_pictures_are_named_and_the_others_go_on(infer, photos):
+def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     whole = (photos / 'b.png').read_bytes()
     (photos / 'a_cut.png').write_bytes(whole[: len(whole) // 2])
-    (photos / 'text.jpg').write_text('no picture')
+    (photos / 'text.jpg').write_text('not an image')
     (photos / 'empty.jpg').touch()
     (photos / 'notes.txt').write_text('not looked at')
     status, output = infer(photos, '--no-pictures', '--batch-size', '2')
     assert status == 1
-    assert '2 pictures' in output and '3 not detected in' in output
+    assert '2 images' in output and 'could not detect in 3:' in output
     for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
-        assert f'{photos / name}: ' in output
+        assert f'image {photos / name} (' in output
     assert 'truncated' in output and 'Traceback' not in output
     assert 'notes.txt' not in output
     out = infer.folder / 'work_dirs/tiny/infer'
@@ -224,13 +227,13 @@ def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
     ann.write_text(json.dumps(content))
     status, output = infer(*arguments, '--ann', ann)
     assert status == 1
-    assert '001.png: 96x64 pixels as it is read' in output
-    assert 'of 64x64' in output and '1 pictures' in output
+    assert '001.png has 96x64 pixels' in output
+    assert 'for 64x64' in output and '1 images' in output
     del content['images'][0]
     ann.write_text(json.dumps(content))
     status, output = infer(*arguments, '--ann', ann)
     assert status == 2
-    assert 'lacks 1 of the 2 pictures (001.png); it has 002.png' in output
+    assert 'lacks 1 of the 2 images (001.png); it has 002.png' in output
 
 
 @pytest.mark.parametrize(
@@ -267,9 +270,9 @@ def test_red_stays_red(infer, tmp_path):
             tmp_path / name, '--score-thr', '1', '--out-dir', 'out'
         )
         assert status == 0, output
-    picture = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
+    image = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
     _, frame = cv2.VideoCapture(str(infer.folder / 'out/red.mp4')).read()
-    for pixels in (picture, frame):
+    for pixels in (image, frame):
         blue, _, most = pixels.mean(axis=(0, 1))
         assert most > blue + 20
 
@@ -280,4 +283,18 @@ def test_video_that_ends_early_is_named(infer, make_video):
     path.write_bytes(whole[: len(whole) // 2])
     status, output = infer(path, '--no-pictures')
     assert status == 1
-    assert f'1 not detected in:\n  {path}: ends after ' in output
+    assert f'could not detect in 1:\n  {path}: it ends after ' in output
+
+
+def test_inferencer_of_files_and_of_pixels(tiny_config, weights, photos):
+    inferencer = Inferencer(Config.fromfile(tiny_config), str(weights), 'cpu')
+    assert inferencer.classes == NAMES
+    path = str(photos / 'b.png')
+    one, other = (
+        inferencer.detect([inferencer.read(image)])[0]
+        for image in (path, cv2.imread(path))
+    )
+    assert len(one) > 3 and one.scores.tolist() == other.scores.tolist()
+    assert one.scores.tolist() == sorted(one.scores.tolist(), reverse=True)
+    with pytest.raises(OSError, match=r'gone.png is missing'):
+        inferencer.read(photos / 'gone.png')

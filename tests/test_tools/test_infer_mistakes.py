@@ -1,8 +1,8 @@
-"""tools/infer.py: whose names and weights count, and what is refused.
+"""The infer command: whose names and weights count, and what is refused.
 
 Names of classes come from the checkpoint; code in a checkpoint's config text
 is not run; weights that do not fit are refused; every mistake is one line;
-the tool's own pictures are left out.
+the images that the command has drawn are left out.
 """
 
 import json
@@ -71,16 +71,16 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
 
     empty = tmp_path / 'empty'
     empty.mkdir()
-    assert f'no pictures in the folder {empty}' in error(empty)
+    assert f'no images in the folder {empty}' in error(empty)
     assert 'no file or folder absent.jpg' in error('absent.jpg')
     assert 'no file or folder absent.mp4' in error('absent.mp4')
-    assert 'neither a picture nor a video' in error(weights)
+    assert 'neither an image nor a video' in error(weights)
     video = tmp_path / 'text.mp4'
     video.write_text('no video')
     assert f'{video} cannot be read as a video' in error(video)
     clip = make_video('clip.mp4', 'mp4v')
     assert 'would be overwritten' in error(clip, '--out-dir', tmp_path)
-    assert '--ann is of pictures' in error(clip, '--ann', 'a.json')
+    assert '--ann is for images' in error(clip, '--ann', 'a.json')
     assert 'a.json' in error(photos, '--ann', 'a.json')
     assert '--score-thr: 2.0' in error(photos, '--score-thr', '2')
     assert '--batch-size: 0' in error(photos, '--batch-size', '0')
@@ -95,9 +95,9 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
     assert f'{cut} holds no weights' in error(photos, checkpoint=cut)
 
 
-def test_own_pictures_are_left_out(infer, photos):
+def test_drawn_images_are_left_out(infer, photos):
     """A second run does not detect in what the first one has drawn."""
     for _ in range(2):
         status, output = infer(photos, '--out-dir', photos)
         assert status == 0, output
-        assert '2 pictures' in output
+        assert '2 images' in output

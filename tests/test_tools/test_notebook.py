@@ -1,6 +1,6 @@
 """docs/notebooks/inference.ipynb runs, and is committed without outputs.
 
-It is executed as it stands, with other paths after its first code cell.
+It is executed as it stands, with other paths set after its first code cell.
 """
 
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_notebook_runs(tiny_config, tiny_coco, execute, tmp_path):
     cells = execute(
         config=f'Path({str(tiny_config)!r})',
         checkpoint=f'Path({str(weights)!r})',
-        picture=f'Path({str(photo)!r})',
+        image=f'Path({str(photo)!r})',
         score_thr='0.05',
     )
     outputs = [out for cell in cells for out in cell.get('outputs', [])]
@@ -60,8 +60,8 @@ def test_notebook_runs(tiny_config, tiny_coco, execute, tmp_path):
     assert f'classes: {", ".join(NAMES)}' in said
     assert f'{NAMES[0]} ' in said
     assert '001.png: ' in said and '002.png: ' in said
-    pictures = [out for out in outputs if 'image/png' in out.get('data', {})]
-    assert len(pictures) == 1
+    images = [out for out in outputs if 'image/png' in out.get('data', {})]
+    assert len(images) == 1
 
 
 def test_without_a_checkpoint_it_says_what_to_run(execute):

@@ -1,7 +1,7 @@
-"""tools/analysis_tools/show_connections.py, end to end and its mistakes.
+"""The show-connections command, end to end and its mistakes.
 
-With trained weights it says how strong each connection is; without, that
-the connections add zero; the picture is written where it is asked for.
+With trained weights it prints the strength of each connection; without, that
+the connections add zero; the figure is written where it is asked for.
 """
 
 import sys
@@ -46,14 +46,14 @@ def test_command(tiny_config, tiny_coco, run_tool, tmp_path):
     ran = run_tool(
         'analysis_tools/show_connections.py', tiny_config,
         tiny_coco.root / 'val' / '001.png', '--checkpoint', weights,
-        '--out', 'deep/picture.png',
+        '--out', 'deep/figure.png',
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     assert 'connection 0 -> 1, strength at stage 0: ' in ran.stdout
     assert 'stage 3: 0,' not in ran.stdout
-    assert 'written: deep/picture.png' in ran.stdout
-    with Image.open(run_tool.folder / 'deep' / 'picture.png') as picture:
-        assert picture.size[0] > 1200
+    assert 'written: deep/figure.png' in ran.stdout
+    with Image.open(run_tool.folder / 'deep' / 'figure.png') as figure:
+        assert figure.size[0] > 1100
 
 
 def test_untrained(show, tmp_path):
@@ -75,8 +75,8 @@ def test_mistakes_are_one_line(show, tmp_path, tiny_config):
 
     assert 'no file gone.jpg' in error(image='gone.jpg')
     text = tmp_path / 'text.jpg'
-    text.write_text('no picture')
-    assert f'{text}: cannot identify' in error(image=text)
+    text.write_text('not an image')
+    assert f'{text} (12 bytes) is not an image' in error(image=text)
     assert '--checkpoint: no file' in error('--checkpoint', 'gone.pth')
     assert '--out: a.jpg must end in .png' in error('--out', 'a.jpg')
     weights = save_weights(tiny_config, tmp_path / 'tiny.pth')

@@ -73,7 +73,7 @@ def test_infer_tool(infer, tiny_config, weights, photos):
     cfg = Config.fromfile(tiny_config)
     assert add_tta(cfg, [(96, 64), (120, 80)]) == 4
     expected = sum(len(one) for one in detect(cfg, weights))
-    assert f'2 pictures, {expected} detections' in output
+    assert f'2 images, {expected} detections' in output
     _, plain = infer(photos)
     assert f'{expected} detections' not in plain
 

@@ -1,4 +1,4 @@
-"""Curves of runs in one picture.
+"""Curves of runs in one figure.
 
 Scenarios: losses of the lead and of each assistant have panels of their own,
 as have AP, rates, time and memory where they were logged; a plain detector's
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from cbnet.analysis.curve_picture import (
+from cbnet.analysis.curve_figure import (
     choose_panels,
     draw_curves,
     panels_of,
@@ -62,7 +62,7 @@ def test_panels_that_there_are(dual, single):
     }
     titles = [panel.title for panel in choose_panels([single])]
     assert titles[:2] == ['Total loss', 'Losses']
-    assert titles[-1] == 'Memory, most so far'
+    assert titles[-1] == 'Memory, maximum so far'
     titles = [panel.title for panel in choose_panels([single, dual])]
     assert len(titles) == 9
 

@@ -1,0 +1,60 @@
+"""Show images with captions in rows, in one figure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+_DPI = 100
+_GAP, _LINE = 14, 17  # pixels
+# A tall image is shown smaller, so that its row stays within this ratio of
+# height to width.
+_TALLEST = 1.3
+
+
+def image_grid(
+    images: Sequence[np.ndarray],
+    captions: Sequence[str],
+    columns: int,
+    width: int,
+    heading: Sequence[str] = (),
+) -> Figure:
+    """Lay out images row by row.
+
+    Args:
+        images: the images, RGB uint8 (H, W, 3).
+        captions: the text above each image, all with as many lines.
+        columns: the number of images in a row.
+        width: the width of a column, in pixels.
+        heading: the lines above all images.
+
+    Returns:
+        The figure; its ``axes`` follow the order of the images.
+    """
+    rows = [
+        images[first : first + columns]
+        for first in range(0, len(images), columns)
+    ]
+    heights = [
+        width * max(min(i.shape[0] / i.shape[1], _TALLEST) for i in row)
+        for row in rows
+    ]
+    above = _LINE * (captions[0].count('\n') + 1) + _GAP
+    size = (
+        len(rows[0]) * (width + _GAP),
+        sum(heights) + len(rows) * above + (len(heading) + 1) * _LINE,
+    )
+    figure = Figure(
+        np.divide(size, _DPI), _DPI, facecolor='white', layout='constrained'
+    )
+    grid = figure.add_gridspec(len(rows), len(rows[0]), height_ratios=heights)
+    for place, (image, caption) in enumerate(
+        zip(images, captions, strict=True)
+    ):
+        axes = figure.add_subplot(grid[divmod(place, columns)])
+        axes.imshow(image)
+        axes.set_title(caption, loc='left', fontsize=8.5)
+        axes.set_axis_off()
+    if heading:
+        figure.suptitle('\n'.join(heading), x=0.01, ha='left', fontsize=11)
+    return figure

@@ -1,0 +1,189 @@
+"""Run a detector with its weights, its class names and its test pipeline."""
+
+import copy
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import DATASETS, MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import mask2bbox
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.model import BaseTTAModel, revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmengine.structures import InstanceData
+from torch import nn
+
+from ..datasets.checked_images import CheckedLoadImageFromFile
+from ..engine.checkpoint_fit import check_fit
+from ..errors import UserError, UserValueError
+from ..messages import one_line
+
+
+class Inferencer:
+    """A detector that is ready to detect.
+
+    Unlike mmdet's ``DetInferencer``, it never uses the config text inside a
+    checkpoint, and it refuses weights that do not fit the model and images
+    that are cut short.
+
+    Args:
+        cfg: the config that the model was trained with.
+        checkpoint: the file or address of the weights; None takes the
+            weights that training starts from.
+        device: the device that the model runs on; None takes a GPU if there
+            is one.
+
+    Attributes:
+        model: the detector, or the test-time augmentation around it.
+        classes: the names of the labels, in their order.
+
+    Raises:
+        ValueError: there is no such device, or the weights cannot be read
+            or do not fit the config.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoint: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        device = device or get_device()
+        _require_device(device)
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        classes: tuple[str, ...] = ()
+        if checkpoint is None:
+            with _readable('a pretrained file'):
+                self.model.init_weights()
+        else:
+            augmented = isinstance(self.model, BaseTTAModel)
+            bare = self.model.module if augmented else self.model
+            classes = _load(bare, checkpoint)
+        self.model.to(device).eval()
+        self.classes = classes or _config_classes(cfg)
+        load, *rest = get_test_pipeline_cfg(cfg)
+        checked = {**load}
+        if str(load['type']).rpartition('.')[2] == 'LoadImageFromFile':
+            checked['type'] = CheckedLoadImageFromFile
+        self._from_file = Compose([checked])
+        self._from_pixels = Compose(
+            [{**load, 'type': 'mmdet.LoadImageFromNDArray'}]
+        )
+        self._rest = Compose(rest)
+
+    def read(self, image: str | os.PathLike | np.ndarray) -> dict[str, Any]:
+        """Load an image as the test pipeline does.
+
+        Args:
+            image: the image file, or its pixels as BGR uint8 (H, W, 3).
+
+        Returns:
+            The pipeline's data so far; ``img`` is BGR of shape (H, W, 3).
+
+        Raises:
+            UserError: the file is not an image, or it is cut short.
+        """
+        if isinstance(image, np.ndarray):
+            return self._from_pixels(dict(img=image, img_id=0))
+        try:
+            return self._from_file(dict(img_path=str(image), img_id=0))
+        except UserError:
+            raise
+        except Exception as error:  # a config's own loader raises anything
+            raise UserValueError(f'{image}: {one_line(error)}') from error
+
+    def batch(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Finish the test pipeline: ``inputs`` and ``data_samples``."""
+        return pseudo_collate([self._rest(dict(data)) for data in images])
+
+    @torch.no_grad()
+    def detect(self, images: Sequence[dict[str, Any]]) -> list[InstanceData]:
+        """Detect in images that were read, in one batch.
+
+        Returns:
+            The detections of each image, see :func:`best_first`.
+        """
+        return list(map(best_first, self.model.test_step(self.batch(images))))
+
+
+def best_first(prediction: DetDataSample) -> InstanceData:
+    """Return an image's detections on the CPU, sorted by score.
+
+    Args:
+        prediction: the detector's output, in pixels of the image.
+
+    Returns:
+        ``bboxes`` (n, 4) as xyxy, ``labels`` (n,), ``scores`` (n,), and
+        perhaps ``masks`` (n, H, W).  If the detector gives masks only, the
+        boxes enclose them.
+    """
+    found = prediction.pred_instances.cpu()
+    boxes = found.get('bboxes')
+    if 'masks' in found and (boxes is None or not boxes.any()):
+        found.bboxes = mask2bbox(found.masks)
+    return found[found.scores.argsort(descending=True, stable=True)]
+
+
+def _require_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    # torch raises an AssertionError if it was built without CUDA.
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserValueError(f'device {device!r}: {reason}') from error
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Turn an error in reading weights into one line that names the file."""
+    try:
+        yield
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().partition('\n')[0]
+        if source not in reason:
+            reason = f'{source} cannot be read: {reason}'
+        raise UserValueError(reason) from error
+
+
+def _load(model: nn.Module, checkpoint: str) -> tuple[str, ...]:
+    """Load weights that fit; outside the backbone a file may hold more.
+
+    Returns:
+        The names of the classes in the file, if it has them.
+    """
+    with _readable(checkpoint):
+        file = CheckpointLoader.load_checkpoint(
+            checkpoint, map_location='cpu', logger='silent'
+        )
+    weights = file.get('state_dict', file) if isinstance(file, dict) else None
+    if not isinstance(weights, dict) or not weights:
+        raise UserValueError(f'{checkpoint} holds no weights (state_dict)')
+    check_fit(weights, model, checkpoint, complete=True)
+    weights = {n.removeprefix('module.'): w for n, w in weights.items()}
+    model.load_state_dict(weights, strict=False)
+    meta = file.get('meta') or {}
+    meta = meta.get('dataset_meta', meta)
+    # mmdet 2 wrote CLASSES.
+    return tuple(meta.get('classes') or meta.get('CLASSES') or ())
+
+
+def _config_classes(cfg: Config) -> tuple[str, ...]:
+    """Return the names of the config's test data set, without its files."""
+    dataset = copy.deepcopy(cfg.test_dataloader.dataset)
+    metainfo = DATASETS.build({**dataset, 'lazy_init': True}).metainfo
+    if not metainfo.get('classes'):
+        raise UserValueError(
+            'neither the checkpoint nor test_dataloader.dataset of the '
+            'config names the classes; set metainfo.classes there'
+        )
+    return tuple(metainfo['classes'])

@@ -1,0 +1,66 @@
+"""Detections as COCO results.
+
+Boxes become xywh and masks run lengths, the best first; a detector that gives
+masks only gets boxes from them; an image without detections has no entries.
+"""
+
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
+
+from cbnet.inference.inferencer import best_first
+from cbnet.inference.results_file import ResultsFile
+
+BOXES = [[4, 6, 30, 26], [50, 30, 90, 60]]
+
+
+def predicted(boxes=BOXES, scores=(0.25, 0.75), labels=(1, 0), masks=True):
+    sample = DetDataSample()
+    found = InstanceData(
+        bboxes=torch.tensor(boxes).float().reshape(-1, 4),
+        scores=torch.tensor(scores).float(),
+        labels=torch.tensor(labels).long(),
+    )
+    if masks:
+        found.masks = torch.zeros(len(boxes), 64, 96, dtype=torch.bool)
+        for mask, (x1, y1, x2, y2) in zip(found.masks, boxes, strict=True):
+            mask[y1:y2, x1:x2] = True
+    sample.pred_instances = found
+    return sample
+
+
+def entries_of(prediction, image_id=1):
+    results = ResultsFile(['red', 'blue'])
+    results.add(dict(id=image_id), best_first(prediction))
+    return results.entries
+
+
+def test_entries():
+    entries = entries_of(predicted(), 9)
+    assert [entry['score'] for entry in entries] == [0.75, 0.25]
+    assert [entry['category_id'] for entry in entries] == [1, 2]
+    assert [entry['bbox'] for entry in entries] == [
+        [50, 30, 40, 30],
+        [4, 6, 26, 20],
+    ]
+    for entry in entries:
+        assert entry['image_id'] == 9
+        rle = entry['segmentation']
+        assert isinstance(rle['counts'], str) and rle['size'] == [64, 96]
+        assert coco_mask.toBbox(rle).tolist() == entry['bbox']
+
+
+def test_boxes_alone_and_masks_alone():
+    entries = entries_of(predicted(masks=False))
+    assert not any('segmentation' in entry for entry in entries)
+    sample = predicted()
+    sample.pred_instances.bboxes.zero_()  # mmdet's SOLO gives such boxes
+    assert entries_of(sample) == entries_of(predicted())
+
+
+@pytest.mark.parametrize('masks', [True, False])
+def test_nothing_found(masks):
+    sample = predicted(boxes=[], scores=(), labels=(), masks=masks)
+    assert entries_of(sample) == []
