@@ -19,7 +19,7 @@ REQUIRES = [
     'numpy>=1.21',
     'pycocotools',
     'packaging',
-    'rich',  # progress bars
+    'rich',  # progress bars and tables
     # mmengine 0.10.7 resolves the config prefixes `mmdet::` and `cbnet::`
     # through pkg_resources, which setuptools 82 no longer has.
     'setuptools<82',
@@ -33,10 +33,12 @@ EXTRAS = {
         'pytest',
         'pytest-xdist',
         'ruff',
+        'import-linter',
         'build',
         'wheel',
         'faster-coco-eval>=1.8',
         'tensorboard',
+        'pyyaml',  # the model zoo's metafiles
         'ipykernel',  # with the next two: the notebook is run
         'nbclient',
         'nbformat',
@@ -101,6 +103,7 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['cbnet', 'cbnet.*']),
+    package_data={'cbnet': ['py.typed']},
     include_package_data=False,
     zip_safe=False,
     install_requires=REQUIRES,

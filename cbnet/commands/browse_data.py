@@ -7,26 +7,27 @@ undone.  A dashed line ends the image where it was padded; what is ignored
 """
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from ..analysis.contact_sheet import contact_sheet, single_pictures
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import check_images
-from .command_line import load_config, make_parser, parse
+from .command_line import config_parser, load_config, parse
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/browse_data.py configs/cbnet/quickstart.py
-  python tools/analysis_tools/browse_data.py my_config.py --num 8 --seed 3 \\
+  cbnet browse-data configs/cbnet/quickstart.py
+  cbnet browse-data my_config.py --num 8 --seed 3 \\
       --out fed.png --cfg-options train_dataloader.batch_size=4
-  python tools/analysis_tools/browse_data.py my_config.py --split val \\
+  cbnet browse-data my_config.py --split val \\
       --out pictures
 """
 
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(__doc__, 'CONFIG', EXAMPLES)
+    parser = config_parser('browse-data', 'CONFIG', __doc__, EXAMPLES)
     parser.add_argument(
         '--split',
         choices=('train', 'val'),
@@ -58,10 +59,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, feed, draw."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     if args.num < 1:
         parser.error(f'--num: {args.num}, expected 1 or more')
     into_folder = not args.out.suffix or args.out.is_dir()

@@ -7,7 +7,7 @@ all that the detector gives, in COCO's format.
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,18 @@ from ..inference.media import (
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta, add_tta_options
 from .command_line import (
+    config_parser,
     load_config,
-    make_parser,
     parse,
     require_file,
     require_section,
 )
 
 EXAMPLES = """examples:
-  python tools/infer.py configs/cbnet/quickstart.py \\
+  cbnet infer configs/cbnet/quickstart.py \\
       work_dirs/quickstart/trained/iter_320.pth data/shapes/val
-  python tools/infer.py my.py my.pth holiday.mp4 --score-thr 0.5
-  python tools/infer.py my.py my.pth data/balloon/val --no-pictures \\
+  cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
+  cbnet infer my.py my.pth data/balloon/val --no-pictures \\
       --ann data/balloon/annotations/instances_val.json --results balloons.json
 """
 
@@ -47,8 +47,8 @@ Item = tuple[dict[str, Any], dict[str, Any]]  # its record, its pipeline data
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(
-        __doc__, 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', EXAMPLES
+    parser = config_parser(
+        'infer', 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', __doc__, EXAMPLES
     )
     parser.add_argument('checkpoint', help='file or address of the weights')
     parser.add_argument(
@@ -101,10 +101,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, detect, say what was written."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     check(parser, args)
     cfg = load_config(parser, args)
     require_section(parser, cfg, 'test_dataloader', 'detecting')

@@ -4,7 +4,7 @@ Losses of the lead and of the assistants apart, AP, learning rate, time per
 step, and memory where it was logged (mmengine logs it on a GPU only).
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..analysis.curve_picture import (
@@ -13,25 +13,21 @@ from ..analysis.curve_picture import (
     panels_of,
 )
 from ..analysis.log_curves import labels_of, read_run
+from .command_line import command_parser
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/plot_log.py work_dirs/quickstart/trained
-  python tools/analysis_tools/plot_log.py work_dirs/dual work_dirs/single \\
+  cbnet plot-log work_dirs/quickstart/trained
+  cbnet plot-log work_dirs/dual work_dirs/single \\
       --labels dual single --smooth 5 --out curves.png
-  python tools/analysis_tools/plot_log.py work_dirs/dual \\
+  cbnet plot-log work_dirs/dual \\
       --keys loss_mask assist0.loss_mask bbox_mAP
 """
 FORMATS = ('.png', '.pdf', '.svg')
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and the logs, draw and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s RUN [RUN ...] [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('plot-log', 'RUN [RUN ...]', __doc__, EXAMPLES)
     parser.add_argument(
         'runs',
         nargs='+',
@@ -66,7 +62,7 @@ def main() -> None:
         metavar='N',
         help='draw running means over N logged values (default: 1, none)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out.suffix.lower() not in FORMATS:
         parser.error(f'--out: {args.out} must end in {", ".join(FORMATS)}')
     if args.smooth < 1:

@@ -6,11 +6,10 @@ connections may be missing.
 """
 
 from argparse import (
-    ArgumentParser,
     ArgumentTypeError,
     Namespace,
-    RawDescriptionHelpFormatter,
 )
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -31,6 +30,7 @@ from ..converters.replicate import (
 from ..messages import listed
 from ..models.building import build_without_weights
 from .command_line import (
+    command_parser,
     errors_of_files,
     find_config,
     refuse_output,
@@ -38,9 +38,9 @@ from .command_line import (
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 EXAMPLES = """examples:
-  python tools/model_converters/replicate_members.py \\
+  cbnet replicate-members \\
       mask_rcnn_swin-t.pth start.pth --config configs/cbnet/dual_swin_t.py
-  python tools/model_converters/replicate_members.py \\
+  cbnet replicate-members \\
       faster_rcnn_r50.pth start.pth --num-members 3 --shared-stages none
 """
 
@@ -54,13 +54,13 @@ def shared(text: str) -> int | str | None:
     return int(text)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, replicate and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s IN.pth OUT.pth (--config CONFIG | --num-members N)',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'replicate-members',
+        'IN.pth OUT.pth (--config CONFIG | --num-members N)',
+        __doc__,
+        EXAMPLES,
     )
     parser.add_argument(
         'source',
@@ -93,7 +93,7 @@ def main() -> None:
         'from the first one; 0: the stem alone; none: not even that '
         '(default: as published, 1 for ResNets, 0 for Swins)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if (args.config is None) == (args.num_members is None):
         parser.error('give either --config or --num-members')
     if args.config and args.shared_stages != 'published':
@@ -131,7 +131,7 @@ def run(args: Namespace) -> None:
     write_weights(args.out, weights, kept_meta(file, args.source))
     print(f'wrote {args.out}')
     print(
-        f'train from it: python tools/train.py {args.config or "CONFIG"} '
+        f'train from it: cbnet train {args.config or "CONFIG"} '
         f'--cfg-options load_from={args.out}'
     )
 

@@ -6,6 +6,7 @@ next member, and how strong that is.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +18,27 @@ from ..analysis.connection_picture import draw_connections
 from ..inference.detector import Detector
 from ..models.backbones import CompositeBackbone
 from .command_line import (
+    config_parser,
     load_config,
-    make_parser,
     parse,
     require_file,
     require_section,
 )
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/show_connections.py \\
+  cbnet show-connections \\
       configs/cbnet/quickstart.py data/shapes/val/000001.jpg \\
       --checkpoint work_dirs/quickstart/trained/iter_320.pth
-  python tools/analysis_tools/show_connections.py my.py photo.jpg \\
+  cbnet show-connections my.py photo.jpg \\
       --out start.png --cfg-options model.backbone.style=fcc
 """
 
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(__doc__, 'CONFIG IMAGE', EXAMPLES)
+    parser = config_parser(
+        'show-connections', 'CONFIG IMAGE', __doc__, EXAMPLES
+    )
     parser.add_argument('image', type=Path, help='picture to look at')
     parser.add_argument(
         '--checkpoint',
@@ -57,10 +60,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, run the composite, draw."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     if args.checkpoint:
         require_file(parser, '--checkpoint', args.checkpoint)
     if not args.image.is_file():

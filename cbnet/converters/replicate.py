@@ -67,7 +67,7 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     if composite:
         hint = 'use it as it is'
         if 'cb_modules.' in composite[0]:
-            hint = 'convert it with published_to_cbnet.py'
+            hint = 'convert it with `cbnet published-to-cbnet`'
         raise UserValueError(
             f'the file is of a composite already ({composite[0]}); {hint}'
         )

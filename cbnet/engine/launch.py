@@ -52,8 +52,9 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
         raise UserValueError(
             f'--launcher {launcher} found no {", ".join(absent)} in the '
             f'environment, which it sets for each process; '
-            f'use tools/dist_train.sh or tools/dist_test.sh, or '
-            f'--launcher none for one process'
+            f'start the run with torchrun, srun or mpirun, such as `torchrun '
+            f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
+            f'or leave --launcher out for one process'
         )
     # mmengine's mpi launcher leaves LOCAL_RANK to whoever calls it.
     os.environ['LOCAL_RANK'] = os.environ[names['LOCAL_RANK']]

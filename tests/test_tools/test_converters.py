@@ -125,7 +125,7 @@ def test_a_round_trip(base, form, make, call, tmp_path):
         assert 'dropped, nothing reads them: 0\n' in said
     assert lines[-2:] == [
         f'wrote {out}',
-        f'evaluate: python tools/test.py {config} {out}',
+        f'evaluate: cbnet test {config} {out}',
     ]
     assert sorted(p.name for p in out.parent.iterdir()) == ['out.pth']
 

@@ -50,8 +50,7 @@ def test_replicate_with_a_config(make, call, tmp_path):
         f'connections, left to their initialisation: {len(keys[0])} ' in said
     )
     assert said.splitlines()[-1] == (
-        f'train from it: python tools/train.py {config} --cfg-options '
-        f'load_from={out}'
+        f'train from it: cbnet train {config} --cfg-options load_from={out}'
     )
     for k, line in enumerate(said.splitlines()[1:4]):
         own = len(model.backbone.members[k].state_dict())
