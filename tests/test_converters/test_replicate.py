@@ -136,7 +136,7 @@ def test_other_families_need_a_config():
 
 MISTAKES = {
     'composite': (['backbone.members.1.a'], 'composite already .*as it is'),
-    'published': (['backbone.cb_modules.0.a'], 'published_to_cbnet'),
+    'published': (['backbone.cb_modules.0.a'], 'cbnet published-to-cbnet'),
     'neck': (['neck.a', 'rpn_head.b'], 'no backbone; .*found neck.a'),
     'timm': (
         ['patch_embed.proj.weight', 'layers.1.downsample.norm.weight'],

@@ -68,9 +68,8 @@ def test_a_mistake_ends_in_one_line(text, message, call, tmp_path, capsys):
         call(old, '--out', tmp_path / 'new.py')
     assert stop.value.code == 2
     usage, error = capsys.readouterr().err.splitlines()
-    assert (
-        usage
-        == 'usage: migrate_config.py OLD_CONFIG --out NEW_CONFIG [options]'
+    assert usage.startswith(
+        'usage: migrate_config.py OLD_CONFIG --out NEW_CONFIG'
     )
     assert message in error
     assert not (tmp_path / 'new.py').exists()
