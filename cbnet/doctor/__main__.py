@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 
 from .examine import examine
 from .report import write_report
@@ -16,7 +17,7 @@ examples:
 """
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the report.
 
     Returns:
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument(
         '--json', metavar='FILE', help='also write all of it for machines'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if sys.stderr.isatty():
         sys.stderr.write('loading the stack, some seconds ...\n')
     report = examine()
