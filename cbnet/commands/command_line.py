@@ -24,14 +24,7 @@ from .main import program
 def command_parser(
     name: str, arguments: str, description: str, examples: str
 ) -> ArgumentParser:
-    """Make the parser of a command.
-
-    Args:
-        name: the command, such as ``'get-flops'``.
-        arguments: the arguments that the line of usage shows.
-        description: the text above the arguments.
-        examples: the text below them.
-    """
+    """Make a parser whose usage names the command as it was called."""
     return ArgumentParser(
         prog=program(name),
         usage=f'%(prog)s {arguments} [options]',
@@ -113,10 +106,9 @@ def load_config(parser: ArgumentParser, args: Namespace) -> Config:
     try:
         path = find_config(args.config)
         cfg = Config.fromfile(path)
-    except UserError as error:
-        parser.error(one_line(error))
     except (AssertionError, OSError, SyntaxError, ValueError) as error:
-        parser.error(f'{args.config}: {one_line(error)}')
+        named = '' if isinstance(error, UserError) else f'{args.config}: '
+        parser.error(named + one_line(error))
     try:
         cfg.merge_from_dict(args.cfg_options or {})
     except (KeyError, TypeError) as error:
@@ -143,15 +135,7 @@ def errors_of_files(parser: ArgumentParser) -> Iterator[None]:
 def refuse_output(
     parser: ArgumentParser, name: str, out: Path, sources: list[Path], it: str
 ) -> None:
-    """Refuse to write over an input file or a folder.
-
-    Args:
-        parser: the parser of the command.
-        name: the option or argument that gives ``out``.
-        out: the file to write.
-        sources: the files to read.
-        it: the name of the input that ``out`` may be, such as ``'IN.pth'``.
-    """
+    """Refuse to write over a folder or a source, which is called ``it``."""
     if out.is_dir() or out.resolve() in [s.resolve() for s in sources]:
         parser.error(f'{name}: {out} is {it}, or a folder')
 

@@ -14,8 +14,8 @@ _STEP = re.compile(r'Iter\(\w+\) *\[ *(\d+)/(\d+)\](?:.* loss: ([\d.]+))?')
 class CommandQueue:
     """Commands of known length that run one after the other.
 
-    On a terminal a bar shows the time left; elsewhere a line for each step
-    that a command logs.  It is a context manager, the lifetime of the bar.
+    On a terminal, within ``with queue.bar``, a bar shows the time left;
+    elsewhere a line for each step that a command logs.
 
     Args:
         units: the length of all commands, in steps of any fixed kind.
@@ -23,26 +23,20 @@ class CommandQueue:
 
     def __init__(self, units: float) -> None:
         self._left = TimeRemainingColumn()
-        self._bar = Progress(
+        self.bar = Progress(
             '  {task.description}',
             BarColumn(),
+            'time left in all',
             self._left,
             transient=True,
             speed_estimate_period=300,
         )
-        self._bar.add_task('', total=units)
-
-    def __enter__(self) -> 'CommandQueue':
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self.bar.add_task('', total=units)
 
     def skip(self, units: float) -> None:
         """Take off what an earlier run has done."""
-        (task,) = self._bar.tasks
-        self._bar.update(task.id, total=task.total - units)
+        (task,) = self.bar.tasks
+        self.bar.update(task.id, total=task.total - units)
 
     def run(
         self, arguments: list[str], log: Path, cost: float, done: int = 0
@@ -81,8 +75,8 @@ class CommandQueue:
             sys.exit(f'{"".join(tail)}\n{arguments[0]} failed, see {log}')
 
     def _advance(self, units: float, text: str) -> None:
-        (task,) = self._bar.tasks
-        self._bar.update(task.id, advance=units, description=text)
-        if not self._bar.console.is_terminal:
+        (task,) = self.bar.tasks
+        self.bar.update(task.id, advance=units, description=text)
+        if not self.bar.console.is_terminal:
             left = self._left.render(task)
             print(f'  {text}  time left in all {left}', flush=True)

@@ -2,7 +2,12 @@
 
 import importlib
 import sys
-from argparse import REMAINDER, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import (
+    REMAINDER,
+    SUPPRESS,
+    ArgumentParser,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,8 +78,8 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         '--version', action='version', version=f'cbnet {__version__}'
     )
-    parser.add_argument('command', nargs='?', help='one of the commands above')
-    parser.add_argument('arguments', nargs=REMAINDER, help='its arguments')
+    parser.add_argument('command', nargs='?', help=SUPPRESS)
+    parser.add_argument('arguments', nargs=REMAINDER, help=SUPPRESS)
     return parser
 
 

@@ -77,13 +77,7 @@ class Quickstart:
     def train(
         self, name: str, cost: float = 1.0, extra: Sequence[str] = ()
     ) -> str:
-        """Train, or continue an earlier run; give the last checkpoint.
-
-        Args:
-            name: the folder of the run.
-            cost: the cost of a step.
-            extra: overrides of the config for this run.
-        """
+        """Train, or continue an earlier run; give the last checkpoint."""
         folder = self.folder / name
         found = find_latest_checkpoint(folder) if folder.exists() else None
         done = int(re.search(r'iter_(\d+)\.pth$', found)[1]) if found else 0
@@ -188,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = read_config(args.cfg_options)
     start, work_dir = time.monotonic(), args.work_dir
     runs = Quickstart(args, cfg)
-    with runs.queue:
+    with runs.queue.bar:
         print('[1/5] the data set', flush=True)
         data = generate_shapes(cfg.data_root, args.num_train, args.num_val)
 
