@@ -111,7 +111,8 @@ def test_a_mistake_ends_in_one_line(
         call(tool, *arguments)
     assert stop.value.code == 2
     hint, error = capsys.readouterr().err.splitlines()
-    assert hint.startswith((f'usage: {tool} CONFIG', 'CBNET_TRACEBACK=1'))
+    usage = f'usage: {tool} CONFIG'
+    assert hint.startswith((usage, 'CBNET_TRACEBACK=1', 'traceback: '))
     assert error.startswith(f'{tool}: error: ') and message in error
 
 
