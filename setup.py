@@ -19,7 +19,7 @@ REQUIRES = [
     'numpy>=1.21',
     'pycocotools',
     'packaging',
-    'rich',  # progress bars and tables
+    'rich',
     # mmengine 0.10.7 resolves the config prefixes `mmdet::` and `cbnet::`
     # through pkg_resources, which setuptools 82 no longer has.
     'setuptools<82',
@@ -38,10 +38,10 @@ EXTRAS = {
         'wheel',
         'faster-coco-eval>=1.8',
         'tensorboard',
-        'pyyaml',  # the model zoo's metafiles
         'ipykernel',  # with the next two: the notebook is run
         'nbclient',
         'nbformat',
+        'pyyaml',  # the tables of the model zoo
     ],
 }
 
@@ -103,8 +103,8 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['cbnet', 'cbnet.*']),
-    package_data={'cbnet': ['py.typed']},
     include_package_data=False,
+    package_data={'cbnet': ['py.typed']},
     zip_safe=False,
     install_requires=REQUIRES,
     extras_require=EXTRAS,
