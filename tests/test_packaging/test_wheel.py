@@ -54,14 +54,13 @@ def test_wheel_holds_the_package_and_mim(wheel, source):
         path.relative_to(source).as_posix()
         for path in (source / 'cbnet').rglob('*.py')
     }
-    expected.add('cbnet/py.typed')
     for folder in ('configs', 'tools'):
         expected |= {
             f'cbnet/.mim/{path.relative_to(source).as_posix()}'
             for path in (source / folder).rglob('*')
             if path.is_file()
         }
-    expected.add('cbnet/.mim/model-index.yml')
+    expected |= {'cbnet/.mim/model-index.yml', 'cbnet/py.typed'}
     found = {name for name in files if '.dist-info/' not in name}
     assert found == expected
     name = 'cbnet/.mim/tools/train.py'
