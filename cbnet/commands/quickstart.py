@@ -22,13 +22,11 @@ from mmengine.runner import (
     save_checkpoint,
     set_random_seed,
 )
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ..analysis.coco_files import read_results
 from ..analysis.sheet import picture_sheet
 from ..datasets.generated.shapes import generate_shapes
+from ..text_tables import text_table
 from .command_line import command_parser, config_parser, load_config, parse
 from .command_queue import CommandQueue
 
@@ -128,17 +126,6 @@ def save_untrained(file: Path, cfg: Config) -> str:
     return str(file)
 
 
-def results_table(rows: dict[str, dict[str, float]]) -> str:
-    """Lay out the metrics of each detector as a Markdown table."""
-    table = Table('detector', *METRICS.values(), box=box.MARKDOWN)
-    for title, metrics in rows.items():
-        table.add_row(title, *(f'{metrics[name]:.3f}' for name in METRICS))
-    console = Console(width=80)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get().strip()
-
-
 def make_parser() -> ArgumentParser:
     """Make the parser of the command."""
     parser = command_parser('quickstart', '', __doc__, EXAMPLES)
@@ -212,7 +199,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         'frozen random backbone': baseline,
         'trained': trained,
     }
-    table = results_table(rows)
+    table = text_table(
+        ['detector', *METRICS.values()],
+        [
+            [title, *(f'{metrics[name]:.3f}' for name in METRICS)]
+            for title, metrics in rows.items()
+        ],
+    )
     (work_dir / 'results.md').write_text(table + '\n')
     minutes = (time.monotonic() - start) / 60
     print(f'\n{table}\n\nafter {minutes:.1f} minutes; written:')

@@ -149,11 +149,11 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
     options = ('train_ann', 'val_ann', 'train_img', 'val_img')
     chosen = {name: getattr(args, name) for name in options}
     if args.data_root is None:
-        given = [f'--{n.replace("_", "-")}' for n in chosen if chosen[n]]
-        if given or args.no_val:
+        given = [name for name in (*options, 'no_val') if getattr(args, name)]
+        if given:
+            option = given[0].replace('_', '-')
             raise UserValueError(
-                f'{(given or ["--no-val"])[0]} needs --data-root, the folder '
-                'of the data set'
+                f'--{option} needs --data-root, the folder of the data set'
             )
         return []
     without = args.no_val or args.val_ann == 'none'
