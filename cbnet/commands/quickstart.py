@@ -178,8 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         untrained = runs.evaluate('untrained', last)
 
         print(f'[3/5] training: {runs.steps} steps', flush=True)
-        best = runs.train('trained')
-        trained = runs.evaluate('trained', best)
+        final = runs.train('trained')
+        trained = runs.evaluate('trained', final)
 
         print('[4/5] the detections', flush=True)
         results = (f'val.{kind}.json' for kind in ('bbox', 'segm'))
@@ -211,4 +211,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'\n{table}\n\nafter {minutes:.1f} minutes; written:')
     print(f'  table       {work_dir / "results.md"}')
     print(f'  detections  {sheet}')
-    print(f'  detector    {best}')
+    print(f'  detector    {final}')
