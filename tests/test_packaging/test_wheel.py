@@ -163,9 +163,12 @@ for name in COMMANDS:
 main(['compose', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'])
 main(['get-flops', 'cbnet::cbnet/quickstart.py', '--shape', '64'])
 
-sys.argv = ['train.py', '--help']
-tool = installed / 'cbnet' / '.mim' / 'tools' / 'train.py'
-runpy.run_path(str(tool), run_name='__main__')
+for script in ('bin/cbnet', 'cbnet/.mim/tools/train.py'):
+    sys.argv = [script.rpartition('/')[2], '--help']
+    try:
+        runpy.run_path(str(installed / script), run_name='__main__')
+    except SystemExit as end:
+        assert not end.code, script
 """
 
 
@@ -185,12 +188,8 @@ def test_an_installed_wheel_works_elsewhere(
     assert 'built: AssistedRetinaNet, 2 x ResNet, style dhlc' in output
     assert (tmp_path / 'dual_retinanet_r50_fpn_1x_coco.py').is_file()
     assert '64 x 64 (height x width), one image' in output
+    assert 'usage: cbnet COMMAND' in output
     assert 'usage: train.py CONFIG' in output
-
-
-def test_the_console_script(installed, run_installed):
-    script = installed / 'bin' / 'cbnet'
-    assert run_installed(script, '--version') == f'cbnet {__version__}\n'
 
 
 def test_model_index_leads_to_configs(installed):
