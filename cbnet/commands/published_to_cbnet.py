@@ -19,6 +19,7 @@ from ..converters.published_detector import (
     published_weights,
 )
 from ..converters.published_models import OfficialModel
+from ..errors import UserValueError
 from ..messages import listed
 from .command_line import (
     command_parser,
@@ -74,7 +75,9 @@ def run(args: Namespace) -> None:
     print(f'config: {config}', flush=True)
     cfg = read_config(find_config(config), config)
     if not (cfg.get('model') or {}).get('backbone'):
-        raise ValueError(f'--config: {config} has no model with a backbone')
+        raise UserValueError(
+            f'--config: {config} has no model with a backbone'
+        )
     converted = convert_detector(file, cfg, config, args.source)
     left = [key for key in file if key not in ('state_dict', 'meta')]
     if 'state_dict' not in file:
@@ -105,7 +108,7 @@ def choose_config(given: str | None, found: OfficialModel) -> str:
     if given:
         return given
     if found.config is None:
-        raise ValueError(
+        raise UserValueError(
             f'configs/cbnet has no config of {found}; give its config by '
             f'--config'
         )
