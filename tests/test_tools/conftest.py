@@ -169,11 +169,9 @@ def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
     folder.mkdir()
 
     def run(*arguments, config=tiny_config, checkpoint=weights):
-        command = ['infer.py', config, checkpoint, *arguments]
-        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
         monkeypatch.chdir(folder)
         try:
-            tool.main()
+            tool.main([*map(str, (config, checkpoint, *arguments))])
             status, said = 0, ''
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1

@@ -232,7 +232,7 @@ def test_weights_that_do_not_fit(kind, make, call, tmp_path):
     )
     assert status == 2
     usage, error = errors
-    assert usage.startswith('usage: published_to_cbnet IN.pth[.zip] OUT.pth')
+    assert usage.startswith('usage: cbnet published-to-cbnet IN.pth')
     assert message in error
     assert not out.parent.exists()
 
