@@ -1,9 +1,9 @@
-# `make` lists the targets.  Everything runs in $(VENV), which `setup` makes.
+# `make` lists the targets.  They run in $(VENV), which `make setup` creates.
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 
-# Written when an installation is complete; the other while one goes on.
+# DONE marks a complete installation, BUSY one that has not finished.
 DONE := $(VENV)/.cbnet-installed
 BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
@@ -15,29 +15,30 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
 	    $(MAKEFILE_LIST)
 	@echo "  VENV=DIR puts the environment elsewhere (now $(VENV));"
-	@echo "  PYTHON=COMMAND makes it with another Python (now $(PYTHON))."
+	@echo "  PYTHON=COMMAND creates it with another Python (now $(PYTHON))."
 
-setup: $(DONE)  ## make the environment, or bring it up to date
+setup: $(DONE)  ## create the environment, or bring it up to date
 
 quickstart: $(DONE)  ## train, evaluate and draw the example
-	$(BIN)/python tools/quickstart.py
+	$(BIN)/cbnet quickstart
 
 test: $(DONE)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	    --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder \
 	    --durations=15
 
-lint: $(DONE)  ## check style and formatting
+lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
-clean:  ## remove what building and testing leave; keeps $(VENV)
+clean:  ## remove the files of builds and tests; keep $(VENV)
 	rm -rf build dist cbnet.egg-info .pytest_cache .ruff_cache
 	find cbnet configs tests tools -name __pycache__ -prune -exec rm -rf {} +
 
-# An interrupted pip leaves half a package that it then takes for a whole
-# one, so an unfinished environment is made anew; pip keeps its downloads.
-# Only folders that this rule made itself are ever removed.
+# An interrupted pip leaves half a package and later takes it for complete.
+# Therefore an unfinished environment is removed and made again; pip keeps
+# its downloads.  Only folders that this rule has made are ever removed.
 $(DONE): setup.py constraints.txt cbnet/version.py
 	@$(PYTHON) -c '' 2>/dev/null || { \
 	    echo "make setup: '$(PYTHON)' does not run; name a Python >= 3.10:" \
@@ -53,7 +54,7 @@ $(DONE): setup.py constraints.txt cbnet/version.py
 	    rm -rf "$(VENV)"; \
 	elif [ ! -e "$(VENV)/pyvenv.cfg" ] && \
 	        [ -n "$$(ls -A "$(VENV)" 2>/dev/null)" ]; then \
-	    echo "make setup: $(VENV) holds something else than a virtual" \
+	    echo "make setup: $(VENV) is not empty and not a virtual" \
 	        "environment; name another place: make setup VENV=DIR" >&2; \
 	    exit 1; \
 	fi

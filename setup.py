@@ -33,6 +33,7 @@ EXTRAS = {
         'pytest',
         'pytest-xdist',
         'ruff',
+        'import-linter',
         'build',
         'wheel',
         'faster-coco-eval>=1.8',

@@ -23,10 +23,17 @@ def find_config(name: str) -> Path:
     package, separator, inside = name.rpartition('::')
     path = Path(inside)
     if separator:
-        spec = importlib.util.find_spec(package)
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ImportError, ValueError):  # a.b without a; an empty name
+            spec = None
         if spec is None or spec.origin is None:
             raise UserValueError(f'{name}: no package {package} is installed')
-        path = Path(spec.origin).parent / '.mim' / 'configs' / inside
+        folder = Path(spec.origin).parent
+        carried = folder / '.mim' / 'configs'
+        # In a clone that is not installed they lie beside the package.
+        configs = carried if carried.exists() else folder.parent / 'configs'
+        path = configs / inside
     if not path.is_file():
         raise UserValueError(f'no config file {path}')
     return path

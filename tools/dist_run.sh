@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run a tool in several processes: tools/dist_run.sh SCRIPT PROCESSES [ARGS...]
 # dist_train.sh and dist_test.sh call it.  For several nodes set NNODES,
-# NODE_RANK, MASTER_ADDR and PORT alike on each; PYTHON names the interpreter.
+# MASTER_ADDR and PORT to the same values on all of them, and NODE_RANK to the
+# number of each.  PYTHON names the interpreter.
 set -euo pipefail
 
 script=$1

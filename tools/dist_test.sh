@@ -2,7 +2,7 @@
 # Test with several processes:
 #   tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [ARGS...]
 # PROCESSES is the number of GPUs of each node; on a CPU, of gloo processes.
-# ARGS are those of tools/test.py; dist_run.sh says what several nodes need.
+# ARGS are those of `cbnet test`; dist_run.sh explains runs on several nodes.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train with several processes: tools/dist_train.sh CONFIG PROCESSES [ARGS...]
 # PROCESSES is the number of GPUs of each node; on a CPU, of gloo processes.
-# ARGS are those of tools/train.py; dist_run.sh says what several nodes need.
+# ARGS are those of `cbnet train`; dist_run.sh explains runs on several nodes.
 set -euo pipefail
 
 if [ "$#" -lt 2 ]; then

@@ -1,6 +1,8 @@
 """The command ``cbnet infer`` as a script."""
 
-from cbnet.commands.infer import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['infer', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet quickstart`` as a script."""
 
-from cbnet.commands.quickstart import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['quickstart', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet test`` as a script."""
 
-from cbnet.commands.test import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['test', *sys.argv[1:]])

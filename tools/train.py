@@ -1,6 +1,8 @@
 """The command ``cbnet train`` as a script."""
 
-from cbnet.commands.train import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['train', *sys.argv[1:]])

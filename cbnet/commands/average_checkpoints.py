@@ -4,28 +4,28 @@ Counters such as num_batches_tracked come from the last file. The optimizer
 and the schedule are left out.
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..checkpoints.averaging import KINDS, average_checkpoints
 from ..checkpoints.weight_files import write_weights
-from .command_line import errors_of_files, refuse_output
+from .command_line import command_parser, errors_of_files, refuse_output
 
 EXAMPLES = """examples:
-  python tools/misc/average_checkpoints.py \\
+  cbnet average-checkpoints \\
       work_dirs/dual_r50/epoch_{9..12}.pth --out averaged.pth
-  python tools/misc/average_checkpoints.py --take trained \\
+  cbnet average-checkpoints --take trained \\
       work_dirs/dual_swin_b_htc_swa/epoch_{7..12}.pth --out last_six.pth
 """
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, average and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s FILE.pth FILE.pth ... --out OUT.pth [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'average-checkpoints',
+        'FILE.pth FILE.pth ... --out OUT.pth',
+        __doc__,
+        EXAMPLES,
     )
     parser.add_argument(
         'files',
@@ -48,7 +48,7 @@ def main() -> None:
         '(SWA, EMA): the averages, which are their state_dict, or the weights '
         'that were trained',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     refuse_output(parser, '--out', args.out, args.files, 'one of the files')
     print(f'averaging {len(args.files)} files', flush=True)
     with errors_of_files(parser):

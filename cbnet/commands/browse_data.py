@@ -7,6 +7,7 @@ undone. A dashed line separates an image from its padding. Ignored objects
 """
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
 from ..messages import listed
-from .command_line import load_config, make_parser, parse
+from .command_line import config_parser, load_config, parse
 
 EXAMPLES = """examples:
   cbnet browse-data configs/cbnet/quickstart.py
@@ -27,7 +28,7 @@ EXAMPLES = """examples:
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(__doc__, 'CONFIG', EXAMPLES)
+    parser = config_parser('browse-data', 'CONFIG', __doc__, EXAMPLES)
     parser.add_argument(
         '--split',
         choices=('train', 'val'),
@@ -59,10 +60,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, make the images and draw them."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     if args.num < 1:
         parser.error(f'--num: {args.num}, expected 1 or more')
     into_folder = not args.out.suffix or args.out.is_dir()

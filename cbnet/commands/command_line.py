@@ -1,12 +1,12 @@
-"""What ``tools/train.py`` and ``tools/test.py`` read in the same way.
+"""The parts that the command lines share.
 
-Everything here ends a user's mistake through ``ArgumentParser.error``: one
-line, no traceback.
+A mistake in the arguments, or in the config that they name, ends in
+``ArgumentParser.error``: the usage and one line.
 """
 
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,31 +16,32 @@ from mmengine.runner import Runner
 
 from ..config_files import find_config
 from ..engine.launch import LAUNCHERS, prepare_launch
-from ..errors import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
-)
+from ..errors import UserError
+from ..messages import one_line
+from .main import program
 
 
-def make_parser(
-    description: str, arguments: str, examples: str
+def command_parser(
+    name: str, arguments: str, description: str, examples: str
 ) -> ArgumentParser:
-    """Make a parser that takes a config and overrides of it.
-
-    Args:
-        description: what the tool does.
-        arguments: its positional arguments, for the line of usage.
-        examples: shown below the arguments.
-    """
-    parser = ArgumentParser(
+    """Make a parser whose usage names the command as it was called."""
+    return ArgumentParser(
+        prog=program(name),
         usage=f'%(prog)s {arguments} [options]',
         description=description,
         epilog=examples,
         formatter_class=RawDescriptionHelpFormatter,
     )
+
+
+def config_parser(
+    name: str, arguments: str, description: str, examples: str
+) -> ArgumentParser:
+    """Make the parser of a command that takes a config and overrides."""
+    parser = command_parser(name, arguments, description, examples)
     parser.add_argument(
         'config',
-        help='config file, or one that an installed package carries: '
+        help='the config file, or one that an installed package carries: '
         'cbnet::cbnet/quickstart.py',
     )
     parser.add_argument(
@@ -55,16 +56,16 @@ def make_parser(
     return parser
 
 
-def make_run_parser(
-    description: str, arguments: str, examples: str
+def run_parser(
+    name: str, arguments: str, description: str, examples: str
 ) -> ArgumentParser:
-    """Make a parser of a tool that runs mmengine's runner; see above."""
-    parser = make_parser(description, arguments, examples)
+    """Make the parser of a command that runs mmengine's runner."""
+    parser = config_parser(name, arguments, description, examples)
     parser.add_argument(
         '--work-dir',
         metavar='DIR',
-        help='where logs, results and checkpoints go '
-        '(default: the work_dir of the config, or ./work_dirs/<its name>)',
+        help='the folder for logs, results and checkpoints '
+        '(default: work_dir of the config, or ./work_dirs/<its name>)',
     )
     parser.add_argument(
         '--launcher',
@@ -83,11 +84,13 @@ def make_run_parser(
     return parser
 
 
-def parse(parser: ArgumentParser) -> Namespace:
-    """Parse the command line; the parser refuses malformed overrides."""
+def parse(
+    parser: ArgumentParser, argv: Sequence[str] | None = None
+) -> Namespace:
+    """Parse the command line; refuse malformed overrides."""
     try:
-        args = parser.parse_args()
-    except (AssertionError, ValueError):
+        args = parser.parse_args(argv)
+    except (AssertionError, ValueError):  # mmengine's, for what it cannot read
         parser.error(
             '--cfg-options takes KEY=VALUE pairs; brackets and parentheses '
             'in a value must be closed'
@@ -99,62 +102,46 @@ def parse(parser: ArgumentParser) -> Namespace:
 
 
 def load_config(parser: ArgumentParser, args: Namespace) -> Config:
-    """Read the config, apply the overrides, settle work_dir and launcher."""
+    """Read the config, apply the overrides, set work_dir and launcher."""
     try:
         path = find_config(args.config)
         cfg = Config.fromfile(path)
-    except ValueError as error:
-        parser.error(str(error))
-    except (AssertionError, OSError, SyntaxError) as error:
-        parser.error(f'{args.config}: {error}')
+    except (AssertionError, OSError, SyntaxError, ValueError) as error:
+        named = '' if isinstance(error, UserError) else f'{args.config}: '
+        parser.error(named + one_line(error))
     try:
         cfg.merge_from_dict(args.cfg_options or {})
     except (KeyError, TypeError) as error:
-        parser.error(f'--cfg-options: {error}')
+        parser.error(f'--cfg-options: {one_line(error)}')
     cfg.work_dir = (
         getattr(args, 'work_dir', None)
         or cfg.get('work_dir')
         or str(Path('work_dirs', path.stem))
     )
-    try:
+    with errors_of_files(parser):
         prepare_launch(cfg, getattr(args, 'launcher', 'none'))
-    except ValueError as error:
-        parser.error(str(error))
     return cfg
 
 
 @contextmanager
 def errors_of_files(parser: ArgumentParser) -> Iterator[None]:
-    """End what cannot be read, used or written in the parser's one line."""
+    """End with the parser's one line if a file cannot be read or written."""
     try:
         yield
-    except (
-        OSError,
-        ValueError,
-        BrokenCheckpointError,
-        UnsafeCheckpointError,
-    ) as error:
-        parser.error(str(error))
+    except (OSError, UserError) as error:
+        parser.error(one_line(error))
 
 
 def refuse_output(
     parser: ArgumentParser, name: str, out: Path, sources: list[Path], it: str
 ) -> None:
-    """Refuse to write over what is read, or to where a folder is.
-
-    Args:
-        parser: of the tool.
-        name: of the option or argument that gives ``out``.
-        out: the file to write.
-        sources: the files to read.
-        it: what ``out`` then is, such as ``'IN.pth'``.
-    """
+    """Refuse to write over a folder or a source, which is called ``it``."""
     if out.is_dir() or out.resolve() in [s.resolve() for s in sources]:
         parser.error(f'{name}: {out} is {it}, or a folder')
 
 
 def require_file(parser: ArgumentParser, option: str, path: str) -> None:
-    """Refuse a local file that is not there; addresses pass."""
+    """Refuse a local file that does not exist; addresses pass."""
     if '://' not in path and not Path(path).is_file():
         parser.error(f'{option}: no file {path}')
 
@@ -162,7 +149,7 @@ def require_file(parser: ArgumentParser, option: str, path: str) -> None:
 def require_section(
     parser: ArgumentParser, cfg: Config, name: str, option: str
 ) -> ConfigDict:
-    """Give a section of the config that an option needs."""
+    """Give the section of the config that an option needs."""
     section = cfg.get(name)
     if not section:
         parser.error(f'{option} needs {name} in the config, which has none')

@@ -5,18 +5,20 @@ becomes every member.  Its model is built, without weights, before the file
 stays: on the meta device, or in memory where a constructor needs numbers.
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
 
 from ..models.backbones import STYLES
 from ..twins import TwinOptions, compose, default_name
+from .command_line import command_parser
 
 EXAMPLES = """examples:
-  python tools/misc/compose.py mmdet::gfl/gfl_r50_fpn_1x_coco.py
-  python tools/misc/compose.py my_config.py --out configs/my_dual.py
-  python tools/misc/compose.py my_config.py --members 3 --assistance 0.5 1
+  cbnet compose mmdet::gfl/gfl_r50_fpn_1x_coco.py
+  cbnet compose my_config.py --out configs/my_dual.py
+  cbnet compose my_config.py --members 3 --assistance 0.5 1
 """
 
 
@@ -30,12 +32,7 @@ def shared(text: str) -> int | str | None:
 
 def make_parser() -> ArgumentParser:
     """Make the parser."""
-    parser = ArgumentParser(
-        usage='%(prog)s CONFIG [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('compose', 'CONFIG', __doc__, EXAMPLES)
     parser.add_argument(
         'config',
         help='a config file of an mmdet detector, or one that an installed '
@@ -89,10 +86,10 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and write the twin."""
     parser = make_parser()
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     weights = args.assistance
     if weights is not None and len(weights) == 1:
         weights = weights[0]
@@ -112,7 +109,7 @@ def main() -> None:
         print(f'note: {remark}')
     print(f'built: {describe(model)}')
     print(f'wrote {out}')
-    print(f'train: python tools/train.py {out}')
+    print(f'train: cbnet train {out}')
 
 
 def describe(model: nn.Module) -> str:

@@ -1,6 +1,6 @@
 """Evaluate a COCO results file: COCO's 12 figures and mmdet's."""
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 
@@ -8,26 +8,22 @@ from ..evaluation.coco import CLASS_FIGURES, CocoFigures, evaluate
 from ..evaluation.coco_backends import BACKENDS
 from ..evaluation.coco_input import IOU_TYPES
 from ..text_tables import text_table
+from .command_line import command_parser
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/eval_coco.py instances_val2017.json boxes.json
-  python tools/analysis_tools/eval_coco.py ann.json results.segm.json \\
+  cbnet eval-coco instances_val2017.json boxes.json
+  cbnet eval-coco ann.json results.segm.json \\
       --iou-type segm --backend faster --classwise --out figures.json
 
 mmdet writes such results with
-  python tools/test.py CONFIG CHECKPOINT \\
+  cbnet test CONFIG CHECKPOINT \\
       --cfg-options test_evaluator.outfile_prefix=results
 """
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, evaluate, print and write the figures."""
-    parser = ArgumentParser(
-        usage='%(prog)s ANN RESULTS [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('eval-coco', 'ANN RESULTS', __doc__, EXAMPLES)
     parser.add_argument('ann', help='the annotation file in COCO format')
     parser.add_argument(
         'results', help="the detections in COCO's results format"
@@ -54,7 +50,7 @@ def main() -> None:
         type=Path,
         help='write the figures to this file as well, not rounded',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out and args.out.suffix != '.json':
         parser.error(f'--out: {args.out} must end in .json')
     try:

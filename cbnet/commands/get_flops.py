@@ -5,19 +5,20 @@ weights and no memory for them: the model has shapes only.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 
 from ..analysis.complexity import check_shape, measure
 from ..analysis.complexity.figures import Complexity
 from ..analysis.complexity.table import notes, part_table, total_table
-from .command_line import load_config, make_parser, parse
+from .command_line import config_parser, load_config, parse
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/get_flops.py configs/cbnet/dual_swin_l.py
-  python tools/analysis_tools/get_flops.py configs/cbnet/dual_r50.py \\
+  cbnet get-flops configs/cbnet/dual_swin_l.py
+  cbnet get-flops configs/cbnet/dual_r50.py \\
       configs/cbnet/single_r50.py --out work_dirs/cost.json
-  python tools/analysis_tools/get_flops.py configs/cbnet/dual_r50.py \\
+  cbnet get-flops configs/cbnet/dual_r50.py \\
       --shape 640 --cfg-options model.backbone.style=fcc
 
 docs/cost.md says what is counted and by which rule.
@@ -26,7 +27,9 @@ docs/cost.md says what is counted and by which rule.
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(__doc__, 'CONFIG [CONFIG ...]', EXAMPLES)
+    parser = config_parser(
+        'get-flops', 'CONFIG [CONFIG ...]', __doc__, EXAMPLES
+    )
     parser.add_argument(
         'more',
         nargs='*',
@@ -52,10 +55,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, count, print and write."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     shape = tuple(args.shape * 2 if len(args.shape) == 1 else args.shape)
     try:
         check_shape(shape)

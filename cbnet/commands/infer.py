@@ -7,7 +7,7 @@ drawn; the results file holds all that the detector returns, in COCO's format.
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from ..inference.media import (
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta
 from .command_line import (
+    config_parser,
     load_config,
-    make_parser,
     parse,
     require_file,
     require_section,
@@ -52,8 +52,8 @@ Item = tuple[dict[str, Any], dict[str, Any]]
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(
-        __doc__, 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', EXAMPLES
+    parser = config_parser(
+        'infer', 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', __doc__, EXAMPLES
     )
     parser.add_argument(
         'checkpoint', help='the file or address of the weights'
@@ -108,10 +108,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, detect, and report what was written."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     check(parser, args)
     cfg = load_config(parser, args)
     require_section(parser, cfg, 'test_dataloader', 'detecting')

@@ -2,6 +2,17 @@
 
 import importlib
 import sys
+from argparse import (
+    REMAINDER,
+    SUPPRESS,
+    ArgumentParser,
+    RawDescriptionHelpFormatter,
+)
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..messages import did_you_mean
+from ..version import __version__
 
 COMMANDS = {
     'train': 'train the detector of a config',
@@ -20,33 +31,60 @@ COMMANDS = {
     'published-to-cbnet': 'convert a published checkpoint',
     'migrate-config': 'convert a published config',
 }
-_MODULES = {'doctor': 'cbnet.doctor.__main__'}
 
 
-def usage() -> str:
-    """List the commands."""
+def main(argv: Sequence[str] | None = None) -> int | None:
+    """Run the command that the first argument names.
+
+    Args:
+        argv: the arguments, by default those of the command line.
+
+    Returns:
+        The exit status, for ``sys.exit``.
+    """
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    name = args.command
+    if name is None:
+        parser.print_help()
+        return 0
+    if name not in COMMANDS:
+        hint = did_you_mean(name, COMMANDS) or ';'
+        parser.error(
+            f'there is no command {name!r}{hint} '
+            f'`cbnet --help` lists all commands'
+        )
+    if name == 'doctor':  # it must also run where nothing else can
+        doctor = importlib.import_module('cbnet.doctor.__main__')
+        return doctor.main(args.arguments)
+    from .user_errors import plain_errors
+
+    with plain_errors(program(name)):
+        module = f'cbnet.commands.{name.replace("-", "_")}'
+        return importlib.import_module(module).main(args.arguments)
+
+
+def make_parser() -> ArgumentParser:
+    """Make a parser that hands all but the first argument on."""
     width = max(map(len, COMMANDS))
     lines = [f'  {name:{width}}  {what}' for name, what in COMMANDS.items()]
-    return '\n'.join(
-        [
-            'usage: cbnet COMMAND [arguments]',
-            '',
-            *lines,
-            '',
-            'cbnet COMMAND --help describes one command.',
-        ]
+    parser = ArgumentParser(
+        prog='cbnet',
+        usage='%(prog)s COMMAND [arguments]',
+        description='\n'.join(['commands:', *lines]),
+        epilog='`cbnet COMMAND --help` describes one command.',
+        formatter_class=RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        '--version', action='version', version=f'cbnet {__version__}'
+    )
+    parser.add_argument('command', nargs='?', help=SUPPRESS)
+    parser.add_argument('arguments', nargs=REMAINDER, help=SUPPRESS)
+    return parser
 
 
-def main() -> None:
-    """Run the command that the command line names."""
-    name = sys.argv[1] if len(sys.argv) > 1 else '--help'
-    if name in ('-h', '--help'):
-        sys.stdout.write(usage() + '\n')
-        return
-    if name not in COMMANDS:
-        sys.stderr.write(f'{usage()}\ncbnet: error: no command {name!r}\n')
-        raise SystemExit(2)
-    module = _MODULES.get(name, f'cbnet.commands.{name.replace("-", "_")}')
-    sys.argv = [f'cbnet {name}', *sys.argv[2:]]
-    importlib.import_module(module).main()
+def program(name: str) -> str:
+    """Say how a command was called: ``cbnet train`` or ``train.py``."""
+    script = Path(sys.argv[0]).name
+    from_tools = script == f'{name.replace("-", "_")}.py'
+    return script if from_tools else f'cbnet {name}'

@@ -1,23 +1,21 @@
 """Turn a published CBNetV2 config (mmdet 2.x) into one for this package."""
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 
 from ..migration import migrate_config
+from .command_line import command_parser
 
 EXAMPLES = """examples:
-  python tools/misc/migrate_config.py \\
+  cbnet migrate-config \\
       CBNetV2/configs/cbnet/faster_rcnn_cbv2d1_r50_fpn_1x_coco.py \\
       --out configs/dual.py
 """
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and write the new config."""
-    parser = ArgumentParser(
-        usage='%(prog)s OLD_CONFIG --out NEW_CONFIG',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'migrate-config', 'OLD_CONFIG --out NEW_CONFIG', __doc__, EXAMPLES
     )
     parser.add_argument(
         'config',
@@ -27,7 +25,7 @@ def main() -> None:
     parser.add_argument(
         '--out', required=True, metavar='FILE', help='the file to write'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     try:
         report, problem = migrate_config(args.config, args.out)
     except (OSError, ValueError) as error:
@@ -38,4 +36,4 @@ def main() -> None:
     print(f'wrote {args.out}')
     if problem:
         parser.exit(1, f'its model does not build: {problem}\n')
-    print(f'train: python tools/train.py {args.out}')
+    print(f'train: cbnet train {args.out}')

@@ -5,7 +5,7 @@ learning rate, the time per step, and memory, which mmengine logs on a GPU
 only.
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..analysis.curve_figure import (
@@ -14,6 +14,7 @@ from ..analysis.curve_figure import (
     panels_of,
 )
 from ..analysis.log_curves import labels_of, read_run
+from .command_line import command_parser
 
 EXAMPLES = """examples:
   cbnet plot-log work_dirs/quickstart/trained
@@ -25,14 +26,9 @@ EXAMPLES = """examples:
 FORMATS = ('.png', '.pdf', '.svg')
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and the logs, and draw the curves."""
-    parser = ArgumentParser(
-        usage='%(prog)s RUN [RUN ...] [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('plot-log', 'RUN [RUN ...]', __doc__, EXAMPLES)
     parser.add_argument(
         'runs',
         nargs='+',
@@ -67,7 +63,7 @@ def main() -> None:
         metavar='N',
         help='draw running means over N logged values (default: 1, none)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.out.suffix.lower() not in FORMATS:
         parser.error(f'--out: {args.out} must end in {", ".join(FORMATS)}')
     if args.smooth < 1:

@@ -5,8 +5,9 @@ not. Only the weights are kept. Before anything is written, the result is
 loaded strictly into the config's detector.
 """
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -20,24 +21,24 @@ from ..converters.published_detector import (
 from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
 from ..messages import listed
-from .command_line import errors_of_files, refuse_output
+from .command_line import command_parser, errors_of_files, refuse_output
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
 EXAMPLES = """examples:
-  python tools/model_converters/published_to_cbnet.py \\
+  cbnet published-to-cbnet \\
       faster_rcnn_cbv2d1_r50_fpn_1x_coco.pth.zip dual_r50.pth
-  python tools/model_converters/published_to_cbnet.py own.pth dual_own.pth \\
+  cbnet published-to-cbnet own.pth dual_own.pth \\
       --config configs/own.py
 """
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, convert and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s IN.pth[.zip] OUT.pth [--config CONFIG]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'published-to-cbnet',
+        'IN.pth[.zip] OUT.pth [--config CONFIG]',
+        __doc__,
+        EXAMPLES,
     )
     parser.add_argument(
         'source',
@@ -54,7 +55,7 @@ def main() -> None:
         help='the config of the model, if it is none of the published models '
         'or has other classes (default: the config that the keys tell)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
     with errors_of_files(parser):
         run(args)
@@ -87,11 +88,11 @@ def run(args: Namespace) -> None:
     if found.detector is None:
         print(
             'the file has no neck and no heads and cannot be evaluated; '
-            'start training from it:\n  python tools/train.py '
+            'start training from it:\n  cbnet train '
             f'{config} --cfg-options load_from={args.out}'
         )
     else:
-        print(f'evaluate: python tools/test.py {config} {args.out}')
+        print(f'evaluate: cbnet test {config} {args.out}')
 
 
 def choose_config(given: str | None, found: PublishedModel) -> str:

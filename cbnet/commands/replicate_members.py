@@ -6,12 +6,11 @@ compared strictly: only connections may be missing.
 """
 
 from argparse import (
-    ArgumentParser,
     ArgumentTypeError,
     Namespace,
-    RawDescriptionHelpFormatter,
 )
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -31,13 +30,13 @@ from ..converters.replicate import (
 )
 from ..messages import listed
 from ..models.building import build_without_weights
-from .command_line import errors_of_files, refuse_output
+from .command_line import command_parser, errors_of_files, refuse_output
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 EXAMPLES = """examples:
-  python tools/model_converters/replicate_members.py \\
+  cbnet replicate-members \\
       mask_rcnn_swin-t.pth start.pth --config configs/cbnet/dual_swin_t.py
-  python tools/model_converters/replicate_members.py \\
+  cbnet replicate-members \\
       faster_rcnn_r50.pth start.pth --num-members 3 --shared-stages none
 """
 
@@ -51,13 +50,13 @@ def shared(text: str) -> int | str | None:
     return int(text)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, replicate and write."""
-    parser = ArgumentParser(
-        usage='%(prog)s IN.pth OUT.pth (--config CONFIG | --num-members N)',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'replicate-members',
+        'IN.pth OUT.pth (--config CONFIG | --num-members N)',
+        __doc__,
+        EXAMPLES,
     )
     parser.add_argument(
         'source',
@@ -90,7 +89,7 @@ def main() -> None:
         'members take from the first one; 0: only the stem; none: not even '
         'the stem (default: as published, 1 for ResNets, 0 for Swins)',
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if (args.config is None) == (args.num_members is None):
         parser.error('give either --config or --num-members')
     if args.config and args.shared_stages != 'published':
@@ -128,7 +127,7 @@ def run(args: Namespace) -> None:
     write_weights(args.out, weights, kept_meta(file, args.source))
     print(f'wrote {args.out}')
     print(
-        f'start training from it: python tools/train.py '
+        f'train from it: cbnet train '
         f'{args.config or "CONFIG"} --cfg-options load_from={args.out}'
     )
 

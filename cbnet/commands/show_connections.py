@@ -6,6 +6,7 @@ of the next member, and how strong that is.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ from ..errors import UserError
 from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone
 from .command_line import (
+    config_parser,
     load_config,
-    make_parser,
     parse,
     require_file,
     require_section,
@@ -36,7 +37,9 @@ EXAMPLES = """examples:
 
 def describe() -> ArgumentParser:
     """Describe the command line."""
-    parser = make_parser(__doc__, 'CONFIG IMAGE', EXAMPLES)
+    parser = config_parser(
+        'show-connections', 'CONFIG IMAGE', __doc__, EXAMPLES
+    )
     parser.add_argument('image', type=Path, help='the image to look at')
     parser.add_argument(
         '--checkpoint',
@@ -58,10 +61,10 @@ def describe() -> ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, run the composite and draw the figure."""
     parser = describe()
-    args = parse(parser)
+    args = parse(parser, argv)
     if args.checkpoint:
         require_file(parser, '--checkpoint', args.checkpoint)
     if not args.image.is_file():

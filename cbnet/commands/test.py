@@ -1,5 +1,7 @@
 """Evaluate a checkpoint with the test set and the metrics of a config."""
 
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
@@ -12,41 +14,32 @@ from ..tta.config import add_tta
 from .command_line import (
     build_runner,
     load_config,
-    make_run_parser,
     parse,
     require_file,
     require_section,
+    run_parser,
 )
 from .tta_options import add_tta_options
-from .user_errors import plain_errors
 
 EXAMPLES = """examples:
-  python tools/test.py configs/cbnet/quickstart.py \\
-      work_dirs/quickstart/iter_320.pth --show-dir pictures
-  python tools/test.py configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
-  python tools/test.py configs/cbnet/quickstart.py \\
+  cbnet test configs/cbnet/quickstart.py \\
+      work_dirs/quickstart/iter_320.pth --show-dir figures
+  cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
+  cbnet test configs/cbnet/quickstart.py \\
       work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
-  tools/dist_test.sh configs/cbnet/dual_r50.py dual_r50.pth 8
+  torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \\
+      dual_r50.pth --launcher pytorch
 """
 
 
-def main() -> None:
-    """Read the command line and evaluate."""
-    parser = make_run_parser(__doc__, 'CONFIG CHECKPOINT', EXAMPLES)
-    parser.add_argument('checkpoint', help='file or address of the weights')
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='also write the predictions as a pickle file (.pkl): a list '
-        'with one dict an image, masks as COCO run lengths',
-    )
-    parser.add_argument(
-        '--show-dir',
-        metavar='DIR',
-        help='also write one picture an image, ground truth beside detections',
-    )
-    add_tta_options(parser)
-    args = parse(parser)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate as the arguments say.
+
+    Raises:
+        UserError: the data or the weights end the run.
+    """
+    parser = make_parser()
+    args = parse(parser, argv)
     require_file(parser, 'checkpoint', args.checkpoint)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out: {args.out} must end in .pkl or .pickle')
@@ -64,19 +57,37 @@ def main() -> None:
         # mmdet puts a relative folder below work_dir.
         folder = str(Path(args.show_dir).absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
-    try:
+    if is_first(cfg.launcher):
+        check_data(cfg, 'test')
+    if args.tta or args.tta_scales:
+        views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):
-            check_data(cfg, 'test')
-        if args.tta or args.tta_scales:
-            views = add_tta(cfg, args.tta_scales)
-            if is_first(cfg.launcher):
-                print(f'test-time augmentation: {views} views of an image')
-    except ValueError as error:
-        parser.error(str(error))
+            print(f'test-time augmentation: {views} views of an image')
     add_guards(cfg, training=False)
-    with plain_errors():
-        evaluate(cfg, args.out)
+    evaluate(cfg, args.out)
     finish_launch()
+
+
+def make_parser() -> ArgumentParser:
+    """Make the parser of the command."""
+    parser = run_parser('test', 'CONFIG CHECKPOINT', __doc__, EXAMPLES)
+    parser.add_argument(
+        'checkpoint', help='the file or address of the weights'
+    )
+    parser.add_argument(
+        '--out',
+        metavar='FILE',
+        help='also write the predictions as a pickle file (.pkl): a list '
+        'with one dict per image, masks as COCO run lengths',
+    )
+    parser.add_argument(
+        '--show-dir',
+        metavar='DIR',
+        help='also write one figure per image, with the ground truth on the '
+        'left and the detections on the right',
+    )
+    add_tta_options(parser)
+    return parser
 
 
 def evaluate(cfg: Config, out: str | None) -> None:

@@ -1,6 +1,7 @@
 """Train the detector of a config."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -15,133 +16,68 @@ from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first, world_size
 from ..engine.loggers import LOGGERS, add_logger
 from ..engine.mixed_precision import choose_precision
+from ..errors import UserValueError
 from .command_line import (
     build_runner,
     load_config,
-    make_run_parser,
     parse,
     require_file,
     require_section,
+    run_parser,
 )
-from .user_errors import plain_errors
 
 EXAMPLES = """examples:
-  python tools/train.py configs/cbnet/quickstart.py
-  python tools/train.py configs/cbnet/dual_lite0.py --data-root data/balloon
-  python tools/train.py mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py \\
+  cbnet train configs/cbnet/quickstart.py
+  cbnet train cbnet::cbnet/dual_lite0.py --data-root data/balloon
+  cbnet train mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py \\
       --data-root data/mine --train-ann a.json --val-ann b.json \\
       --train-img images --val-img images
-  python tools/train.py configs/cbnet/dual_r50.py --work-dir runs/r50 --resume
-  python tools/train.py configs/cbnet/dual_r50.py --auto-scale-lr \\
+  cbnet train configs/cbnet/dual_r50.py --work-dir runs/r50 --resume
+  cbnet train configs/cbnet/dual_r50.py --auto-scale-lr \\
       --cfg-options train_dataloader.batch_size=4 data_root=data/coco/
-  python tools/train.py configs/cbnet/dual_r50.py --accumulate 4 \\
-      --log-to tensorboard
-  tools/dist_train.sh configs/cbnet/dual_r50.py 8
+  cbnet train configs/cbnet/dual_r50.py --accumulate 4 --log-to tensorboard
+  torchrun --nproc_per_node 8 -m cbnet train configs/cbnet/dual_r50.py \\
+      --launcher pytorch
 """
 
 
-def resume(parser: ArgumentParser, cfg: Config, source: str) -> None:
-    """Go on from a file, or from the newest of work_dir if there is one."""
-    if source == 'auto':
-        source = find_latest_checkpoint(cfg.work_dir)
-        if source is None:
-            return  # load_from of the config still counts
-        # The name is absolute; the folder may have moved since.
-        moved = Path(cfg.work_dir, Path(source).name)
-        if not Path(source).is_file() and moved.is_file():
-            source = str(moved)
-    require_file(parser, '--resume', source)
-    cfg.resume = True
-    cfg.load_from = source
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the arguments say.
 
-
-def add_own_data_arguments(parser: ArgumentParser) -> None:
-    """Add the options that bring somebody's own data into any config."""
-    group = parser.add_argument_group(
-        'own data',
-        'Train any config on a data set in COCO format: number and names of '
-        'classes, data sets, evaluators and the learning rate follow. '
-        'Files and folders are below --data-root, or paths of their own; '
-        'those that are not given are looked for.',
-    )
-    group.add_argument('--data-root', metavar='DIR', help='its folder')
-    for split, use in (('train', 'train'), ('val', 'evaluate')):
-        group.add_argument(
-            f'--{split}-ann',
-            metavar='FILE',
-            help=f'annotation file to {use} on'
-            + (" ('none' is --no-val)" if split == 'val' else ''),
-        )
-        group.add_argument(
-            f'--{split}-img',
-            metavar='DIR',
-            help=f'folder that its file names are below ({split})',
-        )
-    group.add_argument(
-        '--no-val', action='store_true', help='train without evaluation'
-    )
-
-
-def use_own_data(args: Namespace, cfg: Config) -> list[str]:
-    """Turn the config to the data of the options; say what was done."""
-    options = ('train_ann', 'val_ann', 'train_img', 'val_img')
-    chosen = {name: getattr(args, name) for name in options}
-    if args.data_root is None:
-        given = [f'--{n.replace("_", "-")}' for n in chosen if chosen[n]]
-        if given or args.no_val:
-            raise ValueError(
-                f'{(given or ["--no-val"])[0]} needs --data-root, the folder '
-                'of the data set'
-            )
-        return []
-    without = args.no_val or args.val_ann == 'none'
-    data = find_own_data(args.data_root, **chosen, validate=not without)
-    lines = retarget(cfg, data)
-    if not args.auto_scale_lr:
-        try:
-            lines.append(scale_learning_rate(cfg, world_size(cfg.launcher)))
-        except ValueError as error:
-            lines.append(f'learning rate: as in the config ({error})')
-    return lines
-
-
-@read_once()
-def apply_options(
-    parser: ArgumentParser, args: Namespace, cfg: Config
-) -> None:
-    """Let the options change the config; say on one process what they did."""
-    lines = []
-    try:
-        lines += choose_precision(cfg, wanted=args.amp)
-        if args.accumulate is not None:
-            accumulate_gradients(cfg, args.accumulate)
-        lines += use_own_data(args, cfg)
-        if args.auto_scale_lr:
-            lines.append(scale_learning_rate(cfg, world_size(cfg.launcher)))
-        lines += [add_logger(cfg, name) for name in args.log_to]
+    Raises:
+        UserError: the data, the weights or the disk end the run.
+    """
+    parser = make_parser()
+    args = parse(parser, argv)
+    cfg = load_config(parser, args)
+    require_section(parser, cfg, 'train_dataloader', 'training')
+    with read_once():  # the options and the check read the same files
+        lines = apply_options(args, cfg)
         if is_first(cfg.launcher):
             check_data(cfg, 'train', 'val')
-    except ValueError as error:
-        parser.error(str(error))
-    if is_first(cfg.launcher) and lines:
-        print('\n'.join(lines), flush=True)
+            print(*lines, sep='\n', end='\n' if lines else '', flush=True)
+    if args.resume:
+        resume(parser, cfg, args.resume)
+    add_guards(cfg)
+    build_runner(cfg).train()
+    finish_launch()
 
 
-def main() -> None:
-    """Read the command line and train."""
-    parser = make_run_parser(__doc__, 'CONFIG', EXAMPLES)
+def make_parser() -> ArgumentParser:
+    """Make the parser of the command."""
+    parser = run_parser('train', 'CONFIG', __doc__, EXAMPLES)
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='FILE',
-        help='go on from this checkpoint; without FILE from the newest in '
+        help='continue from this checkpoint; without FILE from the newest in '
         'the work dir, or from the start if there is none',
     )
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='mixed precision: float16 on a GPU, bfloat16 on a CPU',
+        help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -153,7 +89,7 @@ def main() -> None:
         '--accumulate',
         type=int,
         metavar='N',
-        help='let every step of the optimizer see N batches',
+        help='accumulate the gradients of N batches for each optimizer step',
     )
     parser.add_argument(
         '--log-to',
@@ -162,14 +98,87 @@ def main() -> None:
         default=[],
         help='send losses, AP and learning rates there as well',
     )
-    add_own_data_arguments(parser)
-    args = parse(parser)
-    cfg = load_config(parser, args)
-    require_section(parser, cfg, 'train_dataloader', 'training')
-    apply_options(parser, args, cfg)
-    if args.resume:
-        resume(parser, cfg, args.resume)
-    add_guards(cfg)
-    with plain_errors():
-        build_runner(cfg).train()
-    finish_launch()
+    group = parser.add_argument_group(
+        'own data',
+        'Train any config on a data set in COCO format. The classes, data '
+        'sets, evaluators and learning rate of the config follow. Files and '
+        'folders are relative to --data-root, or absolute; those that are '
+        'not given are searched for.',
+    )
+    group.add_argument(
+        '--data-root', metavar='DIR', help='the folder of the data set'
+    )
+    for split, use in (('train', 'train'), ('val', 'evaluate')):
+        group.add_argument(
+            f'--{split}-ann',
+            metavar='FILE',
+            help=f'the annotation file to {use} on'
+            + (" ('none' is --no-val)" if split == 'val' else ''),
+        )
+        group.add_argument(
+            f'--{split}-img',
+            metavar='DIR',
+            help=f'the folder of the images that {split}-ann names',
+        )
+    group.add_argument(
+        '--no-val', action='store_true', help='train without evaluation'
+    )
+    return parser
+
+
+def apply_options(args: Namespace, cfg: Config) -> list[str]:
+    """Let the options change the config; describe the changes.
+
+    Raises:
+        UserValueError: an option does not go with the config or the data.
+    """
+    lines = choose_precision(cfg, wanted=args.amp)
+    if args.accumulate is not None:
+        accumulate_gradients(cfg, args.accumulate)
+    lines += use_own_data(args, cfg)
+    if args.auto_scale_lr:
+        lines.append(scale_learning_rate(cfg, world_size(cfg.launcher)))
+    return lines + [add_logger(cfg, name) for name in args.log_to]
+
+
+def use_own_data(args: Namespace, cfg: Config) -> list[str]:
+    """Turn the config to the user's data; describe the changes.
+
+    Raises:
+        UserValueError: the data cannot be found or are not as COCO's, or
+            --data-root is missing.
+    """
+    options = ('train_ann', 'val_ann', 'train_img', 'val_img')
+    chosen = {name: getattr(args, name) for name in options}
+    if args.data_root is None:
+        given = [name for name in (*options, 'no_val') if getattr(args, name)]
+        if given:
+            option = given[0].replace('_', '-')
+            raise UserValueError(
+                f'--{option} needs --data-root, the folder of the data set'
+            )
+        return []
+    without = args.no_val or args.val_ann == 'none'
+    data = find_own_data(args.data_root, **chosen, validate=not without)
+    lines = retarget(cfg, data)
+    if not args.auto_scale_lr:
+        try:
+            lines.append(scale_learning_rate(cfg, world_size(cfg.launcher)))
+        except UserValueError as error:
+            lines.append(f'learning rate: as in the config ({error})')
+    return lines
+
+
+def resume(parser: ArgumentParser, cfg: Config, source: str) -> None:
+    """Continue from a file; ``auto`` is the newest of work_dir, if any."""
+    if source == 'auto':
+        source = find_latest_checkpoint(cfg.work_dir)
+        if source is None:
+            return  # load_from of the config still counts
+        # The name is absolute; the folder may have moved since.
+        moved = Path(cfg.work_dir, Path(source).name)
+        if not Path(source).is_file() and moved.is_file():
+            source = str(moved)
+    require_file(parser, '--resume', source)
+    cfg.resume = True
+    cfg.load_from = source

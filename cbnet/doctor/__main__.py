@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 
 from .examine import examine
 from .report import print_report
@@ -17,7 +18,7 @@ examples:
 """
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Examine the installation and print the report.
 
     Returns:
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument(
         '--json', metavar='FILE', help='also write the report as JSON'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if sys.stderr.isatty():
         sys.stderr.write('loading the stack takes some seconds ...\n')
     report = examine()

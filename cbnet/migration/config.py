@@ -19,7 +19,7 @@ from .schedule import Schedule
 from .section import Section
 
 HEADER = """\
-# Migrated from {name} (mmdet 2.x) by tools/misc/migrate_config.py.
+# Migrated from {name} (mmdet 2.x) by `cbnet migrate-config`.
 _base_ = 'mmdet::_base_/default_runtime.py'
 """
 

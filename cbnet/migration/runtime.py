@@ -57,7 +57,7 @@ def convert_runtime(
         top.note(
             'load_from',
             'kept; a published file must be converted first, by '
-            'tools/model_converters/published_to_cbnet.py',
+            '`cbnet published-to-cbnet`',
         )
     resume = top.take('resume_from')
     if resume is not None:

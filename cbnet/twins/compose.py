@@ -150,7 +150,7 @@ def _text(
         emitted = f'        out_indices={member}.out_indices,\n'
         member = f'dict({member}, out_indices={stages})'
     text = f"""\
-# A composite twin, written by tools/misc/compose.py.
+# A composite twin, written by `cbnet compose`.
 _base_ = {base!r}
 {imports_line * ('cbnet' not in imported)}model = dict(
     type='AssistedDetector',

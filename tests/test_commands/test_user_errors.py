@@ -9,7 +9,6 @@
 """
 
 import errno
-import sys
 
 import pytest
 from mmengine.logging import MMLogger
@@ -72,12 +71,11 @@ def test_kinds_of_errors(error, message):
 
 @pytest.fixture
 def tool(monkeypatch):
-    monkeypatch.setattr(sys, 'argv', ['/any/where/train.py', 'x'])
     monkeypatch.setattr(MMLogger, '_instance_dict', {})
     monkeypatch.delenv('CBNET_TRACEBACK', raising=False)
 
     def run():
-        with plain_errors():
+        with plain_errors('cbnet train'):
             style_edges('dhcl', 4)
 
     return run
@@ -90,7 +88,7 @@ def test_one_line(tool, capsys):
     assert stopped.value.code == 2
     hint, last = capsys.readouterr().err.splitlines()
     assert hint == 'CBNET_TRACEBACK=1 shows the traceback'
-    assert last.startswith("train.py: error: style='dhcl' is not a composite")
+    assert last.startswith("cbnet train: error: style='dhcl' is not")
 
 
 def test_the_traceback_is_in_the_log(tool, capsys, tmp_path):
@@ -129,8 +127,8 @@ def test_the_traceback_on_demand(tool, monkeypatch):
 
 
 def test_other_errors_and_exits_pass():
-    with pytest.raises(KeyError), plain_errors():
+    with pytest.raises(KeyError), plain_errors('x'):
         raise KeyError('x')
-    with pytest.raises(SystemExit) as stopped, plain_errors():
+    with pytest.raises(SystemExit) as stopped, plain_errors('x'):
         raise SystemExit(3)
     assert stopped.value.code == 3

@@ -4,7 +4,8 @@
 - an sdist builds the same wheel;
 - an editable build links instead of copying and leaves no copy behind;
 - from an installed wheel, in another folder, the config prefixes `mmdet::`
-  and `cbnet::` resolve, a model of a `cbnet::` config is built, a tool runs;
+  and `cbnet::` resolve, a model of a `cbnet::` config is built, every command
+  gives its help, and some do their work;
 - the model index leads to configs that exist.
 """
 
@@ -18,6 +19,7 @@ from build import ProjectBuilder
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from cbnet.commands.main import COMMANDS
 from cbnet.version import __version__
 
 
@@ -151,9 +153,22 @@ del own.model.backbone.member.init_cfg
 model = MODELS.build(own.model)
 print(type(model).__name__, type(model.backbone).__name__)
 
-sys.argv = ['train.py', '--help']
-tool = installed / 'cbnet' / '.mim' / 'tools' / 'train.py'
-runpy.run_path(str(tool), run_name='__main__')
+from cbnet.commands.main import COMMANDS, main
+
+for name in COMMANDS:
+    try:
+        main([name, '--help'])
+    except SystemExit as end:
+        assert not end.code, name
+main(['compose', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'])
+main(['get-flops', 'cbnet::cbnet/quickstart.py', '--shape', '64'])
+
+for script in ('bin/cbnet', 'cbnet/.mim/tools/train.py'):
+    sys.argv = [script.rpartition('/')[2], '--help']
+    try:
+        runpy.run_path(str(installed / script), run_name='__main__')
+    except SystemExit as end:
+        assert not end.code, script
 """
 
 
@@ -167,6 +182,13 @@ def test_an_installed_wheel_works_elsewhere(
         (tmp_path / f'{name}.py').write_text(f'_base_ = {base!r}\n')
     output = run_installed('-c', INSTALLED, installed, tmp_path)
     assert 'AssistedMaskRCNN CompositeBackbone' in output
+    for name in COMMANDS.keys() - {'doctor'}:
+        assert f'usage: cbnet {name}' in output
+    assert 'usage: python -m cbnet.doctor' in output
+    assert 'built: AssistedRetinaNet, 2 x ResNet, style dhlc' in output
+    assert (tmp_path / 'dual_retinanet_r50_fpn_1x_coco.py').is_file()
+    assert '64 x 64 (height x width), one image' in output
+    assert 'usage: cbnet COMMAND' in output
     assert 'usage: train.py CONFIG' in output
 
 

@@ -112,15 +112,21 @@ def tiny_config(tiny_coco, tmp_path):
 
 @pytest.fixture
 def run_tool(tmp_path):
-    """Run a file of tools/ in an empty folder; give its finished process."""
+    """Run a file of tools/ or a module in an empty folder.
+
+    Gives the finished process.
+    """
     folder = tmp_path / 'elsewhere'
     folder.mkdir()
 
     def run(tool, *arguments, **environment):
-        command = [] if tool.endswith('.sh') else [sys.executable]
+        command = {
+            '.sh': [ROOT / 'tools' / tool],
+            '.py': [sys.executable, ROOT / 'tools' / tool],
+        }.get(tool[-3:], [sys.executable, '-m', tool])
         paths = [str(ROOT), os.environ.get('PYTHONPATH')]
         return subprocess.run(
-            [*command, str(ROOT / 'tools' / tool), *map(str, arguments)],
+            [*map(str, command), *map(str, arguments)],
             cwd=folder,
             env={
                 **os.environ,
@@ -163,11 +169,9 @@ def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
     folder.mkdir()
 
     def run(*arguments, config=tiny_config, checkpoint=weights):
-        command = ['infer.py', config, checkpoint, *arguments]
-        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
         monkeypatch.chdir(folder)
         try:
-            tool.main()
+            tool.main([*map(str, (config, checkpoint, *arguments))])
             status, said = 0, ''
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1

@@ -1,7 +1,6 @@
 """Tiny detectors for the converters, and how to run one in this process."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import torch
@@ -31,9 +30,8 @@ def run_converter(monkeypatch, capsys, name, *arguments, **settings):
     with monkeypatch.context() as patch:
         for key, value in settings.items():
             patch.setattr(tool, key, value)
-        patch.setattr(sys, 'argv', [name, *map(str, arguments)])
         try:
-            tool.main()
+            tool.main([*map(str, arguments)])
             status = 0
         except SystemExit as stop:
             status = stop.code

@@ -110,9 +110,10 @@ def test_a_mistake_ends_in_one_line(
     with pytest.raises(SystemExit) as stop:
         call(tool, *arguments)
     assert stop.value.code == 2
-    usage, error = capsys.readouterr().err.splitlines()
-    assert usage.startswith(f'usage: {tool} CONFIG')
-    assert message in error
+    hint, error = capsys.readouterr().err.splitlines()
+    usage = f'usage: {tool} CONFIG'
+    assert hint.startswith((usage, 'CBNET_TRACEBACK=1', 'traceback: '))
+    assert error.startswith(f'{tool}: error: ') and message in error
 
 
 def test_a_broken_config_is_named(call, tmp_path, capsys):

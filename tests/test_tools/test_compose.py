@@ -45,7 +45,7 @@ def test_the_twin_trains(call, tiny_config, run_tool, iterations, capsys):
         'built: AssistedMaskRCNN, 2 x ResNet, style dhlc, shared stages 1, '
         'assistance 0.25, proposals lead',
         f'wrote {run_tool.folder / "twin.py"}',
-        f'train: python tools/train.py {run_tool.folder / "twin.py"}',
+        f'train: cbnet train {run_tool.folder / "twin.py"}',
     ]
     trained = run_tool('train.py', 'twin.py')
     assert trained.returncode == 0, trained.stdout

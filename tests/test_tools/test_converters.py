@@ -126,7 +126,7 @@ def test_a_round_trip(base, form, make, call, tmp_path):
         assert 'dropped, nothing reads them: 0\n' in said
     assert lines[-2:] == [
         f'wrote {out}',
-        f'evaluate: python tools/test.py {config} {out}',
+        f'evaluate: cbnet test {config} {out}',
     ]
     assert sorted(p.name for p in out.parent.iterdir()) == ['out.pth']
 
@@ -233,7 +233,7 @@ def test_weights_that_do_not_fit(kind, make, call, tmp_path):
     )
     assert status == 2
     usage, error = errors
-    assert usage.startswith('usage: published_to_cbnet IN.pth[.zip] OUT.pth')
+    assert usage.startswith('usage: cbnet published-to-cbnet IN.pth')
     assert message in error
     assert not out.parent.exists()
 

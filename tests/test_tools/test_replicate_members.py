@@ -51,8 +51,7 @@ def test_replicate_with_a_config(make, call, tmp_path):
         in said
     )
     assert said.splitlines()[-1] == (
-        f'start training from it: python tools/train.py {config} '
-        f'--cfg-options load_from={out}'
+        f'train from it: cbnet train {config} --cfg-options load_from={out}'
     )
     for k, line in enumerate(said.splitlines()[1:4]):
         own = len(model.backbone.members[k].state_dict())

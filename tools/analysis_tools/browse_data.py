@@ -1,6 +1,8 @@
 """The command ``cbnet browse-data`` as a script."""
 
-from cbnet.commands.browse_data import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['browse-data', *sys.argv[1:]])

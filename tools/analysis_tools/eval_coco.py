@@ -1,6 +1,8 @@
 """The command ``cbnet eval-coco`` as a script."""
 
-from cbnet.commands.eval_coco import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['eval-coco', *sys.argv[1:]])

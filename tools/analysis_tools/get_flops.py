@@ -1,6 +1,8 @@
 """The command ``cbnet get-flops`` as a script."""
 
-from cbnet.commands.get_flops import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['get-flops', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet plot-log`` as a script."""
 
-from cbnet.commands.plot_log import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['plot-log', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet show-connections`` as a script."""
 
-from cbnet.commands.show_connections import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['show-connections', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet average-checkpoints`` as a script."""
 
-from cbnet.commands.average_checkpoints import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['average-checkpoints', *sys.argv[1:]])

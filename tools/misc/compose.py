@@ -1,6 +1,8 @@
 """The command ``cbnet compose`` as a script."""
 
-from cbnet.commands.compose import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['compose', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet migrate-config`` as a script."""
 
-from cbnet.commands.migrate_config import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['migrate-config', *sys.argv[1:]])

@@ -1,6 +1,8 @@
 """The command ``cbnet published-to-cbnet`` as a script."""
 
-from cbnet.commands.published_to_cbnet import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['published-to-cbnet', *sys.argv[1:]])

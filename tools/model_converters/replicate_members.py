@@ -1,6 +1,8 @@
 """The command ``cbnet replicate-members`` as a script."""
 
-from cbnet.commands.replicate_members import main
+import sys
+
+from cbnet.commands.main import main
 
 if __name__ == '__main__':
-    main()
+    main(['replicate-members', *sys.argv[1:]])

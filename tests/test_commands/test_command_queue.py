@@ -1,0 +1,61 @@
+"""Commands that run one after the other, with a stand-in for ``cbnet``.
+
+- each logged step is shown with its loss and the time left; the output goes
+  to the log;
+- the steps of all commands count for it, less those that were done before;
+- a command that fails ends everything, with the last of its output.
+"""
+
+import re
+
+import pytest
+
+from cbnet.commands.command_queue import CommandQueue
+
+COMMAND = """\
+import sys
+name, first, last = sys.argv[1:]
+for step in range(int(first), int(last) + 1):
+    print(f'Iter({name}) [ {step}/{last}] lr: 1  loss: 0.5  loss_x: 2')
+print('the end')
+sys.exit(name == 'broken')
+"""
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Replace the package by the stand-in; give the path of a log file."""
+    (tmp_path / 'cbnet.py').write_text(COMMAND)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'runs' / 'x.log'
+
+
+def test_steps_and_what_is_left(log, capsys):
+    queue = CommandQueue(units=1000)
+    with queue.bar:
+        queue.run(['train', '1', '3'], log, cost=1.0)
+        queue.run(['test', '1', '2'], log, cost=100.0)
+    said = capsys.readouterr().out
+    steps = r'^  step +(\d) of (\d)  loss 0.500  time left in all '
+    found = [(int(n), int(last)) for n, last in re.findall(steps, said, re.M)]
+    assert found == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
+    (task,) = queue.bar.tasks
+    assert task.remaining == 1000 - 3 * 1 - 2 * 100
+    assert log.read_text().count('the end') == 2
+
+
+def test_what_was_done_before(log, capsys):
+    queue = CommandQueue(units=1000)
+    with queue.bar:
+        queue.skip(996)
+        queue.run(['train', '3', '6'], log, cost=1.0, done=2)
+    said = capsys.readouterr().out
+    assert 'step   3 of 6' in said and 'step   2' not in said
+    (task,) = queue.bar.tasks
+    assert task.remaining == 0
+
+
+def test_a_command_that_fails(log):
+    with pytest.raises(SystemExit) as end:
+        CommandQueue(units=1).run(['broken', '1', '1'], log, cost=1.0)
+    assert f'the end\n\nbroken failed, see {log}' in end.value.code
