@@ -3,7 +3,7 @@
 1. its pages are what the metafiles and configs say (else: stale);
 2. every config has an entry and every entry a config;
 3. every figure is published, converted or measured, with a known source;
-4. the published figures and released files are those of the table below,
+4. the published figures and published files are those of the table below,
    typed apart from the metafile, no more and no fewer;
 5. the tables show the published recipes and, beside tiny data, what it was;
 6. costs that are measured here are what the counter says;
@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
+from zoo.entries import MARKS, read_zoo
+from zoo.pages import find_stale
 
 from cbnet.analysis.complexity import measure
-from cbnet.analysis.zoo.entries import MARKS, read_zoo
-from cbnet.analysis.zoo.pages import find_stale
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'cbnet'
@@ -28,7 +28,7 @@ VAL, TEST = 'COCO-val2017', 'COCO-test-dev'
 R2 = 'cascade_rcnn_cbv2d1_r2_101_mdconv_fpn_20e_fp16_ms400-1400_'
 SWIN_B = 'htc_cbv2_swin_base22k_patch4_window7_mstrain_400-1400_'
 
-# box AP on val2017, on test-dev, mask AP on both, M, GFLOPs, released file
+# box AP on val2017, on test-dev, mask AP on both, M, GFLOPs, published file
 PUBLISHED = {
     'dual_r50': (
         *(40.8, None, None, None, 69, 284),
@@ -161,7 +161,7 @@ def test_every_figure_is_marked(zoo):
     for model in content['Models']:
         assert set(model['Metadata']) <= {
             *('Detector', 'Member', 'Pretrained On', 'Training Data'),
-            *('Released File', 'Twin Of', 'Variant Of', 'Continues'),
+            *('Published File', 'Twin Of', 'Variant Of', 'Continues'),
         }
 
 
@@ -190,16 +190,16 @@ def test_what_others_published_is_marked_so(zoo):
         assert (figure.mark == 'published') == (figure.source not in ours)
 
 
-def test_released_files():
+def test_published_files():
     rows = rows_of('docs/model_zoo.md', 'published')
     where = 'https://github.com/CBNetwork/storage/releases/download/v1.0.0/'
     for name, row in rows.items():
         if name in PUBLISHED:
             file = PUBLISHED[name][-1]
             link = f'[.pth.zip]({where}{file}.pth.zip)'
-            assert row['released file'] == link
+            assert row['published file'] == link
         else:
-            assert row['released file'] in ('-', '')
+            assert row['published file'] in ('-', '')
 
 
 def test_the_docs_show_the_published_recipes():
@@ -222,7 +222,7 @@ def test_the_readme_shows_figures_with_marks_and_recipes():
     assert rows['dual_swin_l, TTA']['box AP'] == '59.6ᵖ / 60.1ᵖ'
     assert rows['dual_swin_b_cascade']['box AP'] == '-'
     # of tiny data, which must not be read as COCO's
-    assert rows['quickstart']['box AP'] == '64.0ᵐ, 80 generated pictures'
+    assert rows['quickstart']['box AP'] == '64.0ᵐ, 80 generated images'
     assert rows['dual_lite0']['mask AP'] == '49.7ᵐ, 13 photos'
     figures = [row[c] for row in rows.values() for c in ('M', 'GFLOPs')]
     assert all(re.fullmatch(r'[\d.]+[ᵖᵐ]|', figure) for figure in figures)

@@ -1,10 +1,10 @@
-# Hybrid Task Cascade with its semantic branch: what mmdet's Cascade Mask
-# R-CNN lacks of it.
+# Hybrid Task Cascade with its semantic branch, on top of mmdet's Cascade Mask
+# R-CNN.
 _base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
 mask_head = dict(_base_.model.roi_head.mask_head, type='HTCMaskHead')
 model = dict(
     type='HybridTaskCascade',
-    # As published: maps of stuff and things are padded with class 0.
+    # As published: semantic maps are padded with class 0.
     data_preprocessor=dict(pad_seg=True, seg_pad_value=0),
     roi_head=dict(
         type='StageMeanHTCRoIHead',
