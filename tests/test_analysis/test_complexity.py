@@ -18,7 +18,7 @@ from cbnet.analysis.complexity import measure, measure_detector
 from cbnet.analysis.complexity.figures import Complexity, Part
 from cbnet.analysis.complexity.meter import ATTENTION, metered
 from cbnet.analysis.complexity.table import notes, part_table
-from cbnet.commands.command_line import find_config
+from cbnet.config_files import find_config
 from cbnet.models.meta import on_meta
 from cbnet.testing import (
     TINY_MEMBERS,
@@ -180,9 +180,9 @@ def test_part_that_needs_data():
     assert found.parts['backbone'].macs > 0
     assert found.total.macs is None
     assert round(found.total.parameters / 1e6) == 44
-    rows = part_table(found).splitlines()
-    assert rows[4].split()[1:5] == ['panoptic_head', '|', '20.52', '|']
-    assert rows[4].count(' - ') == 4
+    row = part_table(found).splitlines()[3]
+    assert row.split()[1:5] == ['panoptic_head', '|', '20.52', '|']
+    assert row.count(' - ') == 4
 
 
 class WithFurtherHead(MaskRCNN):
@@ -236,7 +236,7 @@ def test_json_holds_everything():
 
 @pytest.mark.parametrize('shape', [(31, 64), (64, 0), (64,), (64, 64, 64)])
 def test_no_image(shape):
-    with pytest.raises(ValueError, match='is no image: expected height'):
+    with pytest.raises(ValueError, match='is not an image; expected a height'):
         measure(Config(dict(model=tiny_detector())), shape)
 
 
