@@ -59,6 +59,18 @@ def read_config(path: Path, name: str, **options: Any) -> Config:
         raise UserValueError(f'{name}: {one_line(error)}') from error
 
 
+def check_new(out: Path) -> None:
+    """Refuse a path at which no new config can be written.
+
+    Raises:
+        ValueError: the path does not end in ``.py``, or the file exists.
+    """
+    if out.suffix != '.py':
+        raise UserValueError(f'{out} must end in .py')
+    if out.exists():
+        raise UserValueError(f'{out} exists; name another file or delete it')
+
+
 def is_pure_python(path: Path) -> bool:
     """Tell whether a config is one of mmengine's lazily imported ones."""
     if path.suffix == '.py':

@@ -14,15 +14,15 @@ EXAMPLES = """examples:
 def main() -> None:
     """Read the command line and write the new config."""
     parser = ArgumentParser(
-        usage='%(prog)s OLD_CONFIG --out NEW_CONFIG',
+        usage='%(prog)s PUBLISHED_CONFIG --out NEW_CONFIG',
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'config',
-        help='the old config; the files that it inherits from must lie '
-        'where its _base_ says',
+        help='the published config; the files that it inherits from must '
+        'lie where its _base_ says',
     )
     parser.add_argument(
         '--out', required=True, metavar='FILE', help='the file to write'
@@ -32,7 +32,7 @@ def main() -> None:
         report, problem = migrate_config(args.config, args.out)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    print(f'{len(report)} remarks: what was left out or means something else')
+    print(f'{len(report)} remarks on settings left out or changed in meaning:')
     for line in report:
         print(f'  {line}')
     print(f'wrote {args.out}')

@@ -1,12 +1,11 @@
-"""Hooks, logging, environment of mmdet 2.x."""
+"""Hooks, logging and environment of mmdet 2.x."""
 
 from typing import Any
 
 from mmdet.registry import HOOKS
-from mmengine.registry import DefaultScope
 
-from ..messages import brief, one_line
-from .section import Section
+from ..messages import brief
+from .section import Section, build_problem
 
 LOGGERS = {
     'TensorboardLoggerHook': 'TensorboardVisBackend',
@@ -14,80 +13,58 @@ LOGGERS = {
     'MMDetWandbHook': 'WandbVisBackend',
     'MlflowLoggerHook': 'MLflowVisBackend',
 }
+NOTES = {
+    'load_from': 'kept; a published file must be converted first, by '
+    'tools/model_converters/published_to_cbnet.py',
+    'resume_from': '{} is left out: a run of mmdet 2.x cannot be resumed; '
+    'convert its weights and load them',
+    'workflow': '{} is left out; 3.x validates instead',
+}
 
 
-def convert_runtime(
-    top: Section, evaluation: Section, by_epoch: bool
-) -> dict[str, Any]:
-    """Take the runtime's keys out of an old config.
-
-    Args:
-        top: the config.
-        evaluation: gives up which checkpoint is the best.
-        by_epoch: whether training counts epochs.
-
-    Returns:
-        What differs from mmdet's ``default_runtime.py``.
-    """
+def convert_runtime(top: Section, evaluation: Section) -> dict[str, Any]:
+    """Convert what differs from mmdet's ``default_runtime.py``."""
     new: dict[str, Any] = {}
     log = top.section('log_config')
     hooks = dict(
         logger=log.keep('interval'),
-        checkpoint=_checkpoint(top, by_epoch) | _best(evaluation),
+        checkpoint=_checkpoint(top) | _best(evaluation),
     )
-    hooks = {name: options for name, options in hooks.items() if options}
-    if hooks:
-        new['default_hooks'] = hooks
-    if not by_epoch:
+    new['default_hooks'] = {name: opts for name, opts in hooks.items() if opts}
+    if not top.state.by_epoch:
         new['log_processor'] = dict(by_epoch=False)
     backends = _backends(log)
     if len(backends) > 1:
         new['vis_backends'] = backends
         new['visualizer'] = dict(vis_backends=backends)
-    custom = _custom_hooks(top)
-    if custom:
-        new['custom_hooks'] = custom
-    environment = _environment(top)
-    if environment:
-        new['env_cfg'] = environment
+    new['custom_hooks'] = _custom_hooks(top)
+    new['env_cfg'] = _environment(top)
     new |= top.keep(
         'load_from', 'log_level', 'work_dir', 'find_unused_parameters'
     )
-    if new.get('load_from'):
-        top.note(
-            'load_from',
-            'kept; a published file must be converted first, by '
-            'tools/model_converters/published_to_cbnet.py',
-        )
-    resume = top.take('resume_from')
-    if resume is not None:
-        top.note(
-            'resume_from',
-            f'{resume} is left out: a run of mmdet 2.x cannot '
-            f'be resumed; convert its weights and load them',
-        )
-    if top.take('auto_resume', False):
-        new['resume'] = True
+    new['resume'] = top.take('auto_resume') or None
     randomness = top.keep('seed', 'deterministic')
     if any(value is not None for value in randomness.values()):
         new['randomness'] = randomness
-    workflow = top.take('workflow', [('train', 1)])
-    if [tuple(flow) for flow in workflow] != [('train', 1)]:
-        top.note('workflow', f'{workflow} is left out; 3.x validates instead')
-    for key in ('gpus', 'gpu_ids', 'device'):
-        top.take(key)  # said where training is started
-    return {key: value for key, value in new.items() if value is not None}
+    if [*map(tuple, top.values.get('workflow', []))] == [('train', 1)]:
+        top.drop('workflow')
+    for key, text in NOTES.items():
+        value = new.get(key) or top.take(key)
+        if value:
+            top.note(key, text.format(value))
+    top.drop('gpus', 'gpu_ids', 'device')  # given where training is started
+    return {k: v for k, v in new.items() if v not in (None, {}, [])}
 
 
-def _checkpoint(top: Section, by_epoch: bool) -> dict[str, Any]:
+def _checkpoint(top: Section) -> dict[str, Any]:
     config = top.section('checkpoint_config')
     options = config.keep(
         'interval', 'by_epoch', 'max_keep_ckpts', 'save_last',
         'save_optimizer', 'out_dir', 'filename_tmpl',
     )  # fmt: skip
-    config.take('create_symlink')  # 3.x writes last_checkpoint
+    config.drop('create_symlink')  # 3.x writes last_checkpoint
     config.close()
-    if options and not by_epoch:
+    if options and not top.state.by_epoch:
         options.setdefault('by_epoch', False)
     return options
 
@@ -96,23 +73,22 @@ def _best(evaluation: Section) -> dict[str, Any]:
     options = evaluation.keep('save_best', 'rule')
     best = options.get('save_best')
     if best and '/' not in best and best != 'auto':
-        options['save_best'] = f'coco/{best}'  # 3.x's names
+        options['save_best'] = f'coco/{best}'  # the name in 3.x
     return options
 
 
 def _backends(log: Section) -> list[dict[str, Any]]:
     backends = [dict(type='LocalVisBackend')]
-    for i, hook in enumerate(log.take('hooks', [])):
-        section = Section(hook, f'{log.name("hooks")}[{i}]', log.report)
-        kind = section.take('type')
+    for hook in log.sections('hooks'):
+        kind = hook.take('type')
         if kind in LOGGERS:
-            options = section.keep('init_kwargs')
+            options = hook.keep('init_kwargs')
             backends.append(dict(type=LOGGERS[kind], **options))
         elif kind != 'TextLoggerHook':
-            section.report.append(f'{section.place} {kind}: left out')
-            section.values = {}
-        section.take('by_epoch')
-        section.close()
+            hook.report(f'{hook.place} {kind}: left out')
+            hook.take_all()
+        hook.drop('by_epoch')
+        hook.close()
     log.close()
     return backends
 
@@ -120,17 +96,13 @@ def _backends(log: Section) -> list[dict[str, Any]]:
 def _custom_hooks(top: Section) -> list[dict[str, Any]]:
     """Keep the hooks that 3.x builds from the same arguments."""
     kept = []
-    for i, hook in enumerate(top.take('custom_hooks') or []):
-        try:
-            with DefaultScope.overwrite_default_scope('mmdet'):
-                HOOKS.build(dict(hook))
-        except Exception as error:  # whatever its constructor raises
-            top.report.append(
-                f'custom_hooks[{i}]={brief(dict(hook))}: left out: '
-                f'{one_line(error, 90)}'
-            )
-            continue
-        kept.append(dict(hook))
+    for hook in top.sections('custom_hooks'):
+        values = hook.take_all()
+        problem = build_problem(HOOKS, values)
+        if problem is None:
+            kept.append(values)
+        else:
+            hook.report(f'{hook.place}={brief(values)}: left out: {problem}')
     return kept
 
 

@@ -1,10 +1,10 @@
 """Published configs (mmdet 2.x) migrated.
 
-1. The published Faster R-CNN: every setting equals this package's own config
-   of it, and its model has the same names and shapes; nothing is reported
-   but what the learning rate is scaled by.
-2. A config with everything: each section says the same in 3.x.
-3. Dataloaders, samples and evaluators are built from the migrated file on
+1. The published Faster R-CNN: every setting equals that of this package's own
+   config, and the model has the same names and shapes; only the batch size
+   that the learning rate is meant for is reported.
+2. A config with everything: each section says the same in mmdet 3.x.
+3. Dataloaders, samples and evaluators are built from the migrated file, on
    the tiny data set.
 """
 
@@ -30,7 +30,7 @@ def test_the_published_faster_rcnn(migrate, tiny_coco):
     ]
     found, expected = new.model.to_dict(), ours.model.to_dict()
     assert found['backbone'].pop('connection') == dict(zero_init=True)
-    # What 3.x's own base says beside the published settings, or by default.
+    # mmdet 3.x writes this beside the published settings, or as a default.
     expected['data_preprocessor'].pop('pad_mask', None)
     found['data_preprocessor'].pop('pad_mask', None)
     assert _plain(found) == _plain(expected)
@@ -70,7 +70,7 @@ def _plain(value):
 
 
 def _pipeline(dataset):
-    """The pipeline, without what 3.x's bases write though it is None."""
+    """The pipeline without None, which the bases of 3.x write out."""
     return [
         {key: v for key, v in transform.items() if v is not None}
         for transform in dataset['pipeline']
