@@ -1,9 +1,9 @@
 """Configs.
 
-1. each has at most 40 lines, parses, and builds its detector;
-2. the single-member twin has the state-dict names of the plain detector's
-   backbone, one level down, and no others;
-3. every config of the zoo is in the metafile, every entry has its file.
+1. Each has at most 40 lines and builds its detector.
+2. A single-member twin has the state-dict names of the plain detector, with
+   the backbone one level deeper.
+3. Every config of the zoo is in the metafile, and every entry has its file.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
 """The model zoo of this repository.
 
-1. its pages are what the metafiles and configs say (else: stale);
-2. every config has an entry and every entry a config;
-3. every figure is published, converted or measured, with a known source;
-4. the published figures and published files are those of the table below,
-   typed apart from the metafile, no more and no fewer;
-5. the tables show the published recipes and, beside tiny data, what it was;
-6. costs that are measured here are what the counter says;
-7. figures that configs name in their comments are the metafile's;
-8. what others published is nowhere said to be measured here.
+1. Its pages agree with the metafiles and configs.
+2. Every config has an entry, and every entry has a config.
+3. Every figure is published, converted or measured, with a known source.
+4. The published figures and files are exactly those of the table below, which
+   is a second copy, typed independently of the metafile.
+5. The tables show the published recipes, and name small data sets as such.
+6. Costs that are marked as measured equal the counter's.
+7. Figures in the comments of configs are those of the metafile.
+8. Figures of others are never marked as measured here.
 """
 
 import re
@@ -28,7 +28,7 @@ VAL, TEST = 'COCO-val2017', 'COCO-test-dev'
 R2 = 'cascade_rcnn_cbv2d1_r2_101_mdconv_fpn_20e_fp16_ms400-1400_'
 SWIN_B = 'htc_cbv2_swin_base22k_patch4_window7_mstrain_400-1400_'
 
-# box AP on val2017, on test-dev, mask AP on both, M, GFLOPs, published file
+# box AP on val2017 and test-dev, mask AP on both, M, GFLOPs, published file
 PUBLISHED = {
     'dual_r50': (
         *(40.8, None, None, None, 69, 284),
@@ -123,7 +123,7 @@ def zoo():
 
 
 def rows_of(page, block):
-    """Give a block's rows: name of the config -> cell by heading."""
+    """Return the rows of a block: name of the config -> cell by heading."""
     text = (ROOT / page).read_text(encoding='utf-8')
     text = text.split(f'<!-- model zoo: {block} -->\n')[1]
     lines = text.split('<!-- end of')[0].strip().splitlines()
@@ -148,7 +148,7 @@ def test_every_config_has_an_entry_and_every_entry_a_config(zoo):
 
 
 def test_every_figure_is_marked(zoo):
-    # on the raw file, so that nothing is passed over while reading
+    # The raw file, so that nothing is skipped while reading it.
     content = yaml.safe_load((CONFIGS / 'metafile.yml').read_text())
     holders = [*content['Models'], *content['Collections']]
     marked = [r for h in holders for r in h.get('Results', ())]
@@ -157,7 +157,7 @@ def test_every_figure_is_marked(zoo):
     for result in marked:
         assert result['Mark'] in MARKS, result
         assert result['Source'] in content['Sources'], result
-    # and figures stand nowhere else
+    # Figures stand nowhere else.
     for model in content['Models']:
         assert set(model['Metadata']) <= {
             *('Detector', 'Member', 'Pretrained On', 'Training Data'),
@@ -221,7 +221,7 @@ def test_the_readme_shows_figures_with_marks_and_recipes():
     ]
     assert rows['dual_swin_l, TTA']['box AP'] == '59.6ᵖ / 60.1ᵖ'
     assert rows['dual_swin_b_cascade']['box AP'] == '-'
-    # of tiny data, which must not be read as COCO's
+    # Figures on small data must not look like those on COCO.
     assert rows['quickstart']['box AP'] == '64.0ᵐ, 80 generated images'
     assert rows['dual_lite0']['mask AP'] == '49.7ᵐ, 13 photos'
     figures = [row[c] for row in rows.values() for c in ('M', 'GFLOPs')]

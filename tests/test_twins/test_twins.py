@@ -1,13 +1,14 @@
 """Composite twins of plain configs.
 
-1. Twins of mmdet's own configs of many kinds: at most 20 lines, inherit,
-   build; every name outside the backbone is the plain detector's, and each
-   member is configured as the plain backbone, pretrained file included.
-2. The written ``_base_`` resolves from the twin's folder, links included;
-   the base's custom imports stay; a constructor that needs numbers and a
-   timm member work.
+1. The twins of many kinds of mmdet's own configs have at most 20 lines,
+   inherit and build. All names outside the backbone are the plain detector's,
+   and each member is configured like the plain backbone, with its pretrained
+   file.
+2. The written ``_base_`` resolves from the twin's folder, also through links;
+   the base's custom imports stay; a constructor that needs numbers and a timm
+   member work.
 3. Options reach the model; weights and proposals are written out.
-4. Inherited settings that speak of the plain detector are remarked on.
+4. There are remarks on inherited settings that suit only the plain detector.
 5. Every mistake is one clear error that leaves no file.
 """
 
@@ -24,7 +25,7 @@ from cbnet.models.building import build_without_weights
 from cbnet.models.members import served_backbones
 from cbnet.twins import TwinOptions, compose, default_name
 
-# The last word: whose proposals its assistants see.
+# a config, and whose proposals the assistants of its twin see
 KINDS = """
 faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py                          lead
 mask_rcnn/mask-rcnn_x101-32x4d_fpn_1x_coco.py                       lead
@@ -227,12 +228,12 @@ def test_ddp_is_told_of_unused_stages(
     assert twin.get('find_unused_parameters', False) is expected
 
 
-def test_inherited_settings_are_remarked_on(write, tmp_path):
+def test_remarks_on_inherited_settings(write, tmp_path):
     config = write(
         "load_from = 'plain.pth'\nwork_dir = 'work_dirs/plain'\n"
         'optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'
         "'backbone.layer1': dict(lr_mult=0.1), "
-        # not remarked on: fits, fits, is none of the backbone's
+        # no remark: two keys that match, and one outside the backbone
         "'backbone': dict(lr_mult=0.5), "
         "'backbone.members.0': dict(lr_mult=0.1), "
         "'query_embed': dict(decay_mult=0)}))"
