@@ -53,7 +53,7 @@ def migrate_config(
     published = read_config(path, str(path), import_custom_modules=False)
     new, report = convert(published.to_dict())
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(HEADER.format(name=path.name) + Config(new).pretty_text)
+    out.write_text(HEADER.format(name=path.name) + new.pretty_text)
     try:
         build_without_weights(read_config(out, str(out)))
     except ValueError as error:
@@ -63,7 +63,7 @@ def migrate_config(
 
 def convert(
     published: Mapping[str, Any],
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Config, list[str]]:
     """Convert a published config that is merged with its bases.
 
     Returns:
@@ -71,22 +71,17 @@ def convert(
         and the report.
     """
     top = Section(published, '', State())
-    imports = top.section('custom_imports').values.get('imports', [])
+    imports = (top.take('custom_imports') or {}).get('imports', [])
     imports = [imports] if isinstance(imports, str) else list(imports)
     if imports:
         top.report(
             f'custom_imports={imports}: kept; they must import under mmdet 3.x'
         )
     imports = dict(imports=['cbnet', *imports], allow_failed_imports=False)
-    evaluation = top.section('evaluation')
-    new = dict(
-        custom_imports=imports,
-        **convert_schedule(top, evaluation),
-        **convert_runtime(top, evaluation),
-        **convert_data(top, evaluation),
-    )
-    evaluation.close()
-    new['model'] = convert_model(top)
+    new = Config(dict(custom_imports=imports, **convert_schedule(top)))
+    new.merge_from_dict(convert_runtime(top))
+    new.merge_from_dict(convert_data(top))
+    new.merge_from_dict(dict(model=convert_model(top)))
     _close(top, published)
     return new, top.state.report
 

@@ -11,7 +11,7 @@ TESTING = dict(
 )
 
 
-def convert_data(top: Section, evaluation: Section) -> dict[str, Any]:
+def convert_data(top: Section) -> dict[str, Any]:
     """Convert the dataloaders, evaluators and loops of evaluation."""
     new: dict[str, Any] = {}
     data, state = top.section('data'), top.state
@@ -26,13 +26,12 @@ def convert_data(top: Section, evaluation: Section) -> dict[str, Any]:
     for split in ('train', 'val', 'test'):
         train = split == 'train'
         loader = data.section(f'{split}_dataloader')
-        published = data.take(split)
+        published = data.values.get(split)
         if not published:
             continue
         size = batch if train else 1
-        if isinstance(published, Mapping) and 'samples_per_gpu' in published:
-            published = dict(published)
-            size = published.pop('samples_per_gpu')
+        if isinstance(published, Mapping):
+            size = data.take(f'{split}.samples_per_gpu', size)
         number = loader.take('workers_per_gpu', workers)
         stay = loader.take('persistent_workers', persistent)
         kind = 'DefaultSampler' if state.by_epoch else 'InfiniteSampler'
@@ -45,11 +44,9 @@ def convert_data(top: Section, evaluation: Section) -> dict[str, Any]:
             num_workers=number,
             persistent_workers=bool(stay and number),
             **(training if train else TESTING),
-            dataset=convert_dataset(published, data.name(split), state, train),
+            dataset=convert_dataset(data, split, train),
         )
-        loader.close()
-    data.close()
-    new |= _evaluation(evaluation, new)
+    new |= _evaluation(top.section('evaluation'), new)
     if 'train_dataloader' in new:
         new['auto_scale_lr'] = _base_batch(top, batch)
     return new

@@ -12,7 +12,6 @@ from mmengine.fileio import list_from_file
 from ..errors import UserValueError
 from .pipeline import convert_pipeline
 from .section import Section
-from .state import State
 from .transforms import storage
 
 # wrappers with the same name in 3.x, and their arguments
@@ -23,38 +22,28 @@ WRAPPERS = {
 }
 
 
-def convert_dataset(
-    published: Any, place: str, state: State, train: bool
-) -> dict[str, Any]:
+def convert_dataset(parent: Section, key: str, train: bool) -> dict[str, Any]:
     """Convert a dataset, or a list of datasets, which is a concatenation.
 
     Raises:
         ValueError: a dataset is not in the COCO format.
     """
-    if isinstance(published, list | tuple):
-        parts = [
-            convert_dataset(part, f'{place}[{i}]', state, train)
-            for i, part in enumerate(published)
-        ]
+    if isinstance(parent.values.get(key), list | tuple):
+        parts = [_dataset(part, train) for part in parent.sections(key)]
         return dict(type='ConcatDataset', datasets=parts)
-    section = Section(published, place, state)
+    return _dataset(parent.section(key), train)
 
-    def inner(key: str) -> dict[str, Any]:
-        return convert_dataset(
-            section.take(key), section.name(key), state, train
-        )
 
+def _dataset(section: Section, train: bool) -> dict[str, Any]:
     kind = section.take('type')
     if kind == 'ConcatDataset':
-        new = inner('datasets')
-    elif kind in WRAPPERS:
-        new = dict(type=kind, dataset=inner('dataset'))
-        new |= section.keep(*WRAPPERS[kind])
-        if 'pipeline' in section.values:
-            new['pipeline'] = convert_pipeline(section, train)
-    else:
-        new = _coco(kind, section, train)
-    section.close()
+        return convert_dataset(section, 'datasets', train)
+    if kind not in WRAPPERS:
+        return _coco(kind, section, train)
+    inner = convert_dataset(section, 'dataset', train)
+    new = dict(type=kind, dataset=inner, **section.keep(*WRAPPERS[kind]))
+    if 'pipeline' in section.values:
+        new['pipeline'] = convert_pipeline(section, train)
     return new
 
 

@@ -49,20 +49,15 @@ def _converted(pipeline: list[Section]) -> Transforms:
             transforms += _test_aug(section)
         else:
             transforms += keep_if_built(kind, section)
-        section.close()
     return transforms
 
 
 def _choice(section: Section) -> dict[str, Any]:
-    place = section.name('policies')
     ways = [
-        [
-            Section(one, f'{place}[{i}][{j}]', section.state)
-            for j, one in enumerate(policy)
-        ]
+        _converted(section.sections(f'policies[{i}]', policy))
         for i, policy in enumerate(section.take('policies'))
     ]
-    return dict(type='RandomChoice', transforms=[*map(_converted, ways)])
+    return dict(type='RandomChoice', transforms=ways)
 
 
 def _test_aug(section: Section) -> Transforms:
@@ -84,11 +79,10 @@ def _test_aug(section: Section) -> Transforms:
             f'flipped test images ({directions or "horizontal"}) are left '
             f'out; see DetTTAModel of mmdet 3.x',
         )
-    inner = []
-    for one in section.sections('transforms'):
-        kind = one.values['type']
-        if kind == 'Resize' and scales[0]:
+    inner = section.sections('transforms')
+    for one in inner:
+        if one.values['type'] == 'RandomFlip':
+            one.take_all()
+        elif one.values['type'] == 'Resize' and scales[0]:
             one.values.setdefault('img_scale', scales[0])
-        if kind != 'RandomFlip':
-            inner.append(one)
-    return _converted(inner)
+    return _converted([one for one in inner if one.values])

@@ -24,18 +24,18 @@ POLICIES = {
 RENAMED = {'cb_modules': 'members', 'cb_linears': 'connections'}
 
 
-def convert_schedule(top: Section, evaluation: Section) -> dict[str, Any]:
+def convert_schedule(top: Section) -> dict[str, Any]:
     """Convert the training loop, the optimizer and its schedulers."""
-    runner, state = top.section('runner'), top.state
-    kind = runner.take('type', 'EpochBasedRunner')
-    epochs = runner.take('max_epochs', top.take('total_epochs'))
-    iters = runner.take('max_iters', top.take('total_iters'))
-    runner.close()
+    state = top.state
+    runner = top.take('runner.type', 'EpochBasedRunner')
+    epochs = top.take('runner.max_epochs', top.take('total_epochs'))
+    iters = top.take('runner.max_iters', top.take('total_iters'))
     state.by_epoch = iters is None
     state.length = epochs if state.by_epoch else iters
-    if kind not in RUNNERS:
-        runner.note('type', f'{kind} is left out')
+    if runner not in RUNNERS:
+        top.note('runner.type', f'{runner} is left out')
     new: dict[str, Any] = {}
+    evaluation = top.section('evaluation')
     when = evaluation.rename(dict(interval='val_interval', start='val_begin'))
     evaluation.drop('by_epoch')  # follows the runner
     if state.length is None:
@@ -47,7 +47,7 @@ def convert_schedule(top: Section, evaluation: Section) -> dict[str, Any]:
         loop = dict(type=f'{kind}BasedTrainLoop', val_interval=1)
         new['train_cfg'] = loop | limit | when
     if 'optimizer' in top.values:
-        new['optim_wrapper'] = _optim_wrapper(top, kind == MIXED)
+        new['optim_wrapper'] = _optim_wrapper(top, runner == MIXED)
     if 'lr_config' in top.values:
         new['param_scheduler'] = _param_scheduler(top.section('lr_config'))
     return new
@@ -84,12 +84,10 @@ def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
     mixed |= bool(config.take('use_fp16', False))
     # The last two belong to a reduction that torch's DDP does itself.
     config.drop('type', 'coalesce', 'bucket_size_mb')
-    config.close()
     fp16 = top.section('fp16')
     if fp16.values or mixed:
         scale = fp16.take('loss_scale', 'dynamic')
         wrapper.update(type='AmpOptimWrapper', loss_scale=scale)
-    fp16.close()
     return wrapper
 
 
@@ -125,7 +123,6 @@ def _param_scheduler(config: Section) -> list[dict[str, Any]]:
         schedulers.append(new)
     elif policy != 'fixed':
         config.note('policy', f'{policy!r} is left out; see param_scheduler')
-    config.close()
     return schedulers
 
 

@@ -1,10 +1,10 @@
 """Dicts of a published config, emptied key by key.
 
-A key that the conversion does not take is still there when its section is
+A key that the conversion does not take is still there when the sections are
 closed, and is reported; so nothing is lost silently.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.registry import DefaultScope, Registry
@@ -37,9 +37,13 @@ class Section:
         self.values = dict(values or {})
         self.place = place
         self.state = state
+        self.opened: dict[str, Section] = {}
 
     def take(self, key: str, default: Any = None) -> Any:
-        """Take a value out."""
+        """Take a value out; a dotted key is one inside a section."""
+        section, dot, inside = key.partition('.')
+        if dot:
+            return self.section(section).take(inside, default)
         return self.values.pop(key, default)
 
     def take_all(self) -> dict[str, Any]:
@@ -53,15 +57,24 @@ class Section:
             self.take(key)
 
     def section(self, key: str) -> 'Section':
-        """Take a dict out, as a section."""
-        return Section(self.take(key), self.name(key), self.state)
+        """Open a dict as a section; it stays open until ``close``."""
+        if key not in self.opened:
+            self.opened[key] = self._open(key, self.take(key))
+        return self.opened[key]
 
-    def sections(self, key: str) -> list['Section']:
-        """Take a list of dicts out, as sections."""
-        return [
-            Section(values, f'{self.name(key)}[{i}]', self.state)
-            for i, values in enumerate(self.take(key) or [])
-        ]
+    def sections(
+        self, key: str, values: Iterable[Any] | None = None
+    ) -> list['Section']:
+        """Open a list of dicts, by default that of the key, as sections."""
+        opened = {
+            f'{key}[{i}]': self._open(f'{key}[{i}]', one)
+            for i, one in enumerate(values or self.take(key) or [])
+        }
+        self.opened |= opened
+        return list(opened.values())
+
+    def _open(self, key: str, values: Any) -> 'Section':
+        return Section(values, self.name(key), self.state)
 
     def keep(self, *names: str) -> dict[str, Any]:
         """Take those of the named values out that exist."""
@@ -88,7 +101,9 @@ class Section:
         self.state.report.append(line)
 
     def close(self, why: str = 'left out, mmdet 3.x has no such key') -> None:
-        """Report the values that nobody took."""
+        """Report the values that nobody took, those of open sections first."""
+        for section in self.opened.values():
+            section.close()
         for key, value in self.take_all().items():
             if value is not None:
                 self.report(f'{self.name(key)}={brief(value)}: {why}')

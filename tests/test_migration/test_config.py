@@ -237,6 +237,10 @@ def test_everything_data(everything, tiny_coco):
             "optimizer_config = dict(type='DistOptimizerHook', use_fp16=True)",
             ('AmpOptimWrapper', 'dynamic'),
         ),
+        (
+            "runner = dict(type='EpochBasedRunnerAmp')",
+            ('AmpOptimWrapper', 'dynamic'),
+        ),
         ('fp16 = None', ('OptimWrapper', None)),
     ],
 )
