@@ -1,17 +1,6 @@
 """The model of a published config: composite backbone, FPN, assistance.
 
-====================================  ======================================
-published                             here
-====================================  ======================================
-``type='MaskRCNN'``                   ``AssistedDetector`` with that ``base``
-``pretrained=FILE``                   ``backbone.member.init_cfg``
-``backbone.type='CB...'``             ``CompositeBackbone``
-``neck.type='CBFPN'``                 ``FPN``
-``type='HybridTaskCascadeRoIHead'``   ``StageMeanHTCRoIHead``, which predicts
-                                      as mmdet 2.x did
-0.5 for the assistant, in the code    ``assistance.weights=[0.5]``
-the lead's proposals, in the code     ``assistance.proposals='lead'``
-====================================  ======================================
+docs/migrate.md lists what each setting becomes.
 """
 
 from typing import Any
