@@ -12,14 +12,13 @@
 5. Every mistake is one clear error that leaves no file.
 """
 
-from pathlib import Path
-
 import pytest
 import torch
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from cbnet.config_files import find_config
 from cbnet.models.backbones import STYLES
 from cbnet.models.building import build_without_weights
 from cbnet.models.members import served_backbones
@@ -75,7 +74,7 @@ def test_twins_of_many_kinds(name, proposals, tmp_path):
     assert 'cbnet' in twin.custom_imports.imports
     assert twin.train_dataloader  # inherited
 
-    base = Config.fromfile(_mmdet(name))
+    base = Config.fromfile(find_config(f'mmdet::{name}'))
     plain = build_without_weights(base)
     outside = [n for n in plain.state_dict() if not n.startswith('backbone.')]
     found = [n for n in model.state_dict() if not n.startswith('backbone.')]
@@ -85,20 +84,13 @@ def test_twins_of_many_kinds(name, proposals, tmp_path):
     backbone = model.backbone
     assert (backbone.num_members, backbone.style) == (2, 'dhlc')
     assert backbone.shared_stages == 1
-    member = [n for n in plain.backbone.state_dict()]
     assert [
         n.removeprefix('members.0.')
         for n in backbone.state_dict()
         if n.startswith('members.0.')
-    ] == member
+    ] == list(plain.backbone.state_dict())
     for one in backbone.members:
         assert one.init_cfg == plain.backbone.init_cfg != {}
-
-
-def _mmdet(name):
-    import mmdet
-
-    return Path(mmdet.__file__).parent / '.mim' / 'configs' / name
 
 
 def test_the_written_file_builds_the_model_that_was_checked(tmp_path):
