@@ -15,7 +15,7 @@ from mmengine.structures import PixelData
 
 from cbnet.analysis.complexity import measure_detector
 from cbnet.analysis.complexity.meter import metered
-from cbnet.analysis.complexity.parts import name_parts
+from cbnet.analysis.complexity.parts import find_parts
 from cbnet.testing import (
     build_model,
     make_batch,
@@ -56,13 +56,9 @@ def real_run(model, mode):
             sem_seg=torch.zeros(1, *SIZE, dtype=torch.long)
         )
     data = model.data_preprocessor(batch, training=True)
-    names = name_parts(model, data['inputs'])
-    with metered(model) as reading:
+    with metered(model, find_parts(model, data['inputs'])) as reading:
         getattr(model, mode)(data['inputs'], data['data_samples'])
-    parts = Counter()
-    for name, macs in reading.macs.items():
-        parts[names[name]] += macs
-    return +parts
+    return +reading.macs
 
 
 def counted(model, column):

@@ -15,7 +15,7 @@ from ...models.building import build_without_weights
 from ...models.detectors import AssistantSupervision
 from .figures import Complexity, Part
 from .meter import Reading, metered
-from .parts import BACKBONE, name_parts
+from .parts import find_parts
 from .passes import run_inference, run_training_heads
 
 SMALLEST = 32  # pixels; below, the deepest maps of most backbones vanish
@@ -77,25 +77,23 @@ def measure_detector(
 
 
 class _Count:
-    """Count a detector, and book each module to its part."""
+    """The count of a detector in progress."""
 
     def __init__(self, detector: BaseDetector, shape: tuple[int, int]) -> None:
         # Before the move to the meta device, which unties shared parameters;
         # named_parameters() gives those to the first module that has them.
-        parameters: Counter[str] = Counter()
-        trainable: Counter[str] = Counter()
-        for name, parameter in detector.named_parameters():
-            module = name.rpartition('.')[0]
-            parameters[module] += parameter.numel()
-            trainable[module] += parameter.numel() * parameter.requires_grad
+        parameters = dict(detector.named_parameters())
         self.detector = detector.to('meta').eval()
         self.two_stage = isinstance(detector, TwoStageDetector)
         self.image = torch.empty(1, 3, *shape, device='meta')
-        self.names = name_parts(detector, self.image)
+        self.names = find_parts(detector, self.image)
         self.parts = {part: Part() for part in self.names.values()}
         self.found = Complexity(tuple(shape))
-        self._book('parameters', parameters)
-        self._book('trainable', trainable)
+        for name, parameter in parameters.items():
+            module = detector.get_submodule(name.rpartition('.')[0])
+            part = self.parts[self.names[module]]
+            part.parameters += parameter.numel()
+            part.trainable += parameter.numel() * parameter.requires_grad
 
     def inference(self) -> None:
         """Count one inference pass."""
@@ -105,8 +103,7 @@ class _Count:
         self._book('macs', reading.macs)
         self._book('published', reading.published)
         found.kinds = dict(reading.kinds)
-        ran = {self.names[name] for name in reading.macs}
-        idle = [name for name in self.parts if name not in ran]
+        idle = [name for name in self.parts if name not in reading.macs]
         if self.two_stage and not found.uncounted:
             # A detector with further heads runs them in a way of its own;
             # without this they would count as free.
@@ -136,12 +133,10 @@ class _Count:
                 pyramid = detector.backbone(self.image)
             if self.two_stage:
                 found.training_rois = run_training_heads(detector, pyramid)
+        if found.uncounted:
+            return
         self._book('training', reading.macs)
-        backbone = {
-            part
-            for name, part in self.names.items()
-            if name.partition('.')[0] == BACKBONE
-        }
+        backbone = {self.names[m] for m in detector.backbone.modules()}
         for name, part in self.parts.items():
             if name in backbone:
                 part.assistance = part.training - part.macs
@@ -163,15 +158,13 @@ class _Count:
     def _attempt(self) -> Iterator[Reading]:
         """Meter the block; keep the part that failed, and why."""
         try:
-            with metered(self.detector) as reading:
+            with metered(self.detector, self.names) as reading:
                 yield reading
         # Heads of any author may raise anything without numbers.
         except Exception as error:
-            part = self.names[reading.failed_in]
-            self.found.uncounted[part] = one_line(error, 200)
+            self.found.uncounted[reading.failed_in] = one_line(error, 200)
 
     def _book(self, column: str, counts: Counter[str]) -> None:
-        """Add counts by module to a column of the parts."""
+        """Write the counts of the parts into a column."""
         for name, number in counts.items():
-            part = self.parts[self.names[name]]
-            setattr(part, column, getattr(part, column) + number)
+            setattr(self.parts[name], column, number)

@@ -1,7 +1,7 @@
 """Count multiply-accumulates while a model runs, by module, in two ways."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
@@ -38,7 +38,8 @@ class Reading:
     """The multiply-accumulates of a run.
 
     Attributes:
-        macs: the count of each module that ran, without its children.
+        macs: the count of each module that ran, without its children, by
+            the module's name.
         published: the same by the rule of the published figures.
         kinds: ``macs`` by kind of operation.
         failed_in: the name of the module in which the run failed, if any.
@@ -51,7 +52,9 @@ class Reading:
 
 
 @contextmanager
-def metered(model: nn.Module) -> Iterator[Reading]:
+def metered(
+    model: nn.Module, names: Mapping[nn.Module, str] | None = None
+) -> Iterator[Reading]:
     """Count what the model, or pieces of it, compute inside the block.
 
     ``macs`` counts operators: one multiply-accumulate for each product with
@@ -64,7 +67,9 @@ def metered(model: nn.Module) -> Iterator[Reading]:
     The reading is complete after the block, also after an error.
 
     Args:
-        model: the model, whose module names the reading uses.
+        model: the model.
+        names: the names of its modules in the reading, by default those in
+            the model; what has one name is counted together.
     """
     # FlopCounterMode also counts by module, but names modules by class where
     # they are called piecewise, so that members cannot be told apart.
@@ -72,10 +77,10 @@ def metered(model: nn.Module) -> Iterator[Reading]:
         display=False,
         custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_flops},
     )
-    names = {module: name for name, module in model.named_modules()}
+    names = names or {m: name for name, m in model.named_modules()}
     rules = get_modules_mapping()
     reading = Reading()
-    running = ['']  # names of the modules that run now, the innermost last
+    running = [names[model]]  # what runs now, the innermost module last
     credited = 0
 
     def credit() -> None:
