@@ -61,9 +61,7 @@ def migrate_config(
     return report, None
 
 
-def convert(
-    published: Mapping[str, Any],
-) -> tuple[Config, list[str]]:
+def convert(published: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Convert a published config that is merged with its bases.
 
     Returns:
@@ -71,7 +69,7 @@ def convert(
         and the report.
     """
     top = Section(published, '', State())
-    imports = (top.take('custom_imports') or {}).get('imports', [])
+    imports = top.section('custom_imports').take_all().get('imports', [])
     imports = [imports] if isinstance(imports, str) else list(imports)
     if imports:
         top.report(

@@ -70,8 +70,9 @@ def convert_runtime(top: Section) -> dict[str, Any]:
     if best and '/' not in best and best != 'auto':
         new['default_hooks.checkpoint.save_best'] = f'coco/{best}'
     if not top.state.by_epoch:
-        new.setdefault('default_hooks.checkpoint.by_epoch', False)
         new['log_processor.by_epoch'] = False
+        if 'default_hooks.checkpoint.interval' in new:
+            new.setdefault('default_hooks.checkpoint.by_epoch', False)
     backends = _backends(top.section('log_config'))
     if len(backends) > 1:
         new['vis_backends'] = new['visualizer.vis_backends'] = backends

@@ -266,6 +266,15 @@ def test_iterations_instead_of_epochs(convert_with):
     assert not new['log_processor']['by_epoch']
 
 
+def test_iterations_without_settings_of_checkpoints(convert_with):
+    """The interval of mmdet's own runtime, 1, counts epochs."""
+    new, _ = convert_with(
+        "runner = dict(_delete_=True, type='IterBasedRunner', max_iters=90)\n"
+        'checkpoint_config = None\n',
+    )
+    assert 'checkpoint' not in new['default_hooks']
+
+
 def test_data_and_evaluators_are_built(migrate, everything):
     """Train and val samples of the tiny data set, through both pipelines."""
     for new in (migrate('faster_r50.py')[0], everything[0]):
