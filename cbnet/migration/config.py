@@ -93,7 +93,7 @@ def _close(top: Section, published: Mapping[str, Any]) -> None:
         nested = isinstance(top.values[key], str | list | tuple | Mapping)
         if nested and _inside(top.values[key], used):
             top.drop(key)
-    top.close('left out, mmdet 3.x reads no such name')
+    top.close('left out, mmdet 3.x reads no such key')
 
 
 def _inside(value: Any, container: Any) -> bool:

@@ -17,8 +17,8 @@ def convert_data(top: Section) -> dict[str, Any]:
     data, state = top.section('data'), top.state
     state.data_root = top.values.get('data_root')
     if not data.values:
-        none = 'the config has none; dataloaders and evaluators are yours to'
-        top.note('data', f'{none} write')
+        text = 'missing; write the dataloaders and evaluators by hand'
+        top.note('data', text)
         return new
     batch = data.take('samples_per_gpu', 1)
     workers = data.take('workers_per_gpu', 2)
@@ -68,7 +68,7 @@ def _evaluation(evaluation: Section, new: dict[str, Any]) -> dict[str, Any]:
         if file is None:
             evaluation.report(
                 f'{split}_evaluator: data.{split} has several annotation '
-                f'files, CocoMetric reads one: yours to write'
+                f'files, but CocoMetric reads one; write it by hand'
             )
             continue
         entries[f'{split}_evaluator'] = dict(

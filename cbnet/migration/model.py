@@ -30,7 +30,7 @@ def convert_model(top: Section) -> dict[str, Any]:
     if state.normalize is None:
         top.note(
             'model.data_preprocessor',
-            'no Normalize found in the pipelines: images are fed as they are',
+            'no Normalize in the pipelines; images are not normalized',
         )
     new: dict[str, Any] = dict(
         type='AssistedDetector',
@@ -55,7 +55,7 @@ def _backbone(model: Section) -> dict[str, Any]:
     if pretrained is not None:
         if backbone.pop('init_cfg', None) is not None:
             model.note(
-                'backbone.init_cfg', 'left out, model.pretrained counts'
+                'backbone.init_cfg', 'left out, model.pretrained is used'
             )
         backbone['pretrained'] = pretrained
     composite = convert_official_backbone(backbone)
@@ -63,9 +63,9 @@ def _backbone(model: Section) -> dict[str, Any]:
     if frozen != backbone.get('frozen_stages'):
         model.note(
             'backbone.frozen_stages',
-            f"{backbone['frozen_stages']} is {frozen} in mmdet's Swin, which "
-            f'counts from the first stage; it freezes the output norms of '
-            f'these stages, too',
+            f"{backbone['frozen_stages']} becomes {frozen}, because mmdet's "
+            f'Swin counts from the first stage; it also freezes the output '
+            f'norms of these stages',
         )
     return composite
 
@@ -81,7 +81,7 @@ def _neck(model: Section) -> dict[str, Any]:
     if neck.get('type') == 'FPN' and end > 0:
         neck['end_level'] = end - 1
         model.note(
-            'neck.end_level', f'{end} is {end - 1} in 3.x, which includes it'
+            'neck.end_level', f'{end} becomes {end - 1}, which 3.x includes'
         )
     return neck
 

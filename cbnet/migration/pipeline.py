@@ -69,7 +69,7 @@ def _test_aug(section: Section) -> Transforms:
             'img_scale',
             f'{scales if factors is None else factors}: test-time '
             f'augmentation is left out, '
-            f'{"this is not resized" if factors else scales[0]} is used; see '
+            f'{"the original size" if factors else scales[0]} is used; see '
             f'DetTTAModel of mmdet 3.x',
         )
     directions = section.take('flip_direction')

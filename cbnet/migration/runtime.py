@@ -40,7 +40,7 @@ NOTES = {
     'tools/model_converters/published_to_cbnet.py',
     'resume_from': '{} is left out: a run of mmdet 2.x cannot be resumed; '
     'convert its weights and load them',
-    'workflow': '{} is left out; 3.x validates instead',
+    'workflow': '{} is left out; mmdet 3.x runs validation by itself',
 }
 LOGGERS = {
     'TensorboardLoggerHook': 'TensorboardVisBackend',

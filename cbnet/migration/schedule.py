@@ -39,7 +39,7 @@ def convert_schedule(top: Section) -> dict[str, Any]:
     when = evaluation.rename(dict(interval='val_interval', start='val_begin'))
     evaluation.drop('by_epoch')  # follows the runner
     if state.length is None:
-        text = 'neither max_epochs nor max_iters; train_cfg is yours to write'
+        text = 'neither max_epochs nor max_iters; write train_cfg by hand'
         top.note('runner', text)
     else:
         kind = 'Epoch' if state.by_epoch else 'Iter'
@@ -69,7 +69,7 @@ def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
         if OPTIM_WRAPPER_CONSTRUCTORS.get(constructor) is None:
             top.report(
                 f'optimizer.constructor={constructor!r}: left out, mmdet 3.x '
-                f'has none of that name'
+                f'has no constructor of this name'
             )
         else:
             wrapper['constructor'] = constructor

@@ -51,7 +51,7 @@ def _resize(section: Section) -> Transforms:
     if scales is None:
         factor = section.take('scale_factor')
         if factor is None:
-            section.note('img_scale', 'none given: this Resize is left out')
+            section.note('img_scale', 'missing; this Resize is left out')
             return []
         return [dict(type='Resize', scale_factor=factor, **kept)]
     scales = scales if isinstance(scales, list) else [scales]
@@ -90,7 +90,7 @@ def _normalize(section: Section) -> Transforms:
     )
     first = section.state.normalize = section.state.normalize or found
     if first != found:
-        section.note('mean', f'{found} is left out: the model has {first}')
+        section.note('mean', f'{found} is left out; the model uses {first}')
     return []
 
 
@@ -122,7 +122,7 @@ def keep_if_built(kind: str, section: Section) -> Transforms:
         return []
     if kind not in SAME:
         section.report(
-            f'{section.place}: kept as it is; compare its arguments with '
+            f'{section.place}: kept unchanged; compare its arguments with '
             f'those of mmdet 3.x'
         )
     return [cfg]

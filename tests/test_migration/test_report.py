@@ -30,7 +30,7 @@ REPORTED = [
     'data.test.pipeline[1] MultiScaleFlipAug.flip:',
     'auto_scale_lr.base_batch_size=8',
     'evaluation.gpu_collect=True',
-    'model.neck.end_level: 4 is 3',
+    'model.neck.end_level: 4 becomes 3',
     'num_helpers=3',
     'momentum_config=',
 ]

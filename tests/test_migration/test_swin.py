@@ -73,7 +73,7 @@ def test_frozen_stages_are_reported(migrate):
     )
     assert problem is None
     assert new.model.backbone.member.frozen_stages == 1
-    key = 'model.backbone.frozen_stages: 2 is 1'
+    key = 'model.backbone.frozen_stages: 2 becomes 1'
     assert any(line.startswith(key) for line in report)
 
 

@@ -92,6 +92,6 @@ def test_a_model_that_does_not_build(call, tmp_path, capsys):
         call(published, '--out', tmp_path / 'new.py')
     assert stop.value.code == 1
     out, err = capsys.readouterr()
-    assert 'data: the config has none' in out
+    assert 'data: missing' in out
     assert 'its model does not build: ' in err and 'GoneRCNN' in err
     assert (tmp_path / 'new.py').exists()
