@@ -67,3 +67,15 @@ def read_config(path: Path, name: str, **options: Any) -> Config:
         ) from error
     except Exception as error:  # a config is code: it raises anything
         raise UserValueError(f'{name}: {one_line(error)}') from error
+
+
+def check_new(out: Path) -> None:
+    """Refuse a path at which no new config can be written.
+
+    Raises:
+        ValueError: the path does not end in ``.py``, or the file exists.
+    """
+    if out.suffix != '.py':
+        raise UserValueError(f'{out} must end in .py')
+    if out.exists():
+        raise UserValueError(f'{out} exists; name another file or delete it')

@@ -1,8 +1,8 @@
 """Write the composite twin of a config: a short file that inherits from it.
 
-The twin's detector, data and schedule are the given config's; its backbone
-becomes every member.  Its model is built, without weights, before the file
-stays: on the meta device, or in memory where a constructor needs numbers.
+The twin keeps the detector, data and schedule of the config; every member is
+the config's backbone. The twin's model is built, without weights, as a check:
+on the meta device, or in memory where a constructor needs numbers.
 """
 
 from argparse import ArgumentParser
@@ -23,7 +23,7 @@ EXAMPLES = """examples:
 
 
 def shared(text: str) -> int | str | None:
-    """Read a number of stages, ``none`` or ``published``."""
+    """Parse a number of stages, ``none`` or ``published``."""
     text = text.lower()
     if text == TwinOptions.shared_stages:
         return text
@@ -35,53 +35,54 @@ def make_parser() -> ArgumentParser:
     parser = command_parser('compose', 'CONFIG', __doc__, EXAMPLES)
     parser.add_argument(
         'config',
-        help='a config file of an mmdet detector, or one that an installed '
-        'package carries: mmdet::gfl/gfl_r50_fpn_1x_coco.py',
+        help='the config file of an mmdet detector, also one from an '
+        'installed package: mmdet::gfl/gfl_r50_fpn_1x_coco.py',
     )
     parser.add_argument(
         '--members',
         type=int,
         default=2,
         metavar='N',
-        help='how many backbones (default: 2; 1: the plain detector with '
-        'the names of a composite)',
+        help='the number of members (default: 2; 1 gives the plain detector '
+        'with the names of a composite)',
     )
     parser.add_argument(
         '--style',
         default='dhlc',
         metavar='NAME',
-        help=f'which stages feed which: {", ".join(STYLES)} (default: dhlc)',
+        help=f'the style of the connections: {", ".join(STYLES)} '
+        '(default: dhlc)',
     )
     parser.add_argument(
         '--assistance',
         type=float,
         nargs='+',
         metavar='WEIGHT',
-        help="weight of each assistant's losses, or one number for all; 0: "
-        'none (default: 0.5 for the first, as published, and 1 for further '
-        "ones, as the published code; the paper's weights for more than one "
-        'are not known)',
+        help="the weight of each assistant's losses, or one number for all; "
+        '0 means no losses (default: as in the published code, 0.5 for the '
+        "first and 1 for further ones; the paper's weights for more than one "
+        'assistant are not known)',
     )
     parser.add_argument(
         '--shared-stages',
         type=shared,
         default=TwinOptions.shared_stages,
         metavar='N',
-        help='leading stages that later members take from the first one; 0: '
-        'the stem alone; none: not even that (default: as published for the '
-        "member's family, 1 for CNNs, 0 for Swin)",
+        help='the number of leading stages that later members share with the '
+        'first one; 0 shares only the stem, none shares nothing (default: as '
+        "published for the member's family, 1 for CNNs and 0 for Swin)",
     )
     parser.add_argument(
         '--proposals',
         choices=['lead', 'own'],
-        help="whose proposals assistants' RoI losses see (default: lead, as "
-        'published, where there are RPN and RoI heads, else own)',
+        help="whose proposals the assistants' RoI losses see (default: lead, "
+        'as published, where the detector has RPN and RoI heads; else own)',
     )
     parser.add_argument(
         '--out',
         metavar='FILE',
-        help='the file to write (default: ./dual_<name of the config>, or '
-        'single_, triple_, composite4_, ...)',
+        help='the file to write (default: ./dual_<name of the config>; '
+        'single_, triple_, composite4_, ... for other numbers of members)',
     )
     return parser
 
@@ -113,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def describe(model: nn.Module) -> str:
-    """Say in one line what the twin is."""
+    """Describe a twin in one line."""
     composite = model.backbone
     weights = ', '.join(f'{weight:g}' for weight in model.assistant_weights)
     return (

@@ -1,7 +1,7 @@
-"""Count parameters and multiply-accumulates of a detector, part by part.
+"""Count the parameters and multiply-accumulates of a detector, part by part.
 
-What the field calls FLOPs are multiply-accumulates (MACs). Needs no data, no
-weights and no memory for them: the model has shapes only.
+What the field calls FLOPs are multiply-accumulates (MACs). The count needs
+neither data nor weights: the model has shapes but no numbers.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -21,7 +21,7 @@ EXAMPLES = """examples:
   cbnet get-flops configs/cbnet/dual_r50.py \\
       --shape 640 --cfg-options model.backbone.style=fcc
 
-docs/cost.md says what is counted and by which rule.
+docs/cost.md explains what is counted, and by which rule.
 """
 
 
@@ -34,7 +34,8 @@ def describe() -> ArgumentParser:
         'more',
         nargs='*',
         metavar='CONFIG',
-        help='further configs; then one row for each instead of the parts',
+        help='further configs; the table then has one row for each config '
+        'instead of one for each part',
     )
     parser.add_argument(
         '--shape',
@@ -42,15 +43,15 @@ def describe() -> ArgumentParser:
         type=int,
         default=[800, 1280],
         metavar=('H', 'W'),
-        help='height and width of the image as the model sees it, padding '
-        'included; one number: a square (default: 800 1280, that of the '
-        'published figures)',
+        help='the height and width of the image as the model sees it, with '
+        'padding; one number stands for a square (default: 800 1280, as for '
+        'the published figures)',
     )
     parser.add_argument(
         '--out',
         type=Path,
         metavar='FILE.json',
-        help='also write all numbers, exactly: config -> parts, total, ...',
+        help='also write all exact numbers: config -> parts, total, ...',
     )
     return parser
 
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     if missing:
         parser.error(
-            f'{"; ".join(missing)}; what follows it and training are not '
+            f'{"; ".join(missing)}; later parts and training are not '
             f'counted either'
         )
 
@@ -98,7 +99,7 @@ def count(
     name: str,
     shape: tuple[int, int],
 ) -> Complexity:
-    """Count one config; the parser says what is wrong with it."""
+    """Count one config; report its mistakes through the parser."""
     cfg = load_config(parser, Namespace(**{**vars(args), 'config': name}))
     try:
         return measure(cfg, shape)

@@ -15,12 +15,15 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and write the new config."""
     parser = command_parser(
-        'migrate-config', 'OLD_CONFIG --out NEW_CONFIG', __doc__, EXAMPLES
+        'migrate-config',
+        'PUBLISHED_CONFIG --out NEW_CONFIG',
+        __doc__,
+        EXAMPLES,
     )
     parser.add_argument(
         'config',
-        help='the old config; the files that it inherits from must lie '
-        'where its _base_ says',
+        help='the published config; the files that it inherits from must '
+        'lie where its _base_ says',
     )
     parser.add_argument(
         '--out', required=True, metavar='FILE', help='the file to write'
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report, problem = migrate_config(args.config, args.out)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    print(f'{len(report)} remarks: what was left out or means something else')
+    print(f'{len(report)} remarks on settings left out or changed in meaning:')
     for line in report:
         print(f'  {line}')
     print(f'wrote {args.out}')

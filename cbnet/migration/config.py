@@ -1,6 +1,7 @@
 """Published CBNetV2 configs (mmdet 2.x) turned into configs of mmdet 3.x.
 
-Section by section; what no section understands is reported, line by line.
+Each section of a config has a module. What none of them understands is
+reported, one line for each key.
 """
 
 from collections.abc import Mapping
@@ -9,14 +10,15 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..config_files import read_config
+from ..config_files import check_new, read_config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
 from .data import convert_data
 from .model import convert_model
 from .runtime import convert_runtime
-from .schedule import Schedule
+from .schedule import convert_schedule
 from .section import Section
+from .state import State
 
 HEADER = """\
 # Migrated from {name} (mmdet 2.x) by `cbnet migrate-config`.
@@ -27,34 +29,31 @@ _base_ = 'mmdet::_base_/default_runtime.py'
 def migrate_config(
     path: str | Path, out: str | Path
 ) -> tuple[list[str], str | None]:
-    """Write the 3.x config of a published config.
+    """Convert a published config and write the new one.
 
     Args:
-        path: the old config; the files it inherits from lie where its
-            ``_base_`` says.
-        out: the file to write; its folder is made.
+        path: the published config; the files that it inherits from must lie
+            where its ``_base_`` says.
+        out: the file to write; missing folders are made.
 
     Returns:
-        Lines for the user, everything that was left out or means something
-        else now; and why the new model does not build, if it does not.
+        The report, with a line for each setting that was left out or that
+        means something else now; and the reason why the new model does not
+        build, or None.
 
     Raises:
-        ValueError: for a config that cannot be read, whose model is no
-            published composite, or an ``out`` that exists.
+        ValueError: the config cannot be read, its model is not a published
+            composite, or ``out`` exists.
     """
     path, out = Path(path), Path(out)
-    if out.suffix != '.py':
-        raise UserValueError(f'{out} must end in .py')
-    if out.exists():
-        raise UserValueError(f'{out} exists; name another file or delete it')
+    check_new(out)
     if not path.is_file():
         raise UserValueError(f'no config file {path}')
     # Its custom imports are written for mmdet 2.x.
-    old = read_config(path, str(path), import_custom_modules=False)
-    new, report = convert(old.to_dict())
-    text = Config(new).pretty_text
+    published = read_config(path, str(path), import_custom_modules=False)
+    new, report = convert(published.to_dict())
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(HEADER.format(name=path.name) + text)
+    out.write_text(HEADER.format(name=path.name) + new.pretty_text)
     try:
         build_without_weights(read_config(out, str(out)))
     except ValueError as error:
@@ -62,61 +61,43 @@ def migrate_config(
     return report, None
 
 
-def convert(old: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Convert an old config.
-
-    Args:
-        old: the config, merged with its bases.
+def convert(published: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Convert a published config that is merged with its bases.
 
     Returns:
-        The new config on top of mmdet's ``default_runtime.py``, and lines
-        for the user.
-
-    Raises:
-        ValueError: for a model that is no published composite.
+        The new config, to be read on top of mmdet's ``default_runtime.py``,
+        and the report.
     """
-    report: list[str] = []
-    top = Section(old, '', report)
-    imports = top.section('custom_imports').values.get('imports', [])
+    top = Section(published, '', State())
+    imports = top.section('custom_imports').take_all().get('imports', [])
     imports = [imports] if isinstance(imports, str) else list(imports)
     if imports:
-        report.append(
+        top.report(
             f'custom_imports={imports}: kept; they must import under mmdet 3.x'
         )
-    evaluation = top.section('evaluation')
-    schedule = Schedule(top)
-    loops = schedule.convert(evaluation)
-    runtime = convert_runtime(top, evaluation, schedule.by_epoch)
-    data, moved = convert_data(top, evaluation, schedule.by_epoch)
-    evaluation.close()
-    model = convert_model(top, moved)
-    _close(top, old)
-    new = dict(
-        custom_imports=dict(
-            imports=['cbnet', *imports], allow_failed_imports=False
-        ),
-        model=model,
-        **data,
-        **loops,
-        **runtime,
-    )
-    return new, report
+    imports = dict(imports=['cbnet', *imports], allow_failed_imports=False)
+    new = Config(dict(custom_imports=imports, **convert_schedule(top)))
+    new.merge_from_dict(convert_runtime(top))
+    new.merge_from_dict(convert_data(top))
+    new.merge_from_dict(dict(model=convert_model(top)))
+    _close(top, published)
+    return new, top.state.report
 
 
-def _close(top: Section, old: Mapping[str, Any]) -> None:
-    """Report the names that are no settings, unless used by one."""
+def _close(top: Section, published: Mapping[str, Any]) -> None:
+    """Report the names that are not settings, unless a setting uses them."""
     rest = set(top.values)
-    used = [value for key, value in old.items() if key not in rest]
+    used = [value for key, value in published.items() if key not in rest]
     for key in rest:
-        # A number may be anywhere by chance.
+        # Numbers are not compared: one may occur anywhere by chance.
         nested = isinstance(top.values[key], str | list | tuple | Mapping)
         if nested and _inside(top.values[key], used):
-            top.take(key)
-    top.close('left out, mmdet 3.x reads no such name')
+            top.drop(key)
+    top.close('left out, mmdet 3.x reads no such key')
 
 
 def _inside(value: Any, container: Any) -> bool:
-    """Tell whether a value occurs in a nested container."""
+    """Return whether a value occurs in a nested container."""
     if value == container:
         return True
     if isinstance(value, str) and isinstance(container, str):

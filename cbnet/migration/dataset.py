@@ -12,9 +12,9 @@ from mmengine.fileio import list_from_file
 from ..errors import UserValueError
 from .pipeline import convert_pipeline
 from .section import Section
-from .transforms import Moved, storage
+from .transforms import storage
 
-#: wrappers with the same name in 3.x, and their arguments
+# wrappers with the same name in 3.x, and their arguments
 WRAPPERS = {
     'RepeatDataset': ('times',),
     'ClassBalancedDataset': ('oversample_thr',),
@@ -22,130 +22,89 @@ WRAPPERS = {
 }
 
 
-class DatasetConverter:
-    """Convert the datasets of one config.
+def convert_dataset(parent: Section, key: str, train: bool) -> dict[str, Any]:
+    """Convert a dataset, or a list of datasets, which is a concatenation.
 
-    Args:
-        data_root: the folder that the config's paths begin with, if any.
-        report: lines for the user.
-
-    Attributes:
-        moved: what left the pipelines for the model.
+    Raises:
+        ValueError: a dataset is not in the COCO format.
     """
+    if isinstance(parent.values.get(key), list | tuple):
+        parts = [_dataset(part, train) for part in parent.sections(key)]
+        return dict(type='ConcatDataset', datasets=parts)
+    return _dataset(parent.section(key), train)
 
-    def __init__(self, data_root: str | None, report: list[str]) -> None:
-        self.data_root = data_root
-        self.report = report
-        self.moved = Moved()
 
-    def convert(self, old: Any, place: str, train: bool) -> dict[str, Any]:
-        """Convert a dataset; a list of them is a concatenation.
+def _dataset(section: Section, train: bool) -> dict[str, Any]:
+    kind = section.take('type')
+    if kind == 'ConcatDataset':
+        return convert_dataset(section, 'datasets', train)
+    if kind not in WRAPPERS:
+        return _coco(kind, section, train)
+    inner = convert_dataset(section, 'dataset', train)
+    new = dict(type=kind, dataset=inner, **section.keep(*WRAPPERS[kind]))
+    if 'pipeline' in section.values:
+        new['pipeline'] = convert_pipeline(section, train)
+    return new
 
-        Args:
-            old: the dataset, or a list.
-            place: its name in the config.
-            train: whether it is for training.
 
-        Raises:
-            ValueError: for a dataset that is not in COCO's format.
-        """
-        if isinstance(old, list | tuple):
-            parts = [
-                self.convert(part, f'{place}[{i}]', train)
-                for i, part in enumerate(old)
-            ]
-            return dict(type='ConcatDataset', datasets=parts)
-        section = Section(old, place, self.report)
-        kind = section.take('type')
-        if kind == 'ConcatDataset':
-            new = self.convert(
-                section.take('datasets'), section.name('datasets'), train
-            )
-        elif kind in WRAPPERS:
-            inner = section.take('dataset')
-            new = dict(
-                type=kind,
-                dataset=self.convert(inner, section.name('dataset'), train),
-                **section.keep(*WRAPPERS[kind]),
-            )
-            if 'pipeline' in section.values:
-                new['pipeline'] = self._pipeline(section, train)
-        else:
-            new = self._coco(kind, section, train)
-        section.close()
-        return new
-
-    def _pipeline(self, section: Section, train: bool) -> list[dict]:
-        return convert_pipeline(
-            section.take('pipeline', []),
-            section.name('pipeline'),
-            self.report,
-            self.moved,
-            test=not train,
+def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
+    found = DATASETS.get(kind) if kind else None
+    if not (isinstance(found, type) and issubclass(found, CocoDataset)):
+        raise UserValueError(
+            f'{section.name("type")}={kind!r}; only datasets in the COCO '
+            f'format are migrated: convert the annotations, or delete data '
+            f'and write the dataloaders by hand'
         )
-
-    def _coco(self, kind: str, section: Section, train: bool) -> dict:
-        found = DATASETS.get(kind) if kind else None
-        if not (isinstance(found, type) and issubclass(found, CocoDataset)):
-            raise UserValueError(
-                f'{section.name("type")}={kind!r}; only datasets in the '
-                f'COCO format are migrated: convert the annotations, or '
-                f'delete data and write the dataloaders by hand'
-            )
-        new = dict(type=kind)
-        names = dict(ann_file='ann_file', img_prefix='img', seg_prefix='seg')
-        paths = section.rename(names)
-        paths = {key: path for key, path in paths.items() if path is not None}
-        root = section.take('data_root')
-        if root is None and self._below(paths.values()):
-            root = self.data_root
-            paths = {
-                key: path.removeprefix(root) for key, path in paths.items()
-            }
-        if root is not None:
-            new['data_root'] = root
-        classes = self._classes(section)
-        if classes is not None:
-            new['metainfo'] = dict(classes=classes)
-        filter_empty = section.take('filter_empty_gt', True)
-        test_mode = section.take('test_mode', not train)
-        if train:  # 2.x always left out images below 32 pixels
-            new['filter_cfg'] = dict(filter_empty_gt=filter_empty, min_size=32)
-        if test_mode:
-            new['test_mode'] = True
-        new['pipeline'] = self._pipeline(section, train)
-        return _one_or_many(new | storage(section), paths)
-
-    def _below(self, paths: Iterable[Any]) -> bool:
-        return bool(self.data_root) and all(
-            isinstance(path, str) and path.startswith(self.data_root)
-            for path in paths
-        )
-
-    def _classes(self, section: Section) -> tuple[str, ...] | None:
-        classes = section.take('classes')
-        if not isinstance(classes, str):
-            return None if classes is None else tuple(classes)
-        if not Path(classes).is_file():
-            section.note('classes', f'no file {classes}: left out')
-            return None
-        return tuple(list_from_file(classes))
+    new = dict(type=kind)
+    names = dict(ann_file='ann_file', img_prefix='img', seg_prefix='seg')
+    paths = section.rename(names)
+    paths = {key: path for key, path in paths.items() if path is not None}
+    root, common = section.take('data_root'), section.state.data_root
+    if root is None and common and _all_below(common, paths.values()):
+        root = common
+        paths = {key: path.removeprefix(root) for key, path in paths.items()}
+    if root is not None:
+        new['data_root'] = root
+    classes = _classes(section)
+    if classes is not None:
+        new['metainfo'] = dict(classes=classes)
+    filter_empty = section.take('filter_empty_gt', True)
+    if train:  # mmdet 2.x always dropped images below 32 pixels
+        new['filter_cfg'] = dict(filter_empty_gt=filter_empty, min_size=32)
+    if section.take('test_mode', not train):
+        new['test_mode'] = True
+    new['pipeline'] = convert_pipeline(section, train)
+    return _with_paths(new | storage(section), paths)
 
 
-def _one_or_many(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
-    """Put a dataset's paths in; several annotation files: several datasets."""
+def _all_below(root: str, paths: Iterable[Any]) -> bool:
+    return all(isinstance(p, str) and p.startswith(root) for p in paths)
+
+
+def _classes(section: Section) -> tuple[str, ...] | None:
+    classes = section.take('classes')
+    if not isinstance(classes, str):
+        return None if classes is None else tuple(classes)
+    if not Path(classes).is_file():
+        section.note('classes', f'no file {classes}: left out')
+        return None
+    return tuple(list_from_file(classes))
+
+
+def _with_paths(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
+    """Add a dataset's paths; each annotation file makes a dataset."""
     files = paths.pop('ann_file', '')
     if isinstance(files, str):
         return new | dict(ann_file=files, data_prefix=dict(img='') | paths)
     parts = []
     for i, file in enumerate(files):
         own = {k: p if isinstance(p, str) else p[i] for k, p in paths.items()}
-        parts.append(_one_or_many(new, dict(own, ann_file=file)))
+        parts.append(_with_paths(new, dict(own, ann_file=file)))
     return dict(type='ConcatDataset', datasets=parts)
 
 
 def annotation_file(dataset: dict[str, Any]) -> str | None:
-    """Give the whole path of a converted dataset's annotation file."""
+    """Return the path of the annotation file, unless there are several."""
     if 'ann_file' not in dataset:
         return None
     return os.path.join(dataset.get('data_root', ''), dataset['ann_file'])

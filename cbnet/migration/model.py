@@ -1,17 +1,6 @@
 """The model of a published config: composite backbone, FPN, assistance.
 
-====================================  ======================================
-published                             here
-====================================  ======================================
-``type='MaskRCNN'``                   ``AssistedDetector``, ``base=`` it
-``pretrained=FILE``                   ``backbone.member.init_cfg``
-``backbone.type='CB...'``             ``CompositeBackbone``
-``neck.type='CBFPN'``                 ``FPN``
-``type='HybridTaskCascadeRoIHead'``   ``StageMeanHTCRoIHead``, which predicts
-                                      as mmdet 2.x did
-0.5 for the assistant, in the code    ``assistance.weights=[0.5]``
-lead's proposals, in the code         ``assistance.proposals='lead'``
-====================================  ======================================
+docs/migrate.md lists what each setting becomes.
 """
 
 from typing import Any
@@ -20,84 +9,69 @@ from ..converters.published_backbone import convert_published_backbone
 from ..errors import UserValueError
 from ..models.detectors import StageMeanHTCRoIHead
 from .section import Section
-from .transforms import Moved
 
 _HTC = 'HybridTaskCascadeRoIHead'
 
 
-def convert_model(top: Section, moved: Moved) -> dict[str, Any]:
-    """Take the model out of an old config.
-
-    Args:
-        top: the config; gives up ``model``, and ``train_cfg`` and
-            ``test_cfg`` of configs that have them beside the model.
-        moved: what left the pipelines for the model.
+def convert_model(top: Section) -> dict[str, Any]:
+    """Convert the model, after the data, which settles its preprocessor.
 
     Raises:
-        ValueError: where there is no model, or for a backbone that is no
-            published composite.
+        ValueError: there is no model, or its backbone is not a published
+            composite.
     """
-    old = top.section('model')
-    base = old.take('type')
+    model, state = top.section('model'), top.state
+    base = model.take('type')
     if base is None:
         raise UserValueError('the config has no model; give a whole config')
-    model: dict[str, Any] = dict(type='AssistedDetector', base=base)
-    two_stage = all(old.values.get(h) for h in ('rpn_head', 'roi_head'))
+    two_stage = all(model.values.get(h) for h in ('rpn_head', 'roi_head'))
     # The published code has no option for either.
-    model['assistance'] = dict(
-        weights=[0.5], proposals='lead' if two_stage else 'own'
+    assistance = dict(weights=[0.5], proposals='lead' if two_stage else 'own')
+    if state.normalize is None:
+        top.note(
+            'model.data_preprocessor',
+            'no Normalize in the pipelines; images are not normalized',
+        )
+    new: dict[str, Any] = dict(
+        type='AssistedDetector',
+        base=base,
+        assistance=assistance,
+        data_preprocessor=state.preprocessor(),
+        backbone=_backbone(model),
     )
-    model['data_preprocessor'] = moved.preprocessor()
-    if moved.normalize is None:
-        top.report.append(
-            'model.data_preprocessor: no Normalize found in the pipelines: '
-            'images are fed as they are'
-        )
-    model['backbone'] = _backbone(old)
-    if 'neck' in old.values:
-        model['neck'] = _neck(old)
-    heads = old.values
-    old.values = {}
+    if 'neck' in model.values:
+        new['neck'] = _neck(model)
     for key in ('train_cfg', 'test_cfg'):
-        if heads.get(key) is None and key in top.values:
-            heads[key] = top.take(key)  # until mmdet 2.3
-    if (heads.get('roi_head') or {}).get('type') == _HTC:
-        heads['roi_head'] = dict(
-            heads['roi_head'], type=StageMeanHTCRoIHead.__name__
-        )
-    semantic = (heads.get('roi_head') or {}).get('semantic_head')
-    if semantic:
-        heads['roi_head'] = dict(
-            heads['roi_head'],
-            semantic_head=_semantic_head(
-                Section(semantic, 'model.roi_head.semantic_head', top.report),
-                moved.seg_scale,
-            ),
-        )
-    return model | heads
+        if model.values.get(key) is None and key in top.values:
+            model.values[key] = top.take(key)  # until mmdet 2.3
+    if model.values.get('roi_head'):
+        new['roi_head'] = _roi_head(model.section('roi_head'))
+    return new | model.take_all()
 
 
-def _backbone(old: Section) -> dict[str, Any]:
-    backbone = dict(old.take('backbone') or {})
-    pretrained = old.take('pretrained')
+def _backbone(model: Section) -> dict[str, Any]:
+    backbone = dict(model.take('backbone') or {})
+    pretrained = model.take('pretrained')
     if pretrained is not None:
         if backbone.pop('init_cfg', None) is not None:
-            old.note('backbone.init_cfg', 'left out, model.pretrained counts')
+            model.note(
+                'backbone.init_cfg', 'left out, model.pretrained is used'
+            )
         backbone['pretrained'] = pretrained
     composite = convert_published_backbone(backbone)
     frozen = composite['member'].get('frozen_stages')
     if frozen != backbone.get('frozen_stages'):
-        old.note(
+        model.note(
             'backbone.frozen_stages',
-            f"{backbone['frozen_stages']} is {frozen} in mmdet's Swin, which "
-            f'counts from the first stage; it freezes the output norms of '
-            f'these stages, too',
+            f"{backbone['frozen_stages']} becomes {frozen}, because mmdet's "
+            f'Swin counts from the first stage; it also freezes the output '
+            f'norms of these stages',
         )
     return composite
 
 
-def _neck(old: Section) -> dict[str, Any]:
-    neck = old.take('neck')
+def _neck(model: Section) -> dict[str, Any]:
+    neck = model.take('neck')
     if not isinstance(neck, dict):
         return neck
     neck = dict(neck)
@@ -105,21 +79,30 @@ def _neck(old: Section) -> dict[str, Any]:
         neck['type'] = 'FPN'
     end = neck.get('end_level', -1)
     if neck.get('type') == 'FPN' and end > 0:
-        neck['end_level'] = end - 1  # 2.x excluded it
-        old.note(
-            'neck.end_level', f'{end} is {end - 1} in 3.x, which includes it'
+        neck['end_level'] = end - 1
+        model.note(
+            'neck.end_level', f'{end} becomes {end - 1}, which 3.x includes'
         )
     return neck
 
 
-def _semantic_head(old: Section, scale: float | None) -> dict[str, Any]:
-    """Give the head of HTC's semantic branch the losses of 2.x."""
+def _roi_head(head: Section) -> dict[str, Any]:
+    if head.values.get('type') == _HTC:
+        head.values['type'] = StageMeanHTCRoIHead.__name__
+    if head.values.get('semantic_head'):
+        semantic = _semantic_head(head.section('semantic_head'))
+        head.values['semantic_head'] = semantic
+    return head.take_all()
+
+
+def _semantic_head(head: Section) -> dict[str, Any]:
+    """Give the head of HTC's semantic branch the losses of mmdet 2.x."""
     loss = dict(type='CrossEntropyLoss', ignore_index=255, loss_weight=0.2)
-    loss.update(old.take('loss_seg') or {})
+    loss |= head.take('loss_seg') or {}
     names = dict(ignore_label='ignore_index', loss_weight='loss_weight')
-    loss.update(old.rename(names))
+    loss |= head.rename(names)
     loss['avg_non_ignore'] = True  # as torch's cross entropy did
-    head = dict(old.values, loss_seg=loss)
-    if scale is not None:
-        head['seg_scale_factor'] = scale
-    return head
+    new = dict(head.take_all(), loss_seg=loss)
+    if head.state.seg_scale is not None:
+        new['seg_scale_factor'] = head.state.seg_scale
+    return new

@@ -1,31 +1,34 @@
-"""Old configs, taken key by key, so that nothing is lost silently.
+"""Dicts of a published config, emptied key by key.
 
-What a conversion does not take of a section is still there when the section
-is closed, and is reported.
+A key that the conversion does not take is still there when the sections are
+closed, and is reported; so nothing is lost silently.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mmengine.registry import DefaultScope, Registry
+
 from ..errors import UserValueError
-from ..messages import brief
+from ..messages import brief, one_line
+from .state import State
 
 
 class Section:
-    """A dict of an old config, emptied by ``take``.
+    """A dict of a published config, emptied by ``take``.
 
     Args:
-        values: the dict; left as it is.
-        place: how it is called in the config, e.g. ``'data.train'``; empty
-            for the whole config.
-        report: lines for the user; shared by all sections of a config.
+        values: the dict, which stays unchanged.
+        place: the name of the dict in the config, such as ``'data.train'``;
+            empty for the whole config.
+        state: the state that the sections of the config share.
 
     Raises:
-        ValueError: where ``values`` is no dict.
+        ValueError: ``values`` is not a dict.
     """
 
     def __init__(
-        self, values: Mapping[str, Any] | None, place: str, report: list[str]
+        self, values: Mapping[str, Any] | None, place: str, state: State
     ) -> None:
         if not isinstance(values, Mapping | None):
             raise UserValueError(
@@ -33,39 +36,84 @@ class Section:
             )
         self.values = dict(values or {})
         self.place = place
-        self.report = report
+        self.state = state
+        self.opened: dict[str, Section] = {}
 
     def take(self, key: str, default: Any = None) -> Any:
-        """Take a value out."""
+        """Take a value out; a dotted key is one inside a section."""
+        section, dot, inside = key.partition('.')
+        if dot:
+            return self.section(section).take(inside, default)
         return self.values.pop(key, default)
 
+    def take_all(self) -> dict[str, Any]:
+        """Take all remaining values out."""
+        values, self.values = self.values, {}
+        return values
+
+    def drop(self, *keys: str) -> None:
+        """Take values out that need no counterpart."""
+        for key in keys:
+            self.take(key)
+
     def section(self, key: str) -> 'Section':
-        """Take a dict out, as a section."""
-        return Section(self.take(key), self.name(key), self.report)
+        """Open a dict as a section; it stays open until ``close``."""
+        if key not in self.opened:
+            self.opened[key] = self._open(key, self.take(key))
+        return self.opened[key]
+
+    def sections(
+        self, key: str, values: Iterable[Any] | None = None
+    ) -> list['Section']:
+        """Open a list of dicts, by default that of the key, as sections."""
+        opened = {
+            f'{key}[{i}]': self._open(f'{key}[{i}]', one)
+            for i, one in enumerate(values or self.take(key) or [])
+        }
+        self.opened |= opened
+        return list(opened.values())
+
+    def _open(self, key: str, values: Any) -> 'Section':
+        return Section(values, self.name(key), self.state)
 
     def keep(self, *names: str) -> dict[str, Any]:
-        """Take those of ``names`` that are there."""
+        """Take those of the named values out that exist."""
         return self.rename({name: name for name in names})
 
     def rename(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Take those of ``names`` that are there, under their new names."""
+        """Take values out, as ``keep``, and give them their new names."""
         return {
-            new: self.take(old)
-            for old, new in names.items()
-            if old in self.values
+            new: self.take(name)
+            for name, new in names.items()
+            if name in self.values
         }
 
     def name(self, key: str) -> str:
-        """Name a key as the whole config must name it."""
+        """Return the name of a key in the whole config."""
         return f'{self.place}.{key}' if self.place else key
 
     def note(self, key: str, text: str) -> None:
         """Report something about a key."""
-        self.report.append(f'{self.name(key)}: {text}')
+        self.report(f'{self.name(key)}: {text}')
+
+    def report(self, line: str) -> None:
+        """Add a line for the user."""
+        self.state.report.append(line)
 
     def close(self, why: str = 'left out, mmdet 3.x has no such key') -> None:
-        """Report whatever nobody took."""
-        for key, value in self.values.items():
+        """Report the values that nobody took, those of open sections first."""
+        for section in self.opened.values():
+            section.close()
+        for key, value in self.take_all().items():
             if value is not None:
-                self.report.append(f'{self.name(key)}={brief(value)}: {why}')
-        self.values = {}
+                self.report(f'{self.name(key)}={brief(value)}: {why}')
+
+
+def build_problem(registry: Registry, cfg: Mapping[str, Any]) -> str | None:
+    """Return why mmdet 3.x cannot build a config, or None if it can."""
+    try:
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            registry.build(dict(cfg))
+    except Exception as error:  # constructors may raise anything
+        return one_line(error, 90)
+    return None

@@ -1,4 +1,4 @@
-"""Build a model from its config without memory or weights: does it fit?"""
+"""Build the model of a config without memory and weights, as a check."""
 
 from copy import deepcopy
 from typing import Any
@@ -16,30 +16,28 @@ from .meta import on_meta
 def build_without_weights(
     cfg: Config, part: ConfigDict | None = None
 ) -> nn.Module:
-    """Build ``cfg.model``, or a part of it, on the meta device.
+    """Build the model of a config, or a part of it, on the meta device.
 
-    No pretrained file is read.
-    A constructor that looks at numbers cannot run there; such a model is
-    built in memory.
+    No pretrained file is read. A model whose constructor needs numbers
+    cannot be built on the meta device and is built in memory.
 
     Args:
-        cfg: a whole config, for its scope.
-        part: of its model; None: the whole model.
+        cfg: the whole config, which gives the scope.
+        part: the part of the model's config; None stands for the model.
 
     Raises:
-        ValueError: where the model does not build, with the reason.
+        ValueError: the model does not build; the message gives the reason.
     """
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope):
         try:
             return _build_on_meta(part or cfg.model)
-        # Third parties' constructors raise what they like.
-        except Exception as error:
+        except Exception as error:  # constructors may raise anything
             raise UserValueError(one_line(error)) from error
 
 
 def _build_on_meta(cfg: ConfigDict) -> nn.Module:
-    # Constructors may change the config they are given: each gets a copy.
+    # Constructors may change the config that they are given.
     try:
         with on_meta():
             return MODELS.build(_without_groups(deepcopy(cfg)))
@@ -50,7 +48,7 @@ def _build_on_meta(cfg: ConfigDict) -> nn.Module:
 
 
 def _without_groups(value: Any) -> Any:
-    """Put BN where mmcv's own SyncBN wants a process group to be built."""
+    """Use BN for mmcv's SyncBN, which needs a process group when built."""
     if isinstance(value, list | tuple):
         for part in value:
             _without_groups(part)

@@ -1,4 +1,4 @@
-"""Build models on the meta device: shapes without memory or numbers."""
+"""Build models on the meta device, where tensors have only shapes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def on_meta() -> Iterator[None]:
-    """Put every tensor that is made inside the block on the meta device.
+    """Make all tensors inside the block on the meta device.
 
-    Constructors that need numbers keep them: rates of drop path come from
-    ``torch.linspace(...).item()``, so ``linspace`` stays in memory.
+    ``torch.linspace`` stays in memory, because constructors compute drop path
+    rates with ``torch.linspace(...).item()``.
     """
     with torch.device('meta'), _NumbersInMemory():
         yield

@@ -1,7 +1,7 @@
 """The composite twin of a plain config: a short file that inherits from it.
 
-The twin says nothing that its base says already: the member is the base's
-backbone, the detector is the base's, whatever they are.
+The twin repeats nothing that its base says. Its members are the base's
+backbone and its detector is the base's detector, whatever they are.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ..config_files import find_config, read_config
+from ..config_files import check_new, find_config, read_config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
@@ -22,17 +22,19 @@ SIZES = {1: 'single', 2: 'dual', 3: 'triple'}  # how a twin's name begins
 
 @dataclass(frozen=True)
 class TwinOptions:
-    """What a twin adds to its base.
+    """The settings that a twin adds to its base.
 
-    Args:
-        members: how many members.
-        style: of the connections.
-        shared_stages: as in ``CompositeBackbone``; by default as in the
-            published models of the member's family.
-        weights: of assistance: one number for all assistants, or one for
-            each; None: as published, 0.5 for the first, 1 for further ones.
-        proposals: ``'lead'`` or ``'own'``; None: the lead's where the
-            detector has RPN and RoI heads.
+    Attributes:
+        members: the number of members.
+        style: the style of the connections.
+        shared_stages: the number of shared stages, or None, as in
+            ``CompositeBackbone``; ``'published'`` stands for the number in
+            the published models of the member's family.
+        weights: the weights of assistance, one number for all assistants or
+            one for each; None stands for the published 0.5 for the first
+            assistant and 1 for further ones.
+        proposals: ``'lead'`` or ``'own'``; None stands for the lead's where
+            the detector has RPN and RoI heads.
     """
 
     members: int = 2
@@ -43,7 +45,7 @@ class TwinOptions:
 
 
 def default_name(config: str, members: int) -> str:
-    """Name the twin of a config file."""
+    """Return the file name of a config's twin."""
     size = SIZES.get(members, f'composite{members}')
     return f'{size}_{Path(config.rpartition("::")[2]).stem}.py'
 
@@ -51,27 +53,24 @@ def default_name(config: str, members: int) -> str:
 def compose(
     config: str, out: str | Path, options: TwinOptions
 ) -> tuple[nn.Module, list[str]]:
-    """Write the composite twin of a config, after building its model.
+    """Write the composite twin of a config, and build its model.
 
     Args:
-        config: a config file of an mmdet detector, or ``package::path``.
-        out: the file to write; its folder is made.
-        options: what the twin adds.
+        config: the config file of an mmdet detector, or ``package::path``.
+        out: the file to write; missing folders are made. It is removed again
+            if the model does not build.
+        options: the settings that the twin adds.
 
     Returns:
-        The twin's model, on the meta device where it can be built there,
-        and remarks on settings of the base that a twin inherits and that
-        may not be meant for it.
+        The twin's model, on the meta device where it can be built there, and
+        remarks on settings that the twin inherits but that may not suit it.
 
     Raises:
-        ValueError: for a config that has no composite twin, options that do
-            not fit, or an ``out`` that exists.
+        ValueError: the config has no composite twin, the options are wrong,
+            or ``out`` exists.
     """
     out = Path(out)
-    if out.suffix != '.py':
-        raise UserValueError(f'{out} must end in .py')
-    if out.exists():
-        raise UserValueError(f'{out} exists; name another file or delete it')
+    check_new(out)
     plain = read_config(find_config(config), config)
     check_plain(plain, config)
     adapter = member_adapter(plain)
@@ -82,10 +81,16 @@ def compose(
     imports = (plain.get('custom_imports') or {}).get('imports')
     out.parent.mkdir(parents=True, exist_ok=True)
     base = _base_name(config, out)
-    try:  # written first: that is how its _base_ is resolved
-        out.write_text(
-            _text(base, imports, _assistance(options), options, stages)
-        )
+
+    def write(weights: Any, proposals: Any, unused: bool = False) -> None:
+        assistance = dict(weights=weights, proposals=proposals)
+        text = _text(base, imports, assistance, options, stages)
+        # DDP must expect parameters without a gradient.
+        out.write_text(text + 'find_unused_parameters = True\n' * unused)
+
+    try:
+        # Written before it is read, so that its _base_ is resolved.
+        write(options.weights, options.proposals)
         twin = read_config(out, config)
         try:
             model = build_without_weights(twin)
@@ -93,11 +98,9 @@ def compose(
             raise UserValueError(
                 f'{config}: the composite does not build: {error}'
             ) from error
-        settled = dict(
-            weights=list(model.assistant_weights), proposals=model.proposals
-        )
-        unused = leaves_unused(model)
-        out.write_text(_text(base, imports, settled, options, stages, unused))
+        # Written again, with the defaults that the model filled in.
+        weights = list(model.assistant_weights)
+        write(weights, model.proposals, leaves_unused(model))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -105,7 +108,7 @@ def compose(
 
 
 def _base_name(config: str, out: Path) -> str:
-    """Name a config as a file in the folder of ``out`` must name it."""
+    """Return the name of a config relative to the folder of ``out``."""
     if '::' in config:
         return config
     path = os.path.relpath(config, out.parent)
@@ -115,16 +118,11 @@ def _base_name(config: str, out: Path) -> str:
 
 
 def _all_stages(adapter: MemberAdapter | None) -> tuple[int, ...] | None:
-    """Stages that members must emit where their own are not enough."""
+    """Return the stages that members must emit, if theirs are too few."""
     if adapter is None:
         return None
     stages = tuple(range(len(adapter.specs)))
     return None if adapter.emittable == stages else stages
-
-
-def _assistance(options: TwinOptions) -> dict[str, Any]:
-    given = dict(weights=options.weights, proposals=options.proposals)
-    return {key: v for key, v in given.items() if v is not None}
 
 
 def _text(
@@ -132,30 +130,28 @@ def _text(
     imports: list[str] | str | None,
     assistance: dict[str, Any],
     options: TwinOptions,
-    stages: tuple[int, ...] | None = None,
-    unused: bool = False,
+    stages: tuple[int, ...] | None,
 ) -> str:
-    """Write the twin: at most 20 lines."""
+    """Compose the twin's text, of at most 20 lines."""
     imported = [imports] if isinstance(imports, str) else imports or []
-    if not imported:
-        imports_line = "imports=['cbnet'], allow_failed_imports=False"
-    else:
+    names = "'cbnet'], allow_failed_imports=False"
+    if imported:
         star = '' if isinstance(imports, str) else '*'
-        names = f"'cbnet', {star}_base_.custom_imports.imports"
-        imports_line = f'imports=[{names}]'
-    imports_line = f'custom_imports = dict({imports_line})\n'
+        names = f"'cbnet', {star}_base_.custom_imports.imports]"
+    imports_line = f'custom_imports = dict(imports=[{names})\n'
+    given = (f'{k}={v!r}' for k, v in assistance.items() if v is not None)
     member = '_base_.model.backbone'
     emitted = ''
     if stages is not None:  # connections read normed maps of all stages
         emitted = f'        out_indices={member}.out_indices,\n'
         member = f'dict({member}, out_indices={stages})'
-    text = f"""\
+    return f"""\
 # A composite twin, written by `cbnet compose`.
 _base_ = {base!r}
 {imports_line * ('cbnet' not in imported)}model = dict(
     type='AssistedDetector',
     base=_base_.model.type,
-    assistance=dict({', '.join(f'{k}={v!r}' for k, v in assistance.items())}),
+    assistance=dict({', '.join(given)}),
     backbone=dict(
         _delete_=True,
         type='CompositeBackbone',
@@ -166,5 +162,3 @@ _base_ = {base!r}
 {emitted}    ),
 )
 """
-    # Last stages of an assistant that nothing reads have no gradient.
-    return text + 'find_unused_parameters = True\n' * unused

@@ -1,4 +1,4 @@
-"""What a twin needs of its base, and what it should know of itself."""
+"""The needs of a twin: of its base, of DDP and of its user."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -14,14 +14,14 @@ from ..models.members import MemberAdapter, adapt
 
 
 def check_plain(plain: Config, name: str) -> None:
-    """Refuse what is no plain detector with its backbone in its place.
+    """Refuse a config that is not a plain detector with a backbone.
 
     Args:
-        plain: a whole config.
-        name: how the user calls it.
+        plain: the whole config.
+        name: the name by which the user calls it.
 
     Raises:
-        ValueError: says what was found instead.
+        ValueError: the message says what was found instead.
     """
     model = plain.get('model')
     if not isinstance(model, dict) or 'type' not in model:
@@ -33,9 +33,8 @@ def check_plain(plain: Config, name: str) -> None:
         kind = str(backbone.get('type')).rpartition('.')[2]
         if kind == CompositeBackbone.__name__:
             raise UserValueError(
-                f'{name} is composite already: {place} is a '
-                f'{CompositeBackbone.__name__}; inherit from it and change '
-                f'num_members, style or shared_stages there'
+                f'{name} is composite already: {place} is a {kind}; inherit '
+                f'from it and change num_members, style or shared_stages there'
             )
     if 'model.backbone' not in places:
         found = f' (found {", ".join(places)})' if places else ''
@@ -46,7 +45,7 @@ def check_plain(plain: Config, name: str) -> None:
 
 
 def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Find backbone configs in a model config."""
+    """Yield the place and config of each backbone in a model config."""
     items = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list | tuple):
         items = enumerate(value)
@@ -57,47 +56,48 @@ def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
 
 
 def member_adapter(plain: Config) -> MemberAdapter | None:
-    """Adapt the backbone of a plain config; None where none serves it."""
+    """Adapt the backbone of a plain config; return None if none serves it."""
     try:
         backbone = build_without_weights(plain, plain.model.backbone)
         return adapt(backbone, plain.model.backbone)
     except (TypeError, ValueError):
-        return None  # building the twin says why
+        return None  # building the twin reports the reason
 
 
 def leaves_unused(model: nn.Module) -> bool:
-    """Tell whether some assistant's part has no gradient: DDP must know.
+    """Return whether some parameters of an assistant get no gradient.
 
-    An assistant without assistance learns through what reads it alone.
+    An assistant without losses learns only from the stages that the next
+    member reads.
     """
     composite = model.backbone
     for k, weight in enumerate(model.assistant_weights):
+        if weight:
+            continue
         adapter, connection = composite.adapters[k], composite.connections[k]
-        read = [s for ss in connection.sources.values() for s in ss]
-        taken = range(composite.shared_stages or 0)
-        last = max([*read, *taken], default=-1)
-        stages = last < len(adapter.specs) - 1
+        read = {s for ss in connection.sources.values() for s in ss}
+        read.update(range(composite.shared_stages or 0))
         unread = set(composite.out_indices) - connection.normed_sources
-        if not weight and (
-            stages or any(_owns_emission(adapter, i) for i in unread)
+        if max(read, default=-1) < len(adapter.specs) - 1 or any(
+            _owns_emission(adapter, i) for i in unread
         ):
             return True
     return False
 
 
 def _owns_emission(adapter: MemberAdapter, i: int) -> bool:
-    """Tell whether only ``emit(i, y)`` needs some of the parameters."""
+    """Return whether some parameters serve only ``emit(i, y)``."""
     without = deepcopy(adapter)
     without.drop_emission(i)
-    sizes = [
+    before, after = (
         sum(p.numel() for p in a.backbone.parameters())
         for a in (adapter, without)
-    ]
-    return sizes[0] > sizes[1]
+    )
+    return before > after
 
 
 def remarks(twin: Config, model: nn.Module) -> Iterator[str]:
-    """Remark on inherited settings that speak of the plain model."""
+    """Yield remarks on inherited settings that suit the plain model only."""
     if twin.get('load_from'):
         yield (
             f"load_from={twin.load_from!r} is inherited: a plain detector's "
@@ -107,8 +107,8 @@ def remarks(twin: Config, model: nn.Module) -> Iterator[str]:
         )
     if twin.get('work_dir'):
         yield (
-            f'work_dir={twin.work_dir!r} is inherited: train with --work-dir, '
-            f'or its checkpoints meet those of the plain detector'
+            f'work_dir={twin.work_dir!r} is inherited: use --work-dir, or the '
+            f"checkpoints mix with the plain detector's"
         )
     wrapper = twin.get('optim_wrapper') or {}
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
@@ -117,6 +117,6 @@ def remarks(twin: Config, model: nn.Module) -> Iterator[str]:
         if key.startswith('backbone.') and not any(key in n for n in names):
             yield (
                 f'optim_wrapper.paramwise_cfg.custom_keys names {key!r}, '
-                f'which matches no parameter of a composite: its members '
-                f'are backbone.members.0, ...'
+                f'which matches no parameter of a composite: its members are '
+                f'backbone.members.0, ...'
             )

@@ -1,3 +1,3 @@
-# The only place that imports the plugin.
+# The only file that imports the plugin.
 _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['cbnet'], allow_failed_imports=False)

@@ -1,4 +1,4 @@
-# Dual EfficientNet-Lite0 Mask R-CNN for own photos, small machines:
+# Dual EfficientNet-Lite0 Mask R-CNN for your own photos and small machines:
 #   tools/train.py configs/cbnet/dual_lite0.py --data-root DIR
 _base_ = './quickstart.py'
 scale = (640, 480)

@@ -6,5 +6,5 @@ _base_ = ['./dual_swin_b_htc.py', '../_base_/schedules/swa_12e.py']
 train_cfg = _base_.swa_train_cfg
 param_scheduler = _base_.swa_param_scheduler
 custom_hooks = _base_.swa_hooks
-# The checkpoint has all weights; nothing else is fetched.
+# The checkpoint has all weights; pretrained files are not needed.
 model = dict(backbone=dict(member=dict(init_cfg=None)))

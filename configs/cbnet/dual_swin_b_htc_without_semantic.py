@@ -1,5 +1,5 @@
-# dual_swin_b_htc.py for data without stuffthingmaps: no semantic branch, which
-# the published model has. No AP is published.
+# As dual_swin_b_htc.py, for data without stuffthingmaps: without the semantic
+# branch of the published model. No AP is published.
 _base_ = './dual_swin_b_htc.py'
 model = dict(roi_head=dict(semantic_head=None, semantic_roi_extractor=None))
 train_dataloader = dict(

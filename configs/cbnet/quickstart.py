@@ -24,7 +24,7 @@ model = dict(
         mask_head=dict(num_classes=num_classes),
     ),
 )
-# Iterations instead of epochs, so that a run resumes where it was.
+# Counted in iterations, so that a run resumes exactly where it stopped.
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'))
 default_hooks = dict(
     logger=dict(interval=10, log_metric_by_epoch=False),

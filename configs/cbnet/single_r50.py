@@ -1,3 +1,3 @@
-# The single-member twin of dual_r50.py: the plain detector's numbers.
+# The single-member twin of dual_r50.py: a plain detector.
 _base_ = './dual_r50.py'
 model = dict(assistance=dict(weights=[]), backbone=dict(num_members=1))

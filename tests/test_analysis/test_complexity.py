@@ -1,11 +1,12 @@
-"""Parts and limits of the count.
+"""The parts and the limits of the count.
 
-Backbones of the published system equal figures measured there, with
-several numbers of shared stages; parts add up to what the model has, for
-families of members, odd sizes, shared and own stems, weights that two
-modules share; detectors without composite; one that needs data says which
-part does, and heads that were not run are never counted as free; configs
-without detector and shapes that are no image are refused.
+1. The counts of backbones equal those measured in the published code, for
+   several numbers of shared stages.
+2. The parts add up to the whole model: for families of members, odd sizes,
+   shared and own stems, and weights that two modules share.
+3. Detectors without a composite are counted, too. A detector that needs data
+   names the part that does; heads that did not run never count as free.
+4. Configs without a detector and shapes that are not images are refused.
 """
 
 import pytest
@@ -18,7 +19,7 @@ from cbnet.analysis.complexity import measure, measure_detector
 from cbnet.analysis.complexity.figures import Complexity, Part
 from cbnet.analysis.complexity.meter import ATTENTION, metered
 from cbnet.analysis.complexity.table import notes, part_table
-from cbnet.commands.command_line import find_config
+from cbnet.config_files import find_config
 from cbnet.models.meta import on_meta
 from cbnet.testing import (
     TINY_MEMBERS,
@@ -49,7 +50,7 @@ def cost(model, shape=(64, 96)):
     ],
 )
 def test_measured_backbones(member, shared, parameters, macs):
-    """Measured there: M parameters, G MACs without attention products."""
+    """In the published code: M parameters, G MACs outside attention."""
     with on_meta():
         backbone = build_model(
             dict(type='CompositeBackbone', member=member, shared_stages=shared)
@@ -157,7 +158,7 @@ def test_plain_detector():
 
 
 def test_detector_of_another_kind():
-    """Queries instead of proposals; attention counted, not by that rule."""
+    """With queries instead of proposals; one rule counts attention."""
     cfg = Config.fromfile(
         find_config('mmdet::detr/detr_r50_8xb2-150e_coco.py')
     )
@@ -180,9 +181,9 @@ def test_part_that_needs_data():
     assert found.parts['backbone'].macs > 0
     assert found.total.macs is None
     assert round(found.total.parameters / 1e6) == 44
-    rows = part_table(found).splitlines()
-    assert rows[4].split()[1:5] == ['panoptic_head', '|', '20.52', '|']
-    assert rows[4].count(' - ') == 4
+    row = part_table(found).splitlines()[3]
+    assert row.split()[1:5] == ['panoptic_head', '|', '20.52', '|']
+    assert row.count(' - ') == 4
 
 
 class WithFurtherHead(MaskRCNN):
@@ -235,8 +236,8 @@ def test_json_holds_everything():
 
 
 @pytest.mark.parametrize('shape', [(31, 64), (64, 0), (64,), (64, 64, 64)])
-def test_no_image(shape):
-    with pytest.raises(ValueError, match='is no image: expected height'):
+def test_a_shape_that_is_not_an_image(shape):
+    with pytest.raises(ValueError, match='is not an image; expected a height'):
         measure(Config(dict(model=tiny_detector())), shape)
 
 
@@ -248,7 +249,7 @@ def test_no_image(shape):
         (dict(type='Nothing'), 'Nothing is not in the'),
     ],
 )
-def test_no_detector(model, words):
+def test_a_config_without_a_detector(model, words):
     with pytest.raises(ValueError, match=words):
         measure(Config(dict(model=model)), (64, 64))
 

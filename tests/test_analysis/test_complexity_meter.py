@@ -1,11 +1,11 @@
-"""The meter against formulas written out by hand.
+"""The meter compared with formulas written out by hand.
 
-Convolutions with stride and groups, transposed ones, linear layers, both
-deformable convolutions (with mmcv's compiled operators, which take no meta
-tensors, and without), window attention, torch's own attention; by the
-published rule each as mmcv's counter sees it.  Modules account for what they
-run themselves; a run that fails is read up to there; the model is left
-clean.
+1. Convolutions with stride and groups, transposed convolutions, linear
+   layers, both deformable convolutions (with and without mmcv's compiled
+   operators, which refuse meta tensors), window attention and torch's own
+   attention; each also by the published rule.
+2. A module accounts only for what it runs itself.
+3. A run that fails is read up to the failure, and the model is left clean.
 """
 
 import mmcv.ops.deform_conv
@@ -64,7 +64,7 @@ def test_layers_that_only_the_published_rule_counts():
 
 @pytest.fixture(params=['served', 'compiled'])
 def operators(request, monkeypatch):
-    """Mmcv's operators as they are, or refusing meta tensors."""
+    """Leave mmcv's operators, or let them refuse meta tensors."""
 
     def refuse(*args, **kwargs):
         raise RuntimeError('not compiled for meta tensors')

@@ -1,9 +1,10 @@
-"""What the published models cost, at 800 x 1280.
+"""The cost of the published models at 800 x 1280.
 
-Parameters and FLOPs of all nine equal the published ones, as rounded there:
-trainable parameters, and multiply-accumulates by the rule of mmcv's counter.
-Our own counts of them, and of single twins, are frozen, and docs/cost.md has
-them; parts add up.
+1. The parameters and FLOPs of all nine models equal the published ones, which
+   are rounded: the trainable parameters, and the multiply-accumulates by the
+   rule of mmcv's counter.
+2. Our own counts, also of single-member twins, are frozen; docs/cost.md shows
+   them, and the parts add up.
 """
 
 from dataclasses import astuple
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'cbnet'
 SHAPE = (800, 1280)
 
-# Million parameters, G FLOPs: README of the published system.
+# million parameters, G FLOPs: the README of the published code
 PUBLISHED = {
     'dual_r50': (69, 284),
     'dual_res2net101_dcn': (141, 429),
@@ -31,8 +32,8 @@ PUBLISHED = {
     'dual_swin_b': (235, 1348),
     'dual_swin_l': (453, 2162),
 }
-# Parameters, trainable ones; MACs of inference, by the published rule, of
-# training, of assistance in it.
+# parameters, trainable ones; MACs of inference, by the published rule, of
+# training, and of assistance in training
 COUNTED = {
     'dual_r50': (
         69628896, 69403552, 282614256640,
@@ -91,7 +92,7 @@ COUNTED = {
 
 @pytest.fixture(scope='module')
 def cost():
-    """Give the cost of a config of the zoo; each is counted once."""
+    """Count the cost of a config of the zoo, each config once."""
     found = {}
 
     def count(name):
@@ -180,7 +181,7 @@ def test_assistance_adds_no_parameters(cost):
 
 @pytest.mark.parametrize('name', COUNTED)
 def test_documented(name, cost):
-    """The table's row: published M, G, then what was counted."""
+    """The row of the table: published M and G, then our own counts."""
     rows = (ROOT / 'docs' / 'cost.md').read_text().splitlines()
     (row,) = (row for row in rows if row.startswith(f'| `{name}` |'))
     total, kinds = cost(name).total, cost(name).kinds

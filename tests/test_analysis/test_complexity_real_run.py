@@ -1,10 +1,10 @@
-"""Counts on shapes equal what a real run takes, part by part.
+"""The counts on shapes equal those of a real run, part by part.
 
-Detectors with one, three and interleaved stages of heads and without RoI
-heads compute real losses and detections of an image; what they multiply is
-what was counted without numbers: with assistants, of a style that lets a
-stage run for training alone, without, with a skipped one, and with three
-members that have stems of their own.
+Detectors with one, three and interleaved stages of heads, and detectors
+without RoI heads, compute the real losses and detections of an image. The
+variants: with assistants, without, with an assistant that has no losses, with
+a style in which a stage serves only training, and with three members that
+have stems of their own.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from mmengine.structures import PixelData
 
 from cbnet.analysis.complexity import measure_detector
 from cbnet.analysis.complexity.meter import metered
-from cbnet.analysis.complexity.parts import name_parts
+from cbnet.analysis.complexity.parts import find_parts
 from cbnet.testing import (
     build_model,
     make_batch,
@@ -30,7 +30,7 @@ BASES = [
 
 
 def config(base, weights=(0.5,), **backbone):
-    """Few RoIs: every sampler and every selection gets as many as it asks."""
+    """Ask for few RoIs, so that every sampler and selection gets enough."""
     model = tiny_detector(base, tiny_composite(**backbone))
     if 'roi_head' in model:
         model['test_cfg']['rpn']['max_per_img'] = 8
@@ -48,7 +48,7 @@ def config(base, weights=(0.5,), **backbone):
 
 
 def real_run(model, mode):
-    """Give the multiply-accumulates of each part that took any."""
+    """Return the multiply-accumulates of each part that ran."""
     # More boxes than the sampler takes positive ones.
     batch = make_batch((6,), SIZE)
     for sample in batch['data_samples']:
@@ -56,13 +56,9 @@ def real_run(model, mode):
             sem_seg=torch.zeros(1, *SIZE, dtype=torch.long)
         )
     data = model.data_preprocessor(batch, training=True)
-    names = name_parts(model, data['inputs'])
-    with metered(model) as reading:
+    with metered(model, find_parts(model, data['inputs'])) as reading:
         getattr(model, mode)(data['inputs'], data['data_samples'])
-    parts = Counter()
-    for name, macs in reading.macs.items():
-        parts[names[name]] += macs
-    return +parts
+    return +reading.macs
 
 
 def counted(model, column):

@@ -39,7 +39,7 @@ def raises(error):
 def test_what_the_package_raises():
     error = caught(lambda: style_edges('dhcl', 4))
     assert user_message(error).startswith("style='dhcl' is not")
-    error = caught(lambda: ConnectionOptions().updated(bais=1))
+    error = caught(lambda: ConnectionOptions().updated(dict(bais=1)))
     assert user_message(error).startswith("connection has no option 'bais'")
 
 

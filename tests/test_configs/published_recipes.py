@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config, ConfigDict
 
 ROOT = Path(__file__).parents[2]
@@ -50,18 +51,18 @@ HTC = [n for n in RECIPES if RECIPES[n]['detector'] == 'HybridTaskCascade']
 
 @cache
 def load(name):
-    """Read a config once for all tests, which leave it as it is."""
+    """Read a config once for all tests, which must not change it."""
     return Config.fromfile(CONFIGS / f'{name}.py')
 
 
 @cache
 def read(name):
-    """Give a config's content, for comparisons."""
+    """Return the content of a config, for comparisons."""
     return ConfigDict(without_scopes(load(name).to_dict()))
 
 
 def without_scopes(node):
-    """Leave out mmengine's marks of what comes from mmdet's own files."""
+    """Remove the scopes that mmengine adds to settings from other packages."""
     if isinstance(node, dict):
         return {
             key: without_scopes(value)
@@ -78,3 +79,26 @@ def pretrained(row):
         return f'/v1.0.0/{SWINS[row["member"]][-1]}'
     names = dict(r50='resnet50', r2='res2net101_v1d_26w_4s')
     return f'://{names[row["member"]]}'
+
+
+def where(**values):
+    """Parametrize a test with the models whose recipes have these values."""
+    names = [
+        name
+        for name, row in RECIPES.items()
+        if all(row[column] in one for column, one in values.items())
+    ]
+    assert names
+    return pytest.mark.parametrize('name', names)
+
+
+each = where()
+swins = where(member=SWINS)
+cnns = where(member=['r50', 'r2'])
+htc = where(detector=['HybridTaskCascade'])
+single_stage = where(detector=['FasterRCNN', 'MaskRCNN'])
+cascades = where(detector=['CascadeRCNN', 'HybridTaskCascade'])
+
+
+def model_of(name):
+    return read(f'dual_{name}').model

@@ -1,9 +1,9 @@
 """Configs.
 
-1. each has at most 40 lines, parses, and builds its detector;
-2. the single-member twin has the state-dict names of the plain detector's
-   backbone, one level down, and no others;
-3. every config of the zoo is in the metafile, every entry has its file.
+1. Each has at most 40 lines and builds its detector.
+2. A single-member twin has the state-dict names of the plain detector, with
+   the backbone one level deeper.
+3. Every config of the zoo is in the metafile, and every entry has its file.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 import yaml
 from mmengine.config import Config
 
+from cbnet.config_files import find_config
 from cbnet.models.meta import on_meta
 from cbnet.testing import build_model
 
@@ -50,9 +51,8 @@ def test_builds(path):
 def test_single_twin_is_the_plain_detector(name):
     single = load(f'single_{name}').model
     base = 'mask' if name.endswith('mask') else 'faster'
-    plain = Config.fromfile(
-        f'{Path(_mmdet())}/.mim/configs/_base_/models/{base}-rcnn_r50_fpn.py'
-    ).model
+    path = find_config(f'mmdet::_base_/models/{base}-rcnn_r50_fpn.py')
+    plain = Config.fromfile(path).model
     with on_meta():
         plain, single = build_model(plain), build_model(single)
     expected = set(plain.state_dict())
@@ -61,12 +61,6 @@ def test_single_twin_is_the_plain_detector(name):
         for key in single.state_dict()
     }
     assert found == expected
-
-
-def _mmdet():
-    import mmdet
-
-    return Path(mmdet.__file__).parent
 
 
 def test_metafile_lists_the_configs():

@@ -1,10 +1,9 @@
 """Activation checkpointing from the command line, on published configs.
 
-1. ``model.backbone.with_cp`` (stages, any family) and
-   ``model.backbone.member.with_cp`` (blocks): the maps and gradients of the
-   config as it is, drop path included, fewer bytes kept for the backward
-   pass;
-2. it is off in every config, as published.
+1. ``model.backbone.with_cp`` (stages, in any family) and
+   ``model.backbone.member.with_cp`` (blocks) change neither maps nor
+   gradients, also with drop path, and keep fewer bytes for the backward pass.
+2. Both are off in every config, as published.
 """
 
 import pytest
@@ -28,7 +27,7 @@ SMALL = {
 
 
 def step(name, switch):
-    """Give a loss on all pyramids, its gradients, the bytes kept for them."""
+    """Return a loss on all pyramids, its gradients and the bytes they keep."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     changes = {'model.backbone.member.init_cfg': None, **SMALL[name]}
     cfg.merge_from_dict(changes | ({switch: True} if switch else {}))

@@ -1,11 +1,11 @@
 """The training pipelines of the configs, run on images.
 
-1. scales 1333x800, A (long side 1600, short side 400 to 1400) and C (DETR's)
-   give images of the sides they promise, masks of the image's size, boxes
-   inside it; A and C draw theirs from end to end, C parts of images too;
-2. semantic maps follow their image through resize and flip;
-3. the semantic branch: padded with class 0, brought to 1/8 once, averaged
-   over what is not ignored, weight 0.2.
+1. The scales 1333x800, A (long side 1600, short side 400 to 1400) and C (as
+   in DETR) give images of the promised sides, with boxes inside and masks of
+   the same size; A and C cover their whole ranges, and C also crops.
+2. Semantic maps follow their image through resize and flip.
+3. The semantic branch: maps are padded with class 0 and scaled to 1/8 once;
+   the loss is averaged over pixels that are not ignored, with weight 0.2.
 """
 
 import json
@@ -23,7 +23,7 @@ from mmengine.structures import InstanceData, PixelData
 from PIL import Image
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'cbnet'
-#: (width, height) of the images: every one reaches the scales' limits
+#: (width, height) of the images; each reaches the limits of the scales
 SIZES = [(96, 64), (64, 96), (80, 80)]
 
 
@@ -114,7 +114,7 @@ def test_images_have_the_promised_sides(
 
 
 def sides_of_squares(found):
-    """Sides of the square photos that stayed square: the scales drawn."""
+    """The sides of the square photos that stayed square: the drawn scales."""
     sizes = [tuple(sample['inputs'].shape[1:]) for sample in found[2::3]]
     return [height for height, width in sizes if height == width]
 

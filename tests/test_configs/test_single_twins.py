@@ -1,9 +1,9 @@
-"""Configs beside each other: twins, variants, sizes.
+"""Configs compared with each other: twins, variants, sizes.
 
-1. a single-member twin differs in members and weights alone;
-2. a variant without semantic branch differs in that branch and its data;
-3. parameters: what is trained, rounded to millions, is the published number
-   for all nine models (counting frozen parameters too gives 70 M for R50).
+1. A single-member twin differs only in its members and weights.
+2. A variant without semantic branch differs only in that branch and its data.
+3. The trainable parameters, rounded to millions, equal the published number
+   for all nine models (with frozen parameters, R50 would have 70 M).
 """
 
 import pytest
@@ -27,7 +27,7 @@ def flat(node, path=''):
 
 
 def differences(one, other):
-    """Give the keys in which two resolved configs differ."""
+    """Return the keys in which two resolved configs differ."""
     pairs = [dict(flat(read(name))) for name in (one, other)]
     return {
         key
@@ -47,7 +47,7 @@ def test_every_published_model_has_a_twin():
 
 
 @pytest.mark.parametrize('name', [p for p in PAIRS if p != 'quickstart'])
-def test_single_twin_differs_in_its_members_alone(name):
+def test_single_twin_differs_only_in_its_members(name):
     found = differences(f'dual_{name}', f'single_{name}')
     assert found == {
         'model.backbone.num_members',

@@ -1,4 +1,4 @@
-"""Configs in the dialect of mmdet 2.x, on the tiny data set; migrated."""
+"""Configs written for mmdet 2.x, on the tiny data set, and migrated."""
 
 from pathlib import Path
 
@@ -8,47 +8,47 @@ from mmengine.config import Config
 from cbnet.migration import migrate_config
 from cbnet.migration.config import convert
 
-OLD = Path(__file__).parent / 'old_configs'
+PUBLISHED = Path(__file__).parent / 'published_configs'
 
 
-def copy_old_configs(tiny_coco, folder):
-    """Copy the old configs, with the tiny data set as their data."""
-    for file in OLD.rglob('*.py'):
+def copy_published_configs(tiny_coco, folder):
+    """Copy the configs, with the tiny data set as their data."""
+    for file in PUBLISHED.rglob('*.py'):
         text = file.read_text().replace('DATA_ROOT', str(tiny_coco.root))
-        copy = folder / file.relative_to(OLD)
+        copy = folder / file.relative_to(PUBLISHED)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text)
 
 
 @pytest.fixture
-def old_configs(tiny_coco, tmp_path):
-    copy_old_configs(tiny_coco, tmp_path / 'old')
-    return tmp_path / 'old'
+def published_configs(tiny_coco, tmp_path):
+    copy_published_configs(tiny_coco, tmp_path / 'published')
+    return tmp_path / 'published'
 
 
 @pytest.fixture
-def migrate(old_configs, tmp_path):
+def migrate(published_configs, tmp_path):
     """Migrate a config; give the new one, the report and the problem."""
 
     def migrate(name, text=None):
         if text is not None:
-            (old_configs / name).write_text(text)
+            (published_configs / name).write_text(text)
         out = tmp_path / 'new' / name
-        report, problem = migrate_config(old_configs / name, out)
+        report, problem = migrate_config(published_configs / name, out)
         return Config.fromfile(out), report, problem
 
     return migrate
 
 
 @pytest.fixture
-def convert_with(old_configs):
+def convert_with(published_configs):
     """Convert the published config with lines added, without writing."""
 
     def converted(lines):
-        path = old_configs / 'line.py'
+        path = published_configs / 'line.py'
         path.write_text(f"_base_ = './faster_r50.py'\n{lines}\n")
-        old = Config.fromfile(path, import_custom_modules=False)
-        return convert(old.to_dict())
+        published = Config.fromfile(path, import_custom_modules=False)
+        return convert(published.to_dict())
 
     return converted
 
@@ -57,7 +57,9 @@ def convert_with(old_configs):
 def everything(tiny_coco, tmp_path_factory):
     """The config with everything, migrated: new config, report, problem."""
     folder = tmp_path_factory.mktemp('everything')
-    copy_old_configs(tiny_coco, folder / 'old')
+    copy_published_configs(tiny_coco, folder / 'published')
     out = folder / 'new.py'
-    report, problem = migrate_config(folder / 'old' / 'everything.py', out)
+    report, problem = migrate_config(
+        folder / 'published' / 'everything.py', out
+    )
     return Config.fromfile(out), report, problem

@@ -1,10 +1,10 @@
 """Published configs (mmdet 2.x) migrated.
 
-1. The published Faster R-CNN: every setting equals this package's own config
-   of it, and its model has the same names and shapes; nothing is reported
-   but what the learning rate is scaled by.
-2. A config with everything: each section says the same in 3.x.
-3. Dataloaders, samples and evaluators are built from the migrated file on
+1. The published Faster R-CNN: every setting equals that of this package's own
+   config, and the model has the same names and shapes; only the batch size
+   that the learning rate is meant for is reported.
+2. A config with everything: each section says the same in mmdet 3.x.
+3. Dataloaders, samples and evaluators are built from the migrated file, on
    the tiny data set.
 """
 
@@ -30,7 +30,7 @@ def test_the_published_faster_rcnn(migrate, tiny_coco):
     ]
     found, expected = new.model.to_dict(), ours.model.to_dict()
     assert found['backbone'].pop('connection') == dict(zero_init=True)
-    # What 3.x's own base says beside the published settings, or by default.
+    # mmdet 3.x writes this beside the published settings, or as a default.
     expected['data_preprocessor'].pop('pad_mask', None)
     found['data_preprocessor'].pop('pad_mask', None)
     assert _plain(found) == _plain(expected)
@@ -70,7 +70,7 @@ def _plain(value):
 
 
 def _pipeline(dataset):
-    """The pipeline, without what 3.x's bases write though it is None."""
+    """The pipeline without None, which the bases of 3.x write out."""
     return [
         {key: v for key, v in transform.items() if v is not None}
         for transform in dataset['pipeline']
@@ -237,6 +237,10 @@ def test_everything_data(everything, tiny_coco):
             "optimizer_config = dict(type='DistOptimizerHook', use_fp16=True)",
             ('AmpOptimWrapper', 'dynamic'),
         ),
+        (
+            "runner = dict(type='EpochBasedRunnerAmp')",
+            ('AmpOptimWrapper', 'dynamic'),
+        ),
         ('fp16 = None', ('OptimWrapper', None)),
     ],
 )
@@ -260,6 +264,15 @@ def test_iterations_instead_of_epochs(convert_with):
     assert (steps['by_epoch'], steps['milestones']) == (False, [60, 80])
     assert not new['default_hooks']['checkpoint']['by_epoch']
     assert not new['log_processor']['by_epoch']
+
+
+def test_iterations_without_settings_of_checkpoints(convert_with):
+    """The interval of mmdet's own runtime, 1, counts epochs."""
+    new, _ = convert_with(
+        "runner = dict(_delete_=True, type='IterBasedRunner', max_iters=90)\n"
+        'checkpoint_config = None\n',
+    )
+    assert 'checkpoint' not in new['default_hooks']
 
 
 def test_data_and_evaluators_are_built(migrate, everything):

@@ -1,9 +1,9 @@
 """A published Swin config migrated.
 
-1. its model is this package's own: names, shapes, rates of drop path,
-   settings; also with a pretrained file and other stages shared;
-2. frozen stages are counted otherwise, which is reported;
-3. settings that no model here has end in one line that names them.
+1. Its model equals this package's own: names, shapes, drop path rates and
+   settings; also with a pretrained file and with other shared stages.
+2. Frozen stages are counted differently, which is reported.
+3. Settings that no model here has end in one line that names them.
 """
 
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_frozen_stages_are_reported(migrate):
     )
     assert problem is None
     assert new.model.backbone.member.frozen_stages == 1
-    key = 'model.backbone.frozen_stages: 2 is 1'
+    key = 'model.backbone.frozen_stages: 2 becomes 1'
     assert any(line.startswith(key) for line in report)
 
 

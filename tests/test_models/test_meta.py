@@ -1,4 +1,4 @@
-"""On the meta device: models without memory, drop path with its rates."""
+"""Models on the meta device: no memory, but the rates of drop path."""
 
 import torch
 

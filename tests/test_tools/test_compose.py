@@ -1,8 +1,8 @@
 """tools/misc/compose.py: the twin of a config trains; mistakes are one line.
 
-- the twin of a tiny plain detector is written and trains two iterations;
-- every option of the command line reaches the twin;
-- mistakes end in one line with exit status 2.
+- The twin of a tiny plain detector is written and trains two iterations.
+- Every option of the command line reaches the twin.
+- Mistakes end in one line with exit status 2.
 """
 
 import runpy

@@ -1,9 +1,9 @@
 """tools/misc/migrate_config.py: a migrated config trains; mistakes.
 
-- a tiny published config is migrated; the new one trains and is evaluated;
-- the report is printed whole;
-- a backbone that is not served, and a missing base file, end in one line
-  with exit status 2; a model that does not build in exit status 1.
+- A tiny published config is migrated; the new one trains and is evaluated.
+- The whole report is printed.
+- A backbone that is not served, and a missing base file, end in one line
+  with exit status 2; a model that does not build ends in exit status 1.
 """
 
 import runpy
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OLD = ROOT / 'tests' / 'test_migration' / 'old_configs'
+PUBLISHED = ROOT / 'tests' / 'test_migration' / 'published_configs'
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def call(monkeypatch):
 
 
 def test_a_migrated_config_trains(call, tiny_coco, run_tool, tmp_path, capsys):
-    for file in OLD.rglob('*.py'):
-        copy = tmp_path / 'old' / file.relative_to(OLD)
+    for file in PUBLISHED.rglob('*.py'):
+        copy = tmp_path / 'published' / file.relative_to(PUBLISHED)
         copy.parent.mkdir(parents=True, exist_ok=True)
         text = file.read_text().replace('DATA_ROOT', str(tiny_coco.root))
         copy.write_text(text)
     new = run_tool.folder / 'new.py'
-    call(tmp_path / 'old' / 'tiny.py', '--out', new)
+    call(tmp_path / 'published' / 'tiny.py', '--out', new)
     first, *remarks, wrote, train = capsys.readouterr().out.splitlines()
-    assert first.startswith(f'{len(remarks)} remarks: ')
+    assert first.startswith(f'{len(remarks)} remarks on ')
     assert any('auto_scale_lr.base_batch_size=16' in r for r in remarks)
     assert wrote == f'wrote {new}'
     assert train == f'train: cbnet train {new}'
@@ -62,14 +62,14 @@ def test_a_migrated_config_trains(call, tiny_coco, run_tool, tmp_path, capsys):
     ],
 )
 def test_a_mistake_ends_in_one_line(text, message, call, tmp_path, capsys):
-    old = tmp_path / 'old.py'
-    old.write_text(text)
+    published = tmp_path / 'published.py'
+    published.write_text(text)
     with pytest.raises(SystemExit) as stop:
-        call(old, '--out', tmp_path / 'new.py')
+        call(published, '--out', tmp_path / 'new.py')
     assert stop.value.code == 2
     usage, error = capsys.readouterr().err.splitlines()
     assert usage.startswith(
-        'usage: migrate_config.py OLD_CONFIG --out NEW_CONFIG'
+        'usage: migrate_config.py PUBLISHED_CONFIG --out NEW_CONFIG'
     )
     assert message in error
     assert not (tmp_path / 'new.py').exists()
@@ -77,21 +77,21 @@ def test_a_mistake_ends_in_one_line(text, message, call, tmp_path, capsys):
 
 def test_out_is_asked_for(call, capsys):
     with pytest.raises(SystemExit) as stop:
-        call('old.py')
+        call('published.py')
     assert stop.value.code == 2
     assert '--out' in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_model_that_does_not_build(call, tmp_path, capsys):
-    old = tmp_path / 'old.py'
-    old.write_text(
+    published = tmp_path / 'published.py'
+    published.write_text(
         "model = dict(type='GoneRCNN', backbone=dict(type='CBResNet', "
         'depth=50))'
     )
     with pytest.raises(SystemExit) as stop:
-        call(old, '--out', tmp_path / 'new.py')
+        call(published, '--out', tmp_path / 'new.py')
     assert stop.value.code == 1
     out, err = capsys.readouterr()
-    assert 'data: the config has none' in out
+    assert 'data: missing' in out
     assert 'its model does not build: ' in err and 'GoneRCNN' in err
     assert (tmp_path / 'new.py').exists()

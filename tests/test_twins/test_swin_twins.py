@@ -1,8 +1,8 @@
 """Composite twins of plain configs with a Swin.
 
-1. They share what published Swins share, the stem alone.
+1. They share only the stem, as the published Swins do.
 2. DDP is told of output norms that nothing reads.
-3. Fewer output stages: the members have all that connections read.
+3. With fewer output stages, the members still emit what connections read.
 """
 
 import pytest
@@ -13,7 +13,7 @@ from cbnet.twins import TwinOptions, compose
 SWIN = '_base_ = "mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py"\n'
 
 
-def test_a_swin_member_shares_its_stem_alone(tmp_path):
+def test_a_swin_member_shares_only_its_stem(tmp_path):
     plain = tmp_path / 'plain.py'
     plain.write_text(SWIN)
     model, _ = compose(str(plain), tmp_path / 'twin.py', TwinOptions())

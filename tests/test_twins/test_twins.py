@@ -1,17 +1,16 @@
 """Composite twins of plain configs.
 
-1. Twins of mmdet's own configs of many kinds: at most 20 lines, inherit,
-   build; every name outside the backbone is the plain detector's, and each
-   member is configured as the plain backbone, pretrained file included.
-2. The written ``_base_`` resolves from the twin's folder, links included;
-   the base's custom imports stay; a constructor that needs numbers and a
-   timm member work.
+1. The twins of many kinds of mmdet's own configs have at most 20 lines,
+   inherit and build. All names outside the backbone are the plain detector's,
+   and each member is configured like the plain backbone, with its pretrained
+   file.
+2. The written ``_base_`` resolves from the twin's folder, also through links;
+   the base's custom imports stay; a constructor that needs numbers and a timm
+   member work.
 3. Options reach the model; weights and proposals are written out.
-4. Inherited settings that speak of the plain detector are remarked on.
+4. There are remarks on inherited settings that suit only the plain detector.
 5. Every mistake is one clear error that leaves no file.
 """
-
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,12 +18,13 @@ from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from cbnet.config_files import find_config
 from cbnet.models.backbones import STYLES
 from cbnet.models.building import build_without_weights
 from cbnet.models.members import served_backbones
 from cbnet.twins import TwinOptions, compose, default_name
 
-# The last word: whose proposals its assistants see.
+# a config, and whose proposals the assistants of its twin see
 KINDS = """
 faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py                          lead
 mask_rcnn/mask-rcnn_x101-32x4d_fpn_1x_coco.py                       lead
@@ -74,7 +74,7 @@ def test_twins_of_many_kinds(name, proposals, tmp_path):
     assert 'cbnet' in twin.custom_imports.imports
     assert twin.train_dataloader  # inherited
 
-    base = Config.fromfile(_mmdet(name))
+    base = Config.fromfile(find_config(f'mmdet::{name}'))
     plain = build_without_weights(base)
     outside = [n for n in plain.state_dict() if not n.startswith('backbone.')]
     found = [n for n in model.state_dict() if not n.startswith('backbone.')]
@@ -84,20 +84,13 @@ def test_twins_of_many_kinds(name, proposals, tmp_path):
     backbone = model.backbone
     assert (backbone.num_members, backbone.style) == (2, 'dhlc')
     assert backbone.shared_stages == 1
-    member = [n for n in plain.backbone.state_dict()]
     assert [
         n.removeprefix('members.0.')
         for n in backbone.state_dict()
         if n.startswith('members.0.')
-    ] == member
+    ] == list(plain.backbone.state_dict())
     for one in backbone.members:
         assert one.init_cfg == plain.backbone.init_cfg != {}
-
-
-def _mmdet(name):
-    import mmdet
-
-    return Path(mmdet.__file__).parent / '.mim' / 'configs' / name
 
 
 def test_the_written_file_builds_the_model_that_was_checked(tmp_path):
@@ -227,12 +220,12 @@ def test_ddp_is_told_of_unused_stages(
     assert twin.get('find_unused_parameters', False) is expected
 
 
-def test_inherited_settings_are_remarked_on(write, tmp_path):
+def test_remarks_on_inherited_settings(write, tmp_path):
     config = write(
         "load_from = 'plain.pth'\nwork_dir = 'work_dirs/plain'\n"
         'optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'
         "'backbone.layer1': dict(lr_mult=0.1), "
-        # not remarked on: fits, fits, is none of the backbone's
+        # no remark: two keys that match, and one outside the backbone
         "'backbone': dict(lr_mult=0.5), "
         "'backbone.members.0': dict(lr_mult=0.1), "
         "'query_embed': dict(decay_mult=0)}))"

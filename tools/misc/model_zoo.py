@@ -1,20 +1,20 @@
 """Write the model zoo's tables from the metafiles and configs.
 
-Reads the figures in configs/*/metafile.yml and the recipes in the configs,
-and writes model-index.yml and the marked blocks of README.md and
-docs/model_zoo.md.  Run it after a change of a metafile or a config.
+The figures come from configs/*/metafile.yml and the recipes from the configs.
+model-index.yml and the marked blocks of README.md and docs/model_zoo.md are
+written. Run this after every change of a metafile or config.
 """
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from cbnet.analysis.zoo.pages import find_stale, write_pages
+from zoo.pages import find_stale, write_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = """examples:
-  python tools/misc/model_zoo.py            # write what is stale
-  python tools/misc/model_zoo.py --check    # exit status 1 if any is
+  python tools/misc/model_zoo.py            # write the stale pages
+  python tools/misc/model_zoo.py --check    # only look for stale pages
 """
 
 
@@ -29,15 +29,15 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         '--check',
         action='store_true',
-        help='write nothing; name the files that are stale, and end with '
-        'exit status 1 if there are any',
+        help='write nothing; name the stale files and exit with status 1 if '
+        'there are any',
     )
     parser.add_argument(
         '--root',
         type=Path,
         default=ROOT,
         metavar='DIR',
-        help='the repository (default: the one that this tool is in)',
+        help='the repository (default: the one that contains this tool)',
     )
     return parser
 
@@ -53,7 +53,7 @@ def main() -> None:
     for page in pages:
         print(f'{page} is stale' if args.check else f'wrote {page}')
     if not pages:
-        print('the model zoo is as its metafiles and configs say')
+        print('the model zoo is up to date')
     elif args.check:
         sys.exit('run: python tools/misc/model_zoo.py')
 

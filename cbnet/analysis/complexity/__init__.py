@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-accumulates, part by part."""
+"""The cost of a model: parameters and multiply-accumulates of each part."""
 
 from .measure import check_shape, measure, measure_detector
 

@@ -1,4 +1,4 @@
-"""What a detector costs: the numbers of each part, and what they mean."""
+"""The cost of a detector, part by part."""
 
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
@@ -8,17 +8,15 @@ from .passes import RoIs
 
 @dataclass
 class Part:
-    """The cost of one part of a detector; exact numbers.
-
-    None where the part could not be counted.
+    """The exact cost of one part of a detector; None where not counted.
 
     Attributes:
-        parameters: numbers in its weights.
-        trainable: those that training may change.
-        macs: multiply-accumulates of inference on one image.
+        parameters: the number of parameters.
+        trainable: the number of parameters that training may change.
+        macs: the multiply-accumulates of inference on one image.
         published: the same by the rule of the published figures.
-        training: multiply-accumulates of the forward pass of training.
-        assistance: those of them that assistance adds.
+        training: the multiply-accumulates of the forward pass of training.
+        assistance: the share of ``training`` that assistance adds.
     """
 
     parameters: int = 0
@@ -34,14 +32,14 @@ class Complexity:
     """The cost of a detector for one image.
 
     Attributes:
-        shape: (H, W) of the image as the model sees it.
-        parts: name -> cost, in the order of the image's way.
-        kinds: multiply-accumulates of inference by kind of operation.
-        assistants: how many assistants have losses.
-        inference_rois: RoIs of each stage in inference.
-        training_rois: RoIs of each stage in one loss pass.
-        uncounted: part that does not run without data -> the reason; what
-            comes after it, and training, is not counted either.
+        shape: the (H, W) of the image as the model sees it, in pixels.
+        parts: the cost of each part, in the order in which they run.
+        kinds: the multiply-accumulates of inference by kind of operation.
+        assistants: the number of assistants that have losses.
+        inference_rois: the RoIs of each stage in inference.
+        training_rois: the RoIs of each stage in one loss pass.
+        uncounted: the parts that do not run without data, with the reason;
+            later parts and training are not counted either.
     """
 
     shape: tuple[int, int]
@@ -54,18 +52,12 @@ class Complexity:
 
     @property
     def total(self) -> Part:
-        """The sum over the parts; None where one of them is."""
-        return Part(
-            *(
-                None if None in column else sum(column)
-                for column in zip(
-                    *map(astuple, self.parts.values()), strict=True
-                )
-            )
-        )
+        """The sum over the parts; None in columns that lack a part."""
+        columns = zip(*map(astuple, self.parts.values()), strict=True)
+        return Part(*(None if None in c else sum(c) for c in columns))
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as numbers, texts, lists and dictionaries."""
+        """Return everything as numbers, texts, lists and dictionaries."""
         parts = [
             dict(name=name, **asdict(part))
             for name, part in self.parts.items()

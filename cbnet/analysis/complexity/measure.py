@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates of a detector, part by part."""
+"""Count the parameters and multiply-accumulates of a detector's parts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,6 @@ import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.detectors.base import BaseDetector
 from mmengine.config import Config
-from torch import Tensor, nn
 
 from ...errors import UserValueError
 from ...messages import one_line
@@ -16,37 +15,38 @@ from ...models.building import build_without_weights
 from ...models.detectors import AssistantSupervision
 from .figures import Complexity, Part
 from .meter import Reading, metered
-from .parts import BACKBONE, name_parts
+from .parts import find_parts
 from .passes import run_inference, run_training_heads
 
 SMALLEST = 32  # pixels; below, the deepest maps of most backbones vanish
 
 
 def check_shape(shape: Sequence[int]) -> None:
-    """Refuse a shape that is no (H, W), or too small.
+    """Refuse a shape that is not (H, W) or that is too small.
 
     Raises:
-        ValueError: with what is expected.
+        ValueError: the shape is not that of an image.
     """
     if len(shape) != 2 or min(shape) < SMALLEST:
         raise UserValueError(
-            f'{" x ".join(map(str, shape))} is no image: expected height and '
-            f'width of {SMALLEST} pixels or more'
+            f'{" x ".join(map(str, shape))} is not an image; expected a '
+            f'height and a width of {SMALLEST} pixels or more'
         )
 
 
 def measure(cfg: Config, shape: tuple[int, int]) -> Complexity:
-    """Count parameters and multiply-accumulates of a config's detector.
+    """Count the parameters and multiply-accumulates of a config's detector.
 
-    Nothing is computed: the model has shapes, no numbers.
+    The model is built on the meta device: its tensors have shapes but no
+    numbers, and nothing is computed.
 
     Args:
-        cfg: a whole config; its data sets are not looked at.
-        shape: (H, W) of the image in pixels, padding included.
+        cfg: the whole config; its data sets are not read.
+        shape: the (H, W) of the image in pixels, padding included.
 
     Raises:
-        ValueError: for a shape that is too small, or a config without a
-            detector that can be built.
+        ValueError: the shape is too small, or the config has no detector
+            that can be built.
     """
     check_shape(shape)
     if not cfg.get('model'):
@@ -63,119 +63,108 @@ def measure(cfg: Config, shape: tuple[int, int]) -> Complexity:
 def measure_detector(
     detector: BaseDetector, shape: tuple[int, int]
 ) -> Complexity:
-    """Count for a detector; it is moved to the meta device for good.
+    """Count for a detector, which stays on the meta device afterwards.
 
     Args:
-        detector: any of mmdet's.
-        shape: (H, W) of the image in pixels.
+        detector: any detector of mmdet.
+        shape: the (H, W) of the image in pixels.
     """
-    weights = _count_parameters(detector)  # first: moving unties shared ones
-    detector.to('meta').eval()
-    image = torch.empty(1, 3, *shape, device='meta')
-    names = name_parts(detector, image)
-    found = Complexity(tuple(shape), {part: Part() for part in names.values()})
-    _book(found, names, **weights)
-    with _attempt(found, detector, names) as reading:
-        found.inference_rois = run_inference(detector, image)
-    _book(found, names, macs=reading.macs, published=reading.published)
-    found.kinds = dict(reading.kinds)
-    ran = {names[name] for name in reading.macs}
-    if not found.uncounted and isinstance(detector, TwoStageDetector):
-        _note_idle(found, ran)
-    if not found.uncounted:
-        _count_training(found, detector, names, image)
-    else:
-        for name, part in found.parts.items():
-            if name in found.uncounted or name not in ran:
-                part.macs = part.published = None
-    if found.uncounted:
-        for part in found.parts.values():
-            part.training = part.assistance = None
-    found.parts = {
-        name: part
-        for name, part in found.parts.items()
-        if any(vars(part).values())
-    }
-    return found
+    count = _Count(detector, shape)
+    count.inference()
+    if not count.found.uncounted:
+        count.training()
+    return count.result()
 
 
-def _count_parameters(detector: nn.Module) -> dict[str, Counter[str]]:
-    """Count by module name; what two modules share belongs to the first."""
-    parameters: Counter[str] = Counter()
-    trainable: Counter[str] = Counter()
-    for name, parameter in detector.named_parameters():
-        module = name.rpartition('.')[0]
-        parameters[module] += parameter.numel()
-        trainable[module] += parameter.numel() * parameter.requires_grad
-    return dict(parameters=parameters, trainable=trainable)
+class _Count:
+    """The count of a detector in progress."""
 
+    def __init__(self, detector: BaseDetector, shape: tuple[int, int]) -> None:
+        # Before the move to the meta device, which unties shared parameters;
+        # named_parameters() gives those to the first module that has them.
+        parameters = dict(detector.named_parameters())
+        self.detector = detector.to('meta').eval()
+        self.two_stage = isinstance(detector, TwoStageDetector)
+        self.image = torch.empty(1, 3, *shape, device='meta')
+        self.names = find_parts(detector, self.image)
+        self.parts = {part: Part() for part in self.names.values()}
+        self.found = Complexity(tuple(shape))
+        for name, parameter in parameters.items():
+            module = detector.get_submodule(name.rpartition('.')[0])
+            part = self.parts[self.names[module]]
+            part.parameters += parameter.numel()
+            part.trainable += parameter.numel() * parameter.requires_grad
 
-def _note_idle(found: Complexity, ran: set[str]) -> None:
-    """Keep heads that did not run, which would count as free.
+    def inference(self) -> None:
+        """Count one inference pass."""
+        found = self.found
+        with self._attempt() as reading:
+            found.inference_rois = run_inference(self.detector, self.image)
+        self._book('macs', reading.macs)
+        self._book('published', reading.published)
+        found.kinds = dict(reading.kinds)
+        idle = [name for name in self.parts if name not in reading.macs]
+        if self.two_stage and not found.uncounted:
+            # A detector with further heads runs them in a way of its own;
+            # without this they would count as free.
+            for name in idle:
+                if self.parts[name].parameters:
+                    reason = 'only RPN, box and mask heads are run'
+                    found.uncounted[name] = reason
+        if found.uncounted:
+            for name in {*idle, *found.uncounted}:
+                self.parts[name].macs = self.parts[name].published = None
 
-    Detectors with further heads run them in ways of their own.
-    """
-    for name, part in found.parts.items():
-        if part.parameters and name not in ran:
-            found.uncounted[name] = 'only RPN, box and mask heads are run'
+    def training(self) -> None:
+        """Count the forward pass of training.
 
-
-def _count_training(
-    found: Complexity,
-    detector: BaseDetector,
-    names: dict[str, str],
-    image: Tensor,
-) -> None:
-    """Count the forward pass of training.
-
-    The backbone runs once, neck and heads once for each member with
-    losses: on the RoIs of training, in detectors without RoI heads as in
-    inference.
-    """
-    assisted = isinstance(detector, AssistantSupervision)
-    two_stage = isinstance(detector, TwoStageDetector)
-    if assisted:
-        found.assistants = sum(map(bool, detector.assistant_weights))
-    with _attempt(found, detector, names) as reading:
+        The backbone runs once; the neck and heads run once for each member
+        with losses, on the RoIs of training, or as in inference where the
+        detector has no RoI heads.
+        """
+        found, detector = self.found, self.detector
+        assisted = isinstance(detector, AssistantSupervision)
         if assisted:
-            pyramid = detector.backbone(image, all_members=True)[-1]
-        else:
-            pyramid = detector.backbone(image)
-        if two_stage:
-            found.training_rois = run_training_heads(detector, pyramid)
-    if found.uncounted:
-        return
-    _book(found, names, training=reading.macs)
-    backbone = {
-        part for name, part in names.items() if name.split('.')[0] == BACKBONE
-    }
-    for name, part in found.parts.items():
-        if name in backbone:
-            part.assistance = part.training - part.macs
-        else:
-            one = part.training if two_stage else part.macs
-            part.assistance = one * found.assistants
-            part.training = one + part.assistance
+            found.assistants = sum(map(bool, detector.assistant_weights))
+        with self._attempt() as reading:
+            if assisted:
+                pyramid = detector.backbone(self.image, all_members=True)[-1]
+            else:
+                pyramid = detector.backbone(self.image)
+            if self.two_stage:
+                found.training_rois = run_training_heads(detector, pyramid)
+        if found.uncounted:
+            return
+        self._book('training', reading.macs)
+        backbone = {self.names[m] for m in detector.backbone.modules()}
+        for name, part in self.parts.items():
+            if name in backbone:
+                part.assistance = part.training - part.macs
+            else:
+                one = part.training if self.two_stage else part.macs
+                part.assistance = one * found.assistants
+                part.training = one + part.assistance
 
+    def result(self) -> Complexity:
+        """Give the cost of all parts that have any."""
+        for name, part in self.parts.items():
+            if self.found.uncounted:
+                part.training = part.assistance = None
+            if any(vars(part).values()):
+                self.found.parts[name] = part
+        return self.found
 
-@contextmanager
-def _attempt(
-    found: Complexity, detector: nn.Module, names: dict[str, str]
-) -> Iterator[Reading]:
-    """Meter the block; keep which part failed, and why."""
-    try:
-        with metered(detector) as reading:
-            yield reading
-    # Heads of any author, given shapes without numbers, fail in any way.
-    except Exception as error:
-        found.uncounted[names[reading.failed_in]] = one_line(error, 200)
+    @contextmanager
+    def _attempt(self) -> Iterator[Reading]:
+        """Meter the block; keep the part that failed, and why."""
+        try:
+            with metered(self.detector, self.names) as reading:
+                yield reading
+        # Heads of any author may raise anything without numbers.
+        except Exception as error:
+            self.found.uncounted[reading.failed_in] = one_line(error, 200)
 
-
-def _book(
-    found: Complexity, names: dict[str, str], **columns: Counter[str]
-) -> None:
-    """Add what was counted by module to the parts."""
-    for column, counted in columns.items():
-        for name, number in counted.items():
-            part = found.parts[names[name]]
-            setattr(part, column, getattr(part, column) + number)
+    def _book(self, column: str, counts: Counter[str]) -> None:
+        """Write the counts of the parts into a column."""
+        for name, number in counts.items():
+            setattr(self.parts[name], column, number)

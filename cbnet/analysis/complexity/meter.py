@@ -1,19 +1,20 @@
 """Count multiply-accumulates while a model runs, by module, in two ways."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from math import prod
 from typing import Any
-from unittest.mock import patch
 
-import mmcv.ops.deform_conv
-import mmcv.ops.modulated_deform_conv
 import torch
 from mmcv.cnn.utils.flops_counter import get_modules_mapping
-from torch import nn
+from mmcv.ops import deform_conv, modulated_deform_conv
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
@@ -29,18 +30,19 @@ _KINDS = {
     torch.ops.torchvision.deform_conv2d: DEFORMABLE,
     _ATEN.mm: LINEAR,
     _ATEN.addmm: LINEAR,
-}  # everything else that is counted multiplies batches of matrices
+}  # all other counted operators multiply batches of matrices
 
 
 @dataclass
 class Reading:
-    """What a run took.
+    """The multiply-accumulates of a run.
 
     Attributes:
-        macs: by module name, what the module itself ran, not its children.
+        macs: the count of each module that ran, without its children, by
+            the module's name.
         published: the same by the rule of the published figures.
         kinds: ``macs`` by kind of operation.
-        failed_in: name of the module in which the run ended with an error.
+        failed_in: the name of the module in which the run failed, if any.
     """
 
     macs: Counter[str] = field(default_factory=Counter)
@@ -50,65 +52,76 @@ class Reading:
 
 
 @contextmanager
-def metered(model: nn.Module) -> Iterator[Reading]:
-    """Read what the model, or pieces of it, run inside the block.
+def metered(
+    model: nn.Module, names: Mapping[nn.Module, str] | None = None
+) -> Iterator[Reading]:
+    """Count what the model, or pieces of it, compute inside the block.
 
-    ``macs`` counts operators: a multiply-accumulate for every weight or
-    matrix entry that is multiplied, in convolutions (deformable ones too),
-    linear layers and products of matrices.  ``published`` is mmcv's own
-    counter, which looks at layers: convolutions and linear layers with
-    their biases, norms, activations, pooling, upsampling; it sees neither
-    deformable convolutions nor products inside attention.
+    ``macs`` counts operators: one multiply-accumulate for each product with
+    an entry of a weight or matrix, in convolutions (deformable ones too),
+    linear layers and matrix products. ``published`` is mmcv's own counter,
+    which looks at layers: convolutions and linear layers with their biases,
+    norms, activations, pooling and upsampling. It sees neither deformable
+    convolutions nor the products inside attention.
 
-    The reading is complete after the block; after an error in it, too.
+    The reading is complete after the block, also after an error.
 
     Args:
-        model: its names are those of the reading.
+        model: the model.
+        names: the names of its modules in the reading, by default those in
+            the model; what has one name is counted together.
     """
-    reading = Reading()
+    # FlopCounterMode also counts by module, but names modules by class where
+    # they are called piecewise, so that members cannot be told apart.
     counter = FlopCounterMode(
         display=False,
         custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_flops},
     )
-    # Modules that run now: name, total at its begin, spent in its children.
-    running: list[list[Any]] = [['', 0, 0]]
+    names = names or {m: name for name, m in model.named_modules()}
+    rules = get_modules_mapping()
+    reading = Reading()
+    running = [names[model]]  # what runs now, the innermost module last
+    credited = 0
 
-    def enter(name: str, *_: Any) -> None:
-        running.append([name, counter.get_total_flops(), 0])
-
-    def leave(*_: Any) -> None:
-        name, begin, inside = running.pop()
-        spent = counter.get_total_flops() - begin
+    def credit() -> None:
+        """Credit the innermost module with what was counted since."""
+        nonlocal credited
+        total = counter.get_total_flops()
         # Two operations (multiply, add) make one multiply-accumulate.
-        reading.macs[name] += (spent - inside) // 2
-        if running:
-            running[-1][2] += spent
+        reading.macs[running[-1]] += (total - credited) // 2
+        credited = total
 
-    layers = get_modules_mapping()
-    seen, handles = {}, []
-    for name, module in model.named_modules():
-        enter_it = partial(enter, name)
-        handles.append(module.register_forward_pre_hook(enter_it))
-        handles.append(module.register_forward_hook(leave))
-        if type(module) in layers:
-            module.__flops__ = 0
-            hook = layers[type(module)]
-            handles.append(module.register_forward_hook(hook))
-            seen[name] = module
+    def enter(module: nn.Module, inputs: Any) -> None:
+        if module in names:
+            credit()
+            running.append(names[module])
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        if module in names:
+            credit()
+            name = running.pop()
+            if type(module) in rules:
+                module.__flops__ = 0
+                rules[type(module)](module, inputs, output)
+                reading.published[name] += module.__flops__
+                del module.__flops__
+
+    hooks = [
+        register_module_forward_pre_hook(enter),
+        register_module_forward_hook(leave),
+    ]
     try:
-        with torch.no_grad(), _deformable_by_torchvision(), counter:
+        with torch.no_grad(), _countable_deformable(), counter:
             yield reading
     except BaseException:
-        reading.failed_in = running[-1][0]
+        reading.failed_in = running[-1]
         raise
     finally:
+        for hook in hooks:
+            hook.remove()
         while running:
-            leave()
-        for handle in handles:
-            handle.remove()
-        for name, module in seen.items():
-            reading.published[name] = module.__flops__
-            del module.__flops__
+            credit()
+            running.pop()
         for operation, flops in counter.get_flop_counts()['Global'].items():
             reading.kinds[_KINDS.get(operation, ATTENTION)] += flops // 2
 
@@ -120,33 +133,27 @@ def _deform_flops(
     return 2 * prod(out_shape) * prod(w_shape[1:])
 
 
+def _plain(x, offset, weight, *sizes: Any) -> Tensor:
+    return deform_conv2d(x, offset, weight, None, *sizes[:3])
+
+
+def _modulated(x, offset, mask, weight, bias, *sizes: Any) -> Tensor:
+    return deform_conv2d(x, offset, weight, bias, *sizes[:3], mask)
+
+
 @contextmanager
-def _deformable_by_torchvision() -> Iterator[None]:
-    """Serve deformable convolutions by the operator that is counted.
+def _countable_deformable() -> Iterator[None]:
+    """Let torchvision's operator run mmcv's deformable convolutions.
 
-    mmcv's compiled ones, where they are installed, take no meta tensors.
+    It is the operator that is counted. mmcv's own cannot run on the meta
+    device where they are compiled.
     """
-
-    def plain(
-        x, offset, weight, stride, padding, dilation, *_: Any
-    ) -> torch.Tensor:
-        return deform_conv2d(
-            x, offset, weight, None, stride, padding, dilation
-        )
-
-    def modulated(
-        x, offset, mask, weight, bias, stride, padding, dilation, *_: Any
-    ) -> torch.Tensor:
-        return deform_conv2d(
-            x, offset, weight, bias, stride, padding, dilation, mask
-        )
-
-    with (
-        patch.object(mmcv.ops.deform_conv, 'deform_conv2d', plain),
-        patch.object(
-            mmcv.ops.modulated_deform_conv,
-            'modulated_deform_conv2d',
-            modulated,
-        ),
-    ):
+    plain = deform_conv.deform_conv2d
+    modulated = modulated_deform_conv.modulated_deform_conv2d
+    deform_conv.deform_conv2d = _plain
+    modulated_deform_conv.modulated_deform_conv2d = _modulated
+    try:
         yield
+    finally:
+        deform_conv.deform_conv2d = plain
+        modulated_deform_conv.modulated_deform_conv2d = modulated

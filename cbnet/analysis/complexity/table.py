@@ -1,57 +1,49 @@
-"""Lay out what ``complexity`` counted: tables and sentences."""
+"""Present the cost of detectors: tables and sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 
-from terminaltables import AsciiTable
-
+from ...text_tables import text_table
 from .figures import Complexity, Part
 
-_COLUMNS = (
-    'parameters [M]',
-    'trainable [M]',
-    'MACs [G]',
-    'published rule [G]',
-    'training [G]',
-    'of it assistance [G]',
-)
-_UNITS = (1e6, 1e6, 1e9, 1e9, 1e9, 1e9)
+_COLUMNS = {  # heading -> unit, in the order of the fields of a Part
+    'parameters [M]': 1e6,
+    'trainable [M]': 1e6,
+    'MACs [G]': 1e9,
+    'published rule [G]': 1e9,
+    'training [G]': 1e9,
+    'of it assistance [G]': 1e9,
+}
 
 
 def part_table(found: Complexity) -> str:
     """Lay out one row for each part, and the sum."""
-    rows = [(name, part) for name, part in found.parts.items()]
-    return _table('part', [*rows, ('total', found.total)], last_apart=True)
+    rows = [[name, *_cells(part)] for name, part in found.parts.items()]
+    return text_table(
+        ['part', *_COLUMNS], rows, footer=['total', *_cells(found.total)]
+    )
 
 
 def total_table(found: Mapping[str, Complexity]) -> str:
-    """Lay out one row for each config: its sums."""
-    return _table('config', [(name, one.total) for name, one in found.items()])
+    """Lay out the sums of several configs, one row for each."""
+    rows = [[name, *_cells(one.total)] for name, one in found.items()]
+    return text_table(['config', *_COLUMNS], rows)
 
 
 def notes(found: Complexity) -> list[str]:
-    """Say what the numbers of a config stand for, one sentence a line."""
-    lines = [
-        'MACs by operation: '
-        + ', '.join(
-            f'{kind} {macs / 1e9:.2f} G' for kind, macs in found.kinds.items()
-        )
-    ]
+    """Explain the numbers of a config, one sentence per line."""
+    kinds = (f'{kind} {n / 1e9:.2f} G' for kind, n in found.kinds.items())
+    lines = [f'MACs by operation: {", ".join(kinds)}']
     for title, stages in (
         ('inference', found.inference_rois),
         ('training, each member with losses', found.training_rois),
     ):
         if stages:
-            boxes = _either({rois.boxes for rois in stages})
-            masks = _either({rois.masks for rois in stages})
-            masks = (
-                f', {masks} masks'
-                if 'roi_head.mask_head' in found.parts
-                else ''
-            )
-            lines.append(
-                f'RoIs of each stage in {title}: {boxes} boxes{masks}'
-            )
+            line = f'RoIs of each stage in {title}: '
+            line += f'{_either(rois.boxes for rois in stages)} boxes'
+            if 'roi_head.mask_head' in found.parts:
+                line += f', {_either(rois.masks for rois in stages)} masks'
+            lines.append(line)
     if not found.uncounted:
         total = found.total
         plain = total.training - total.assistance
@@ -63,22 +55,13 @@ def notes(found: Complexity) -> list[str]:
     return lines
 
 
-def _either(numbers: set[int]) -> str:
-    return ' or '.join(map(str, sorted(numbers)))
+def _either(numbers: Iterable[int]) -> str:
+    return ' or '.join(map(str, sorted(set(numbers))))
 
 
-def _table(
-    first: str, rows: list[tuple[str, Part]], last_apart: bool = False
-) -> str:
-    cells = [[first, *_COLUMNS]]
-    for name, part in rows:
-        pairs = zip(astuple(part), _UNITS, strict=True)
-        cells.append([name, *(_shown(*pair) for pair in pairs)])
-    table = AsciiTable(cells)
-    table.inner_footing_row_border = last_apart
-    table.justify_columns = dict.fromkeys(range(1, len(cells[0])), 'right')
-    return table.table
-
-
-def _shown(value: int | None, unit: float) -> str:
-    return '-' if value is None else f'{value / unit:.2f}'
+def _cells(part: Part) -> list[str]:
+    """Write the numbers of a part in the units of the columns."""
+    return [
+        '-' if number is None else f'{number / unit:.2f}'
+        for number, unit in zip(astuple(part), _COLUMNS.values(), strict=True)
+    ]

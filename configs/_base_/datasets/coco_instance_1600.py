@@ -1,4 +1,4 @@
-# COCO at large scale: long side 1600, short side anything from 400 to 1400.
+# COCO at large scale: long side 1600, short side 400 to 1400.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,5 +1,5 @@
-# COCO at DETR's scales: a short side of 480 to 800, of the whole image or of
-# a part of it.
+# COCO at DETR's scales: a short side of 480 to 800, for the whole image or
+# for a crop of it.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 resize = dict(
     type='RandomChoiceResize',

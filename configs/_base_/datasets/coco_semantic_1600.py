@@ -1,5 +1,5 @@
-# coco_instance_1600.py, and maps of stuff and things to train on:
-# stuffthingmaps/train2017/*.png, 0 to 181 and 255 for what is left out.
+# As coco_instance_1600.py, with semantic maps for training:
+# stuffthingmaps/train2017/*.png, classes 0 to 181, and 255 is ignored.
 _base_ = './coco_instance_1600.py'
 semantic_pipeline = [
     dict(type='LoadImageFromFile'),

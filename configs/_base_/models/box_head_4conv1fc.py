@@ -1,5 +1,5 @@
 # The published large box head: 4 convolutions, 1 fully connected layer, GIoU
-# on decoded boxes. What mmdet's cascades have in each stage stays.
+# on decoded boxes. The settings of mmdet's cascade stages are kept.
 box_head_4conv1fc = dict(
     type='ConvFCBBoxHead',
     num_shared_convs=4,

@@ -1,4 +1,4 @@
-# Cascade R-CNN with large box heads, a box for each class.
+# Cascade R-CNN with large box heads and one box per class.
 _base_ = [
     'mmdet::_base_/models/cascade-rcnn_r50_fpn.py',
     './box_head_4conv1fc.py',

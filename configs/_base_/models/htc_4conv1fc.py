@@ -1,4 +1,4 @@
-# Hybrid Task Cascade with large box heads, one box for all classes.
+# Hybrid Task Cascade with large box heads and one box for all classes.
 _base_ = ['./htc.py', './box_head_4conv1fc.py']
 model = dict(
     roi_head=dict(

@@ -1,4 +1,4 @@
-# AdamW in mixed precision for 12 epochs; its rate is for 8 GPUs x 1 image.
+# AdamW in mixed precision for 12 epochs; the rate is for 8 GPUs x 1 image.
 _base_ = 'mmdet::_base_/schedules/schedule_1x.py'
 optim_wrapper = dict(
     type='AmpOptimWrapper',

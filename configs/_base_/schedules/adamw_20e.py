@@ -1,4 +1,4 @@
-# adamw_12e.py for 20 epochs.
+# As adamw_12e.py, but for 20 epochs.
 _base_ = './adamw_12e.py'
 max_epochs = 20
 train_cfg = dict(max_epochs=max_epochs)

@@ -1,4 +1,4 @@
-# 320 steps of 4 images, one cosine after 60 steps of warm-up.
+# 320 steps of 4 images: a cosine schedule after 60 steps of warm-up.
 max_iters = 320
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
@@ -19,7 +19,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=5),
-    # Pretrained members move slower than what starts from nothing.
+    # Pretrained members learn more slowly than the rest.
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         custom_keys={'backbone.members': dict(lr_mult=0.3)},

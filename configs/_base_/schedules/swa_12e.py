@@ -1,7 +1,7 @@
-# SWA as published: from a trained checkpoint (load_from) 12 more epochs; in
-# each of them the rate falls along a cosine from the config's own to a
-# hundredth of it, and what the epochs end with is averaged.
-# Names of its own, because the other base of a config has the real ones.
+# SWA as published: 12 more epochs from a trained checkpoint (load_from). In
+# each epoch the rate falls along a cosine from the config's own rate to a
+# hundredth of it; the weights at the ends of the epochs are averaged.
+# The names begin with swa_ because the config's other base has the plain ones.
 swa_train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 swa_param_scheduler = [
     dict(

@@ -1,24 +1,24 @@
-"""Replace the parts of a page that a tool writes, between two comments.
+"""Replace the generated blocks of a Markdown page.
 
-A block of a Markdown page is what stands between ``<!-- NAME -->`` and
-``<!-- end of NAME -->``, each on a line of its own; the rest is by hand.
+A block stands between the lines ``<!-- NAME -->`` and
+``<!-- end of NAME -->``; everything else is written by hand.
 """
 
 from collections.abc import Mapping
 
-from ...errors import UserValueError
+from cbnet.errors import UserValueError
 
 
 def fill_blocks(text: str, blocks: Mapping[str, str]) -> str:
-    """Give a page with its blocks filled in.
+    """Return a page with its blocks filled in.
 
     Args:
         text: the page.
-        blocks: what stands in each block, by name.
+        blocks: the content of each block, by name.
 
     Raises:
-        ValueError: a block's comments are missing, or there more than once,
-            or the wrong way round.
+        ValueError: the comments of a block are missing, occur more than
+            once, or stand in the wrong order.
     """
     for name, content in blocks.items():
         first, last = f'<!-- {name} -->\n', f'<!-- end of {name} -->'

@@ -1,8 +1,8 @@
-"""Read the model zoo's metafiles: models, their figures, and whence each is.
+"""Read the metafiles of the model zoo: the models and their figures.
 
-A metafile is one for model indexes (mim, mmengine), with more in it: its
-results say by ``Mark`` and ``Source`` where their figures are from, and a
-model's ``Reports`` hold what is no result of its recipe.
+A metafile has the format of model indexes (mim, mmengine) and three more
+keys: ``Mark`` and ``Source`` say where the figures of a result come from, and
+``Reports`` hold figures that do not result from the model's own recipe.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from ...errors import UserValueError
-from ...messages import did_you_mean
+from cbnet.errors import UserValueError
+from cbnet.messages import did_you_mean
 
 MARKS = ('published', 'converted', 'measured')
 AP = ('box AP', 'mask AP')
@@ -27,20 +27,21 @@ METRICS = (
     'seconds per step',
     'images per second',
 )
-# What an entry may be derived from, the nearest first.
+# The keys that name the entry which another one is derived from.
 ORIGINS = ('Twin Of', 'Variant Of', 'Continues')
-_OWN = (*ORIGINS, 'Released File')
+_OWN = (*ORIGINS, 'Published File')
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, and how it is known.
+    """A figure and its origin.
 
     Attributes:
-        value: AP in percent; other units are in the name of the metric.
-        mark: One of ``MARKS``.
-        source: A key of the metafiles' ``Sources``.
-        where: The machine, for times and memory.
+        value: the number; AP is in percent, and the names of the other
+            metrics contain their units.
+        mark: one of ``MARKS``.
+        source: a key of the metafiles' ``Sources``.
+        where: the machine, for times and memory.
     """
 
     value: float
@@ -51,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """What somebody found, beside the figures of a model's own recipe."""
+    """A figure that does not result from a model's own recipe."""
 
     model: str
     metric: str
@@ -61,14 +62,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model.
+    """A model of the zoo.
 
     Attributes:
-        name: The file name of its config, without ``.py``.
-        config: The config's path below the root.
-        metadata: What the metafile says of it; a twin, a variant and a
-            continuation have what they do not say from their origin.
-        figures: Figures by data set and metric.
+        name: the file name of its config, without ``.py``.
+        config: the config's path below the root.
+        metadata: the metafile's ``Metadata``; twins, variants and
+            continuations inherit missing keys from their origin.
+        figures: the figures by data set and metric.
     """
 
     name: str
@@ -81,8 +82,18 @@ class Entry:
         """The name of the entry that this one is derived from, if any."""
         return next(filter(None, map(self.metadata.get, ORIGINS)), None)
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether the entry is a twin or variant, with its origin's recipe."""
+        return 'Twin Of' in self.metadata or 'Variant Of' in self.metadata
+
+    @property
+    def on_coco(self) -> bool:
+        """Whether the model is trained on COCO, as its collection is."""
+        return 'Training Data' not in self.metadata
+
     def find(self, metric: str, dataset: str | None = None) -> Figure | None:
-        """Give a figure, of a data set or of whichever has one."""
+        """Return the first figure of a metric, for one or any data set."""
         for (of, name), figure in self.figures.items():
             if name == metric and dataset in (None, of):
                 return figure
@@ -94,30 +105,31 @@ class Zoo:
     """All models.
 
     Attributes:
-        metafiles: Their paths below the root.
-        entries: Models by name, in the metafiles' order.
-        reports: What is no result of a recipe.
-        sources: Where figures are from: ``Text`` and ``URL`` by key.
+        metafiles: the paths of the metafiles below the root.
+        entries: the models by name, in the order of the metafiles.
+        reports: the figures that do not result from a model's own recipe.
+        sources: the ``Text`` and ``URL`` of each source of figures.
     """
 
-    metafiles: list[str]
-    entries: dict[str, Entry]
-    reports: list[Report]
-    sources: dict[str, dict[str, str]]
+    metafiles: list[str] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def read_zoo(root: str | os.PathLike) -> Zoo:
     """Read ``configs/*/metafile.yml`` below a folder.
 
     Raises:
-        ValueError: names the metafile, the model and what is wrong: no mark,
-            an unknown source or metric, a config without an entry, ...
+        ValueError: a figure has no mark, a source or metric is unknown, a
+            config has no entry, ...; the message names the metafile and
+            the model.
     """
     root = Path(root)
     files = sorted(root.glob('configs/*/metafile.yml'))
     if not files:
         raise UserValueError(f'there is no configs/*/metafile.yml in {root}')
-    zoo = Zoo([], {}, [], {})
+    zoo = Zoo()
     for file in files:
         name = file.relative_to(root).as_posix()
         try:
@@ -147,9 +159,7 @@ def _read_metafile(zoo: Zoo, root: Path, file: Path) -> None:
     for path in sorted(file.parent.glob('*.py')):
         path = path.relative_to(root).as_posix()
         if path not in configs:
-            raise UserValueError(
-                f'{path} has no entry; write one below Models'
-            )
+            raise UserValueError(f'{path} has no entry; add one below Models')
 
 
 def _read_model(zoo: Zoo, model: dict[str, Any]) -> Entry:
@@ -187,7 +197,7 @@ def _figure(
     zoo: Zoo, result: dict[str, Any], value: Any, place: str
 ) -> Figure:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserValueError(f'{place}: {value!r} is no number')
+        raise UserValueError(f'{place}: {value!r} is not a number')
     mark = _need(result, 'Mark', place)
     _one_of('Mark', mark, MARKS, place)
     source = _need(result, 'Source', place)
@@ -211,7 +221,7 @@ def _one_of(key: str, found: str, names: Iterable[str], place: str) -> None:
 
 
 def _inherit(zoo: Zoo, entry: Entry, via: tuple[str, ...] = ()) -> None:
-    """Fill in what an entry's metadata leave to its origin."""
+    """Fill in the metadata that an entry inherits from its origin."""
     if entry.origin is None:
         return
     if entry.name in via:

@@ -1,4 +1,4 @@
-"""Read the recipe that a config trains by, from the config itself."""
+"""Read the training recipe of a config."""
 
 import os
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...errors import UserValueError
+from cbnet.errors import UserValueError
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What somebody needs to train as a config does.
+    """The training recipe of a config.
 
     Attributes:
-        members: How many backbones the composite has.
-        batch: Images a step of the optimizer sees, over all GPUs; learning
-            rates are for it (``--auto-scale-lr``).
-        images: Images on each GPU.
-        optimizer: Its name.
-        rate: The learning rate.
-        mixed: Whether it trains in mixed precision.
-        length: Epochs, or steps.
-        by_epoch: Whether ``length`` counts epochs.
-        train_size: Long x short sides in pixels, ``1600 x 400-1400``.
-        test_size: The same in evaluation.
+        members: the number of members of the composite.
+        batch: the number of images in a step of the optimizer, over all
+            GPUs; the learning rate is meant for it (``--auto-scale-lr``).
+        images: the number of images on each GPU.
+        optimizer: the name of the optimizer.
+        rate: the learning rate.
+        mixed: whether training uses mixed precision.
+        length: the number of epochs or steps.
+        by_epoch: whether ``length`` counts epochs.
+        train_size: the long x short sides in pixels, ``1600 x 400-1400``.
+        test_size: the same in evaluation.
     """
 
     members: int
@@ -41,7 +41,7 @@ class Recipe:
 
     @property
     def gpus(self) -> int:
-        """How many GPUs make the batch."""
+        """The number of GPUs that the batch is spread over."""
         return self.batch // self.images
 
 
@@ -49,7 +49,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     """Read a config's recipe.
 
     Raises:
-        ValueError: where the config lacks the base batch size, or it is no
+        ValueError: the config has no base batch size, or one that is not a
             multiple of the images on a GPU.
     """
     cfg = Config.fromfile(path, import_custom_modules=False)
@@ -84,7 +84,7 @@ def _pipeline(dataset: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _sizes(pipeline: list[dict[str, Any]]) -> str:
-    """Give the range of what the last resizing of each branch makes."""
+    """Return the range of image sizes that a pipeline produces."""
     scales = [scale for branch in _branches(pipeline) for scale in branch]
     sides = [sorted({side(scale) for scale in scales}) for side in (max, min)]
     return ' x '.join(
@@ -93,7 +93,7 @@ def _sizes(pipeline: list[dict[str, Any]]) -> str:
 
 
 def _branches(pipeline: list[dict[str, Any]]) -> Iterator[list[tuple]]:
-    """Give the scales of the last resizing of each way through."""
+    """Yield the scales of the last resize in each branch of a pipeline."""
     last = None
     for step in pipeline:
         name = step['type'].rpartition('.')[2]

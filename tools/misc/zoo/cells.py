@@ -1,4 +1,4 @@
-"""Write the cells of the model zoo's tables, each figure with its mark."""
+"""Write the cells of the model zoo's tables."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -7,7 +7,7 @@ from .entries import AP, Entry, Figure, Zoo
 from .recipes import Recipe
 
 VAL, TEST_DEV = 'COCO-val2017', 'COCO-test-dev'
-# The letter behind a figure.
+# the letter behind a figure
 LETTERS = {'published': 'ᵖ', 'converted': 'ᶜ', 'measured': 'ᵐ'}
 NOTHING = '-'
 _DIGITS = str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹')
@@ -19,9 +19,9 @@ def figure_cell(
     """Write a figure and its mark.
 
     Args:
-        figure: none is written '-'.
-        zoo: if given, the number of the figure's source follows the mark.
-        metric: AP has one decimal.
+        figure: the figure; None is written as ``-``.
+        zoo: the zoo, if the number of the figure's source shall follow.
+        metric: the name of the metric; AP has one decimal.
     """
     if figure is None:
         return NOTHING
@@ -31,7 +31,7 @@ def figure_cell(
 
 
 def mark(figure: Figure, zoo: Zoo | None) -> str:
-    """Write a figure's letter, and the number of its source."""
+    """Write the letter of a figure and, given a zoo, its source's number."""
     letter = LETTERS[figure.mark]
     if zoo is None:
         return letter
@@ -40,7 +40,7 @@ def mark(figure: Figure, zoo: Zoo | None) -> str:
 
 
 def aps(entry: Entry, metric: str, zoo: Zoo | None = None) -> str:
-    """Write a model's AP: on val2017 / on test-dev, or on what there is."""
+    """Write AP on val2017 / on test-dev, or else on another data set."""
     pair = [entry.find(metric, dataset) for dataset in (VAL, TEST_DEV)]
     if any(pair):
         last = 2 if pair[1] else 1
@@ -52,12 +52,12 @@ def aps(entry: Entry, metric: str, zoo: Zoo | None = None) -> str:
 
 
 def cost(entry: Entry, zoo: Zoo | None = None) -> str:
-    """Write the memory that training takes."""
+    """Write the memory that training needs."""
     return _on_machine(entry.find('memory (GB)'), 'GB', zoo)
 
 
 def speed(entry: Entry, zoo: Zoo | None = None) -> str:
-    """Write how long inference or training takes, as far as is known."""
+    """Write the speed of inference and the time of a training step."""
     known = [
         _on_machine(entry.find(metric), unit, zoo)
         for metric, unit in (
@@ -77,14 +77,14 @@ def _on_machine(figure: Figure | None, unit: str, zoo: Zoo | None) -> str:
 
 
 def rate(recipe: Recipe) -> str:
-    """Write a learning rate: 0.02, 1e-4."""
+    """Write a learning rate, such as 0.02 or 1e-4."""
     if recipe.rate >= 0.001:
         return f'{recipe.rate:g}'
     return f'{Decimal(str(recipe.rate)).normalize():e}'
 
 
 def length(entry: Entry, recipes: Mapping[str, Recipe]) -> str:
-    """Write how long a model is trained, after its origin or alone."""
+    """Write the length of training; a continuation shows both parts."""
     recipe = recipes[entry.name]
     if not recipe.by_epoch:
         return f'{recipe.length} steps'
@@ -102,7 +102,7 @@ def config_link(entry: Entry, root: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table; what would end a cell is escaped."""
+    """Write a Markdown table; characters that end a cell are escaped."""
     lines = [head, ['---'] * len(head), *rows]
     return '\n'.join(
         f'| {" | ".join(map(_escape, cells))} |' for cells in lines

@@ -1,19 +1,20 @@
-"""Write the pages that show the model zoo, or say which are stale.
+"""Write the pages that show the model zoo, or find those that are stale.
 
-``configs/*/metafile.yml`` hold the figures and the configs hold the recipes;
-README.md, docs/model_zoo.md and model-index.yml are written from them.
+The figures come from ``configs/*/metafile.yml`` and the recipes from the
+configs; README.md, docs/model_zoo.md and model-index.yml are written.
 """
 
 import os
 from pathlib import Path
 
-from ...errors import UserValueError
+from cbnet.errors import UserValueError
+
 from . import tables
-from .entries import Zoo, read_zoo
+from .entries import read_zoo
 from .marked_blocks import fill_blocks
 from .recipes import read_recipe
 
-# What writes each block of a page.
+# page -> block -> the function that writes it
 PAGES = {
     'README.md': {'models': tables.models_table},
     'docs/model_zoo.md': {
@@ -26,31 +27,33 @@ PAGES = {
     },
 }
 INDEX = 'model-index.yml'
-_INDEX_HEAD = '# Written by tools/misc/model_zoo.py.\nImport:\n'
 
 
 def fresh_pages(root: str | os.PathLike) -> dict[str, str]:
-    """Give what README.md, docs/model_zoo.md and model-index.yml should be.
+    """Compose README.md, docs/model_zoo.md and model-index.yml.
 
     Args:
         root: the repository.
 
     Returns:
-        Whole texts by path below the root.
+        The text of each page, by its path below the root.
 
     Raises:
         ValueError: a metafile or config is wrong, or a page lacks a block;
-            names the file.
-        OSError: a page is not there.
+            the message names the file.
+        OSError: a page does not exist.
     """
     root = Path(root)
     zoo = read_zoo(root)
     recipes = {
         name: read_recipe(root / entry.config)
         for name, entry in zoo.entries.items()
-        if not tables.is_derived(entry)
+        if not entry.is_derived
     }
-    pages = {INDEX: _index(zoo)}
+    listed = ''.join(f'  - {file}\n' for file in zoo.metafiles)
+    pages = {
+        INDEX: f'# Written by tools/misc/model_zoo.py.\nImport:\n{listed}'
+    }
     for page, blocks in PAGES.items():
         up = '../' * page.count('/')
         texts = {
@@ -66,7 +69,7 @@ def fresh_pages(root: str | os.PathLike) -> dict[str, str]:
 
 
 def find_stale(root: str | os.PathLike) -> dict[str, str]:
-    """Give the pages that are not what they should be, and what that is."""
+    """Return the pages that must be written again, with their new texts."""
     return {
         page: text
         for page, text in fresh_pages(root).items()
@@ -76,12 +79,8 @@ def find_stale(root: str | os.PathLike) -> dict[str, str]:
 
 
 def write_pages(root: str | os.PathLike) -> list[str]:
-    """Write the pages that are stale; give their paths below the root."""
+    """Write the stale pages; return their paths below the root."""
     stale = find_stale(root)
     for page, text in stale.items():
         (Path(root) / page).write_text(text, encoding='utf-8')
     return list(stale)
-
-
-def _index(zoo: Zoo) -> str:
-    return _INDEX_HEAD + ''.join(f'  - {file}\n' for file in zoo.metafiles)

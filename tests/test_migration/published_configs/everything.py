@@ -205,7 +205,7 @@ custom_hooks = [
     dict(type='ExpMomentumEMAHook', momentum=0.0001),
 ]
 momentum_config = dict(policy='cyclic')
-resume_from = 'old/latest.pth'
+resume_from = 'work_dirs/latest.pth'
 load_from = 'published.pth'
 workflow = [('train', 1), ('val', 1)]
 seed = 7

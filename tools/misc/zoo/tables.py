@@ -1,7 +1,7 @@
 """Write the model zoo's tables in Markdown.
 
 Every function takes the zoo, the recipes by name, and the path from the
-page's folder to the repository's root, '' or '../'.
+folder of the page to the root of the repository, '' or '../'.
 """
 
 from collections.abc import Mapping
@@ -29,41 +29,29 @@ _SEEN = ('box AP', 'mask AP', 'M', 'GFLOPs', 'memory', 'time')
 
 
 def models_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give what each model reaches, costs and is trained by, in short."""
-    head = (
-        'config', 'model', 'box AP', 'mask AP', 'M', 'GFLOPs', 'batch',
-        'rate', 'images per GPU', 'epochs', 'memory', 'time',
-    )  # fmt: skip
-    rows = []
-    for entry in _originals(zoo):
-        recipe = recipes[entry.name]
-        rows.append(
-            [config_link(entry, root), _model(entry, recipe)]
-            + [aps(entry, metric) for metric in AP]
-            + [figure_cell(entry.find(name)) for name in COST]
-            + [str(recipe.batch), rate(recipe), str(recipe.images)]
-            + [length(entry, recipes), cost(entry), speed(entry)]
-        )
-        if _has_tta(entry):
-            rows.append(
-                [f'{config_link(entry, root)}, TTA', _model(entry, recipe)]
-                + [aps(entry, f'{metric} TTA') for metric in AP]
-                + [''] * 8
-            )
+    """Write the AP and the cost of the featured models."""
+    head = ('config', 'model', 'box AP', 'mask AP', 'M', 'GFLOPs')
+    rows = [
+        [config_link(entry, root), _model(entry, recipes[entry.name])]
+        + [aps(entry, metric) for metric in AP]
+        + [figure_cell(entry.find(name)) for name in COST]
+        for entry in _originals(zoo)
+        if entry.metadata.get('Featured')
+    ]
     return table(head, rows)
 
 
 def published_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give the figures on COCO one by one, and the released files."""
+    """Write each figure on COCO and the published files."""
     head = (
         'config', 'model', 'members from', 'box AP val', 'box AP test-dev',
-        'mask AP val', 'mask AP test-dev', 'M', 'GFLOPs', 'released file',
+        'mask AP val', 'mask AP test-dev', 'M', 'GFLOPs', 'published file',
     )  # fmt: skip
     rows = []
     for entry in _originals(zoo):
-        if not on_coco(entry):
+        if not entry.on_coco:
             continue
-        url = entry.metadata.get('Released File')
+        url = entry.metadata.get('Published File')
         first = [
             _model(entry, recipes[entry.name]),
             entry.metadata['Pretrained On'],
@@ -83,7 +71,7 @@ def published_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 
 def recipes_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give what each model is trained by, and what that takes."""
+    """Write the recipe of each model and what training needs."""
     head = (
         'config', 'optimizer', 'rate', 'batch', 'epochs', 'trained at',
         'evaluated at', 'memory', 'time',
@@ -108,14 +96,14 @@ def recipes_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 
 def small_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give the models for other data than COCO, their twins too."""
+    """Write the models for other data than COCO, with their twins."""
     head = ('config', 'what', *_SEEN)
     rows = []
     for entry in zoo.entries.values():
-        if not on_coco(entry):
+        if not entry.on_coco:
             what = (
                 f'twin of `{entry.origin}`'
-                if is_derived(entry)
+                if entry.is_derived
                 else _model(entry, recipes[entry.name])
             )
             rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
@@ -123,11 +111,11 @@ def small_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 
 def derived_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give twins and variants for COCO."""
+    """Write the twins and variants for COCO."""
     head = ('config', 'what', *_SEEN)
     rows = []
     for entry in zoo.entries.values():
-        if is_derived(entry) and on_coco(entry):
+        if entry.is_derived and entry.on_coco:
             kind = 'twin' if 'Twin Of' in entry.metadata else 'variant'
             what = f'{kind} of `{entry.origin}`'
             rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
@@ -135,7 +123,7 @@ def derived_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 
 def reports_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give what others, or other runs, found."""
+    """Write the figures of others and of further runs."""
     rows = [
         [
             config_link(zoo.entries[report.model], root)
@@ -151,7 +139,7 @@ def reports_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 
 def sources_list(zoo: Zoo, recipes: Recipes, root: str) -> str:
-    """Give the numbered list of where figures are from."""
+    """Write the numbered list of sources."""
     lines = []
     for number, source in enumerate(zoo.sources.values(), start=1):
         text, url = source['Text'], source.get('URL')
@@ -159,18 +147,8 @@ def sources_list(zoo: Zoo, recipes: Recipes, root: str) -> str:
     return '\n'.join(lines)
 
 
-def is_derived(entry: Entry) -> bool:
-    """Whether an entry is a twin or a variant, with its origin's recipe."""
-    return 'Twin Of' in entry.metadata or 'Variant Of' in entry.metadata
-
-
-def on_coco(entry: Entry) -> bool:
-    """Whether an entry is for what its collection is for."""
-    return 'Training Data' not in entry.metadata
-
-
 def _originals(zoo: Zoo) -> list[Entry]:
-    return [entry for entry in zoo.entries.values() if not is_derived(entry)]
+    return [entry for entry in zoo.entries.values() if not entry.is_derived]
 
 
 def _model(entry: Entry, recipe: Recipe) -> str:
