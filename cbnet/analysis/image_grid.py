@@ -23,7 +23,8 @@ def image_grid(
 
     Args:
         images: the images, RGB uint8 (H, W, 3).
-        captions: the text above each image, all with as many lines.
+        captions: the text above each image, cut to the width of the image;
+            all have as many lines.
         columns: the number of images in a row.
         width: the width of a column, in pixels.
         heading: the lines above all images.
@@ -31,29 +32,29 @@ def image_grid(
     Returns:
         The figure; its ``axes`` follow the order of the images.
     """
-    rows = [
-        images[first : first + columns]
-        for first in range(0, len(images), columns)
-    ]
+    columns = min(columns, len(images))
+    ratios = [min(i.shape[0] / i.shape[1], _TALLEST) for i in images]
     heights = [
-        width * max(min(i.shape[0] / i.shape[1], _TALLEST) for i in row)
-        for row in rows
+        width * max(ratios[first : first + columns])
+        for first in range(0, len(images), columns)
     ]
     above = _LINE * (captions[0].count('\n') + 1) + _GAP
     size = (
-        len(rows[0]) * (width + _GAP),
-        sum(heights) + len(rows) * above + (len(heading) + 1) * _LINE,
+        columns * (width + _GAP),
+        sum(heights) + len(heights) * above + (len(heading) + 1) * _LINE,
     )
     figure = Figure(
         np.divide(size, _DPI), _DPI, facecolor='white', layout='constrained'
     )
-    grid = figure.add_gridspec(len(rows), len(rows[0]), height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     for place, (image, caption) in enumerate(
         zip(images, captions, strict=True)
     ):
         axes = figure.add_subplot(grid[divmod(place, columns)])
         axes.imshow(image)
-        axes.set_title(caption, loc='left', fontsize=8.5)
+        # This is about how many characters fit the width.
+        lines = [line[: width // 7] for line in caption.splitlines()]
+        axes.set_title('\n'.join(lines), loc='left', fontsize=8.5)
         axes.set_axis_off()
     if heading:
         figure.suptitle('\n'.join(heading), x=0.01, ha='left', fontsize=11)
