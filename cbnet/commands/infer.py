@@ -21,9 +21,9 @@ from ..analysis.drawing import draw_instances
 from ..errors import UserError
 from ..inference import Inferencer
 from ..inference.media import (
+    VIDEO_EXTENSIONS,
     VideoWriter,
     find_images,
-    is_video,
     open_video,
     write_image,
 )
@@ -179,7 +179,7 @@ def find_input(
     Raises:
         ValueError: there is nothing to read, or it would be overwritten.
     """
-    if is_video(args.input):
+    if args.input.suffix.lower() in VIDEO_EXTENSIONS:
         if args.ann:
             raise ValueError('--ann is for images, but the input is a video')
         paths, video = {}, open_video(args.input)

@@ -13,11 +13,6 @@ from ..errors import UserFileError, UserValueError
 VIDEO_EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
-def is_video(path: Path) -> bool:
-    """Tell from its name whether a file is a video."""
-    return path.suffix.lower() in VIDEO_EXTENSIONS
-
-
 def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
     """List one image, or all images of a folder and its subfolders.
 
@@ -32,13 +27,12 @@ def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
         ValueError: there is no such file, or it is not an image.
     """
     if source.is_file():
-        if source.suffix.lower() not in IMG_EXTENSIONS:
-            known = ' '.join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))
-            raise UserValueError(
-                f'{source} is neither an image nor a video; expected a name '
-                f'that ends in one of {known}'
-            )
-        return {source.name: source}
+        if source.suffix.lower() in IMG_EXTENSIONS:
+            return {source.name: source}
+        raise UserValueError(
+            f'{source} is neither an image nor a video; expected a name that '
+            f'ends in one of {" ".join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))}'
+        )
     if not source.is_dir():
         raise UserValueError(f'no file or folder {source}')
     left_out = leave_out.resolve()
