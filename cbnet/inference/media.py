@@ -1,5 +1,6 @@
 """Find, read and write image and video files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -71,37 +72,21 @@ def open_video(path: Path) -> VideoReader:
     return video
 
 
-class VideoWriter:
-    """Write frames into an mp4 file.
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Write frames, RGB uint8 (H, W, 3) of one size, into an mp4 file.
 
-    Args:
-        path: the file to write; its folder is made if it is missing.
-        fps: the frames per second.
+    Raises:
+        OSError: OpenCV cannot write the file.
     """
-
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
-        self._writer: cv2.VideoWriter | None = None
-
-    def write(self, pixels: np.ndarray) -> None:
-        """Add a frame, RGB uint8 (H, W, 3), of the first frame's size.
-
-        Raises:
-            OSError: OpenCV cannot write the file.
-        """
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = cv2.VideoWriter(
-                str(self._path),
-                cv2.VideoWriter.fourcc(*'mp4v'),
-                self._fps,
-                pixels.shape[1::-1],
-            )
-            if not self._writer.isOpened():
-                raise UserFileError(f'OpenCV cannot write {self._path}')
-        self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        """Finish the file, if there was a frame."""
-        if self._writer is not None:
-            self._writer.release()
+    writer = None
+    for pixels in frames:
+        if writer is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            code = cv2.VideoWriter.fourcc(*'mp4v')
+            size = pixels.shape[1::-1]
+            writer = cv2.VideoWriter(str(path), code, fps, size)
+            if not writer.isOpened():
+                raise UserFileError(f'OpenCV cannot write {path}')
+        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    if writer is not None:
+        writer.release()
