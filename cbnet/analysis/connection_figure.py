@@ -11,9 +11,7 @@ from .connection_maps import FeatureMap, MemberMaps
 
 _DPI = 100
 _CELL, _CAPTIONS, _TITLE = 1.95, 0.9, 0.8  # inches
-# The cells for tall and for wide images stay within these ratios of height
-# to width.
-_LOWEST, _TALLEST = 0.5, 1.4
+_LOWEST, _TALLEST = 0.5, 1.4  # the limits of a cell's height / width
 _QUIET, _WARN = '#666666', '#b3261e'
 _BAND, _EMPTY = '#eef2f7', '#dfe3e8'
 _FOOTER = (
@@ -26,16 +24,10 @@ _FOOTER = (
 def draw_connections(
     pixels: np.ndarray, members: list[MemberMaps], title: str
 ) -> Figure:
-    """Draw a row for each member and each connection, a column a stage.
+    """Draw a row for each member and connection, and a column for each stage.
 
-    Args:
-        pixels: the image as the backbone receives it, RGB uint8 (H, W, 3).
-        members: the result of
-            :func:`~cbnet.analysis.connection_maps.connection_maps`.
-        title: the title of the figure.
-
-    Returns:
-        A figure to save; it belongs to no window.
+    ``pixels`` is the image as the backbone receives it, RGB uint8 (H, W, 3);
+    ``members`` comes from ``connection_maps``. The figure has no window.
     """
     stages = sorted({i for member in members for i in member.outputs})
     height, width = pixels.shape[:2]

@@ -65,16 +65,10 @@ class MemberMaps:
 def connection_maps(
     composite: CompositeBackbone, image: Tensor
 ) -> list[MemberMaps]:
-    """Run a composite on one image and keep what its members compute.
+    """Run a composite on one image and describe each member, the lead last.
 
-    The composite and its mode stay as they are.
-
-    Args:
-        composite: the composite, of any number of members and any style.
-        image: the input of the backbone, (1, 3, H, W).
-
-    Returns:
-        One entry per member, the lead's last.
+    The image is the input of the backbone, (1, 3, H, W). The composite and
+    its mode do not change.
     """
     members = []
     for k, (adapter, run, added) in enumerate(_recorded(composite, image)):

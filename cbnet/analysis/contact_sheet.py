@@ -16,15 +16,7 @@ def contact_sheet(
     columns: int = 4,
     width: int = 420,
 ) -> Figure:
-    """Draw fed images in rows, with their ground truth.
-
-    Args:
-        images: the fed images, at least one.
-        classes: the names of the labels.
-        heading: the lines above all images.
-        columns: the number of images in a row.
-        width: the width of each image, in pixels.
-    """
+    """Draw fed images with their ground truth, each ``width`` pixels wide."""
     drawn = [
         draw_instances(image.pixels, image.instances, classes, width)
         for image in images

@@ -34,13 +34,7 @@ _OTHERS = (
 
 
 class Panel(NamedTuple):
-    """The curves that are drawn into the same axes.
-
-    Attributes:
-        title: the title above the panel.
-        keys: the logged names of the curves.
-        unit: the unit of the values, if they have one.
-    """
+    """The curves that are drawn into the same axes, by their logged keys."""
 
     title: str
     keys: tuple[str, ...]
@@ -100,13 +94,8 @@ def draw_curves(
     If it has several, the colours tell the curves apart, and lines and
     markers tell the runs apart.
 
-    Args:
-        runs: the logs of the runs.
-        labels: the names of the runs.
-        panels: the panels to draw.
-        smooth: the number of logged values in the running mean; the values
-            themselves stay visible behind it. Evaluations and learning rates
-            are not smoothed.
+    A running mean over ``smooth`` logged values is drawn over the values,
+    except for evaluations and learning rates.
     """
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)

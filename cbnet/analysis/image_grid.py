@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 
 _DPI = 100
 _GAP, _LINE = 14, 17  # pixels
-# A tall image is shown smaller, so that its row stays within this ratio of
-# height to width.
-_TALLEST = 1.3
+_TALLEST = 1.3  # height / width; taller images are shown smaller
 
 
 def image_grid(
@@ -19,18 +17,10 @@ def image_grid(
     width: int,
     heading: Sequence[str] = (),
 ) -> Figure:
-    """Lay out images row by row.
+    """Lay out images, RGB uint8 (H, W, 3), in rows below a heading.
 
-    Args:
-        images: the images, RGB uint8 (H, W, 3).
-        captions: the text above each image, cut to the width of the image;
-            all have as many lines.
-        columns: the number of images in a row.
-        width: the width of a column, in pixels.
-        heading: the lines above all images.
-
-    Returns:
-        The figure; its ``axes`` follow the order of the images.
+    Captions are cut to the width of an image (in pixels) and have equally
+    many lines. The ``axes`` of the figure follow the order of the images.
     """
     columns = min(columns, len(images))
     ratios = [min(i.shape[0] / i.shape[1], _TALLEST) for i in images]
