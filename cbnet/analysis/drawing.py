@@ -100,7 +100,7 @@ def _resized(
 def _looks(
     instances: InstanceData, classes: Sequence[str]
 ) -> tuple[list[str], list[Colour]]:
-    """Give each object its label's text and its colour."""
+    """Return the text and the colour of each object."""
     labels = instances.labels.tolist()
     names = [classes[i] if i < len(classes) else f'label {i}' for i in labels]
     if len(classes) == 1:

@@ -98,7 +98,7 @@ class FedImages:
         self.notes = [*describe_dropped(self._dataset), self._describe()]
 
     def __iter__(self) -> Iterator[FedImage]:
-        """Yield the images batch by batch, as often as the sampler does.
+        """Yield the images batch by batch, for as long as the sampler does.
 
         Raises:
             ValueError: an image cannot be loaded; the message names it.
@@ -150,7 +150,7 @@ class FedImages:
         )
 
     def _restore(self, inputs: Tensor) -> np.ndarray:
-        """Undo the normalisation of (C, H, W) by the declared order."""
+        """Undo the normalisation of (C, H, W); return RGB uint8 (H, W, 3)."""
         inputs = inputs.detach().cpu().float()
         if hasattr(self._colours, 'mean'):
             mean, std = self._colours.mean.cpu(), self._colours.std.cpu()
@@ -161,7 +161,7 @@ class FedImages:
         return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
     def _describe(self) -> str:
-        """Name the order of the channels, the statistics and the padding."""
+        """Describe the order of the channels, the statistics and the padding."""
         parts = [f'fed as {"RGB" if self._rgb else "BGR"}']
         for name in ('mean', 'std'):
             if hasattr(self._colours, name):

@@ -19,13 +19,13 @@ def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
 
     Args:
         source: an image or a folder.
-        leave_out: a folder whose images do not count.
+        leave_out: a folder whose images are left out.
 
     Returns:
         The paths by their names relative to the folder, sorted.
 
     Raises:
-        ValueError: there is no such file, or it is not an image.
+        ValueError: there is no such file, or no image.
     """
     if source.is_file():
         if source.suffix.lower() in IMG_EXTENSIONS:

@@ -21,8 +21,8 @@ class ResultsFile:
     Args:
         classes: the names of the labels.
         names: the names of the images, if they are known.
-        ann_file: the COCO annotations to take the ids of images and classes
-            from, by their names; None numbers both from 1.
+        ann_file: the COCO annotation file that gives the ids of images and
+            classes, by their names; None numbers both from 1.
 
     Attributes:
         image_ids: the ids of the images by their names.
@@ -60,7 +60,7 @@ class ResultsFile:
         self.entries: list[dict] = []
 
     def require_size(self, name: str, height: int, width: int) -> None:
-        """Raise a ValueError if the annotations are for another size."""
+        """Raise a ValueError if the image's annotations are for another size."""
         known = self._known.get(self.image_ids[name], {})
         expected = known.get('height', height), known.get('width', width)
         if expected != (height, width):
@@ -112,7 +112,7 @@ class ResultsFile:
 def _ids(
     wanted: Sequence[str], names: dict[int, str], file: AnyPath, kind: str
 ) -> list[int]:
-    """Look up the ids of names."""
+    """Look up names; ``kind`` says in errors what they are names of."""
     ids = {name: number for number, name in names.items()}
     unknown = [name for name in wanted if name not in ids]
     if unknown:

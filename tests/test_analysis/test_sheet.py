@@ -1,9 +1,9 @@
-"""The sheet of ground truth beside detections, and the files it is made from.
+"""The sheet of ground truth beside detections, and its input files.
 
-Scenarios: one PNG of the expected size, whose two sides differ where the
-detections differ from the truth; every way to write a mask is read; boxes
-come from masks if only masks are given; images are picked evenly or by id;
-unknown ids, missing files and files of different runs are refused by name.
+The two sides of the sheet differ where the detections differ from the ground
+truth. Every encoding of masks is read, and boxes come from the masks if
+results have no boxes. Images are picked evenly or by id. Unknown ids, missing
+files and files of different runs are refused by name.
 """
 
 import json
@@ -64,7 +64,7 @@ def train(tiny_coco):
 
 
 def sides(pixels):
-    """The two images of a sheet of one image, without their captions.
+    """Cut the two images out of a sheet of one image.
 
     Below the captions and around the images the sheet is white; the images
     are random noise.
@@ -153,7 +153,7 @@ def test_only_boxes_or_only_masks_do(draw, train):
     assert instance.mask is None
 
 
-def test_empty_mask_is_no_trouble(draw):
+def test_an_empty_mask_can_be_drawn(draw):
     empty = {'image_id': 3, 'segmentation': square_rle(edge=0)}
     draw([found(**empty), found(bbox=None, **empty)], image_ids=[3])
 
