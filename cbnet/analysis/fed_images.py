@@ -161,7 +161,7 @@ class FedImages:
         return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
     def _describe(self) -> str:
-        """Describe the order of the channels, the statistics and the padding."""
+        """Describe the channels, the statistics and the padding."""
         parts = [f'fed as {"RGB" if self._rgb else "BGR"}']
         for name in ('mean', 'std'):
             if hasattr(self._colours, name):

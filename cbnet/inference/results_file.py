@@ -60,7 +60,7 @@ class ResultsFile:
         self.entries: list[dict] = []
 
     def require_size(self, name: str, height: int, width: int) -> None:
-        """Raise a ValueError if the image's annotations are for another size."""
+        """Raise a ValueError if the annotations have another size."""
         known = self._known.get(self.image_ids[name], {})
         expected = known.get('height', height), known.get('width', width)
         if expected != (height, width):
