@@ -1,1 +1,1 @@
-"""Looking at models and results: figures, tables and pictures."""
+"""Look at models and results: figures, tables and drawn images."""

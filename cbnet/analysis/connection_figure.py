@@ -7,13 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ..models.backbones.connections import STEM
-from .connection_maps import Added, FeatureMap, MemberMaps
+from .connection_maps import FeatureMap, MemberMaps
 
 _DPI = 100
 _CELL, _CAPTIONS, _TITLE = 1.95, 0.9, 0.8  # inches
-# The cells for tall and for wide images stay within these ratios of height
-# to width.
-_LOWEST, _TALLEST = 0.5, 1.4
+_LOWEST, _TALLEST = 0.5, 1.4  # the limits of a cell's height / width
 _QUIET, _WARN = '#666666', '#b3261e'
 _BAND, _EMPTY = '#eef2f7', '#dfe3e8'
 _FOOTER = (
@@ -26,19 +24,14 @@ _FOOTER = (
 def draw_connections(
     pixels: np.ndarray, members: list[MemberMaps], title: str
 ) -> Figure:
-    """Draw a row for each member and each connection, a column a stage.
+    """Draw a row for each member and connection, and a column for each stage.
 
-    Args:
-        pixels: the image as the backbone receives it, RGB uint8 (H, W, 3).
-        members: the result of
-            :func:`~cbnet.analysis.connection_maps.connection_maps`.
-        title: the title of the figure.
-
-    Returns:
-        A figure to save; it belongs to no window.
+    ``pixels`` is the image as the backbone receives it, RGB uint8 (H, W, 3);
+    ``members`` comes from ``connection_maps``. The figure has no window.
     """
     stages = sorted({i for member in members for i in member.outputs})
-    aspect = np.clip(pixels.shape[0] / pixels.shape[1], _LOWEST, _TALLEST)
+    height, width = pixels.shape[:2]
+    aspect = np.clip(height / width, _LOWEST, _TALLEST)
     rows, columns = 2 * len(members) - 1, len(stages) + 1
     size = (
         columns * _CELL,
@@ -67,21 +60,19 @@ def draw_connections(
         if k:
             first.set_axis_off()
         else:
-            height, width = pixels.shape[:2]
             first.imshow(pixels)
             _label(first, f'input: 3×{height}×{width}')
         for i, axes in zip(stages, cells, strict=True):
             name = 'stem' if i == STEM else f'stage {i}'
             if i in member.outputs:
-                shown = member.outputs[i]
-                above = f'{name}\n{_size(shown)}'
-                _draw_map(axes, shown, above, _scale(shown))
+                _draw_map(axes, member.outputs[i], name)
             else:
                 _draw_nothing(axes, 'shared:\nfrom member 0', name)
     return figure
 
 
 def _summary(members: list[MemberMaps]) -> tuple[str, str]:
+    """Sum up the connections in a sentence, with its colour."""
     added = [one for member in members for one in member.added.values()]
     if len(members) == 1:
         return 'One member: there is nothing to connect.', _QUIET
@@ -110,51 +101,36 @@ def _row(part: SubFigure, heading: str, columns: int) -> list[Axes]:
 def _draw_added(axes: Axes, i: int, member: MemberMaps) -> None:
     if i == STEM:
         axes.set_axis_off()
-    elif i not in member.added:
-        shared = i not in member.outputs
-        why = 'shared:\nno input of its own' if shared else 'no edge'
-        _draw_nothing(axes, why)
-    else:
+    elif i in member.added:
         added = member.added[i]
-        above = f'{_edges(added)}\n{_size(added.map)}'
+        edges = '  '.join(
+            f'{"stem" if source == STEM else source}→{target}'
+            for source, target in added.edges
+        )
         if added.strength:
-            below = f'strength {added.strength:.2g}, {_scale(added.map)}'
-            _draw_map(axes, added.map, above, below)
+            strength = f'strength {added.strength:.2g}, '
+            _draw_map(axes, added.map, edges, strength)
         else:
-            _draw_nothing(axes, 'adds 0', above)
+            _draw_nothing(axes, 'adds 0', f'{edges}\n{_size(added.map)}')
+    elif i in member.outputs:
+        _draw_nothing(axes, 'no edge')
+    else:
+        _draw_nothing(axes, 'shared:\nno input of its own')
 
 
-def _edges(added: Added) -> str:
-    return '  '.join(
-        f'{"stem" if source == STEM else source}→{target}'
-        for source, target in added.edges
-    )
-
-
-def _size(shown: FeatureMap) -> str:
-    height, width = shown.values.shape
-    return f'{shown.channels}×{height}×{width}, stride {shown.stride}'
-
-
-def _scale(shown: FeatureMap) -> str:
-    return f'0 to {shown.values.max():.3g}'
-
-
-def _label(axes: Axes, above: str = '', below: str = '') -> None:
-    axes.set_title(above, fontsize=8.5)
-    axes.set_xlabel(below, fontsize=8.5, color=_QUIET)
-
-
-def _draw_map(axes: Axes, shown: FeatureMap, above: str, below: str) -> None:
+def _draw_map(
+    axes: Axes, shown: FeatureMap, name: str, strength: str = ''
+) -> None:
     """Draw a map from 0 to its largest value."""
-    largest = float(shown.values.max()) or 1.0
+    largest = float(shown.values.max())
     axes.imshow(
         shown.values,
         vmin=0,
-        vmax=largest,
+        vmax=largest or 1.0,
         aspect='auto',
         interpolation='nearest',
     )
+    above, below = f'{name}\n{_size(shown)}', f'{strength}0 to {largest:.3g}'
     _label(axes, above, below)
 
 
@@ -163,3 +139,13 @@ def _draw_nothing(axes: Axes, why: str, above: str = '') -> None:
     centre = dict(ha='center', va='center', transform=axes.transAxes)
     axes.text(0.5, 0.5, why, color=_QUIET, fontsize=10, **centre)
     _label(axes, above)
+
+
+def _label(axes: Axes, above: str, below: str = '') -> None:
+    axes.set_title(above, fontsize=8.5)
+    axes.set_xlabel(below, fontsize=8.5, color=_QUIET)
+
+
+def _size(shown: FeatureMap) -> str:
+    height, width = shown.values.shape
+    return f'{shown.channels}×{height}×{width}, stride {shown.stride}'

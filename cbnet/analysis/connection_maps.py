@@ -1,27 +1,27 @@
-"""What the members of a composite compute and what connections add."""
+"""Record what a composite's members compute and what connections add."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.backbones import CompositeBackbone, Connection
+from ..models.backbones import CompositeBackbone
 from ..models.backbones.connections import Edge
 from ..models.members import STEM, MemberAdapter, MemberRun
 
 
 @dataclass
 class FeatureMap:
-    """One map of one image, its channels averaged.
+    """One map of one image, averaged over its channels.
 
     Attributes:
-        values: mean absolute activation over the channels, (H, W).
-        channels: how many there were.
-        stride: input pixels per position.
+        values: the mean absolute activation over the channels, (H, W).
+        channels: the number of channels.
+        stride: the input pixels per position.
     """
 
     values: np.ndarray
@@ -35,9 +35,9 @@ class Added:
 
     Attributes:
         map: the sum over the edges.
-        edges: (source, target) stages; source -1 is the stem.
-        strength: its Euclidean norm over that of the stage input it is
-            added to.
+        edges: the (source, target) stages; source -1 is the stem.
+        strength: the Euclidean norm of the sum over that of the stage input
+            to which it is added.
     """
 
     map: FeatureMap
@@ -50,10 +50,10 @@ class MemberMaps:
     """What one member computed.
 
     Attributes:
-        backbone: the class of the member.
-        outputs: stage -> its output, -1 the stem's; shared ones, which a
-            member does not compute, are absent.
-        added: stage -> what the member before it added to its input.
+        backbone: the name of the member's class.
+        outputs: the stage outputs, the stem's at -1. Those of shared
+            stages, which the member does not compute, are missing.
+        added: by stage, what the member before adds to the stage input.
     """
 
     backbone: str
@@ -65,87 +65,60 @@ class MemberMaps:
 def connection_maps(
     composite: CompositeBackbone, image: Tensor
 ) -> list[MemberMaps]:
-    """Run a composite on one image and keep what its members compute.
+    """Run a composite on one image and describe each member, the lead last.
 
-    The composite and its mode stay as they are.
-
-    Args:
-        composite: any number of members, any style.
-        image: the input of the backbone, (1, 3, H, W).
-
-    Returns:
-        One entry per member, the lead's last.
+    The image is the input of the backbone, (1, 3, H, W). The composite and
+    its mode do not change.
     """
-    members = [MemberMaps(type(m).__name__) for m in composite.members]
-    with ExitStack() as stack:
-        runs = [
-            stack.enter_context(_recorded_run(adapter))
-            for adapter in composite.adapters
-        ]
-        added = [
-            stack.enter_context(_recorded_additions(connection))
-            for connection in composite.connections
-        ]
-        # All members, so that stages which no edge reads run, too.
-        composite(image, all_members=True)
-    for k, (member, adapter) in enumerate(
-        zip(members, composite.adapters, strict=True)
-    ):
-        (run,) = runs[k]
-        own = range(adapter.shared_stages or 0, len(adapter.specs))
-        stem = [STEM] if adapter.shared_stages is None else []
-        for i in (*stem, *own):
-            member.outputs[i] = _feature_map(
-                run.outputs[i], _stride(adapter, i)
-            )
-        for i, total in added[k - 1].items() if k else ():
+    members = []
+    for k, (adapter, run, added) in enumerate(_recorded(composite, image)):
+        specs, first = adapter.specs, adapter.shared_stages
+        strides = {STEM: specs[0].in_stride}
+        strides |= {i: spec.out_stride for i, spec in enumerate(specs)}
+        member = MemberMaps(type(adapter.backbone).__name__)
+        for i in range(STEM if first is None else first, len(specs)):
+            member.outputs[i] = _feature_map(run.outputs[i], strides[i])
+        for i, total in added.items():
             before = run.inputs[i].norm()
             member.added[i] = Added(
-                _feature_map(total, adapter.specs[i].in_stride),
+                _feature_map(total, specs[i].in_stride),
                 [(s, i) for s in composite.connections[k - 1].sources[i]],
                 float(total.norm() / before) if before else 0.0,
             )
+        members.append(member)
     return members
 
 
-@contextmanager
-def _recorded_run(adapter: MemberAdapter) -> Iterator[list[MemberRun]]:
-    """Keep what the adapter's ``run`` returns."""
-    runs, run = [], adapter.run
+def _recorded(
+    composite: CompositeBackbone, image: Tensor
+) -> list[tuple[MemberAdapter, MemberRun, dict[int, Tensor]]]:
+    """Run a composite; return each member's run and what was added to it."""
+    records = []
 
-    def recorded(*args: Any) -> MemberRun:
-        runs.append(run(*args))
-        return runs[-1]
+    def record(
+        adapter: MemberAdapter, images: Tensor, add: Callable, *rest: Any
+    ) -> MemberRun:
+        added = {}
 
-    adapter.run = recorded
+        def keep(i: int, size: tuple[int, int]) -> Tensor | None:
+            total = add(i, size)
+            if total is not None:
+                added[i] = total
+            return total
+
+        run = type(adapter).run(adapter, images, keep, *rest)
+        records.append((adapter, run, added))
+        return run
+
     try:
-        yield runs
+        for adapter in composite.adapters:
+            adapter.run = partial(record, adapter)
+        # All members, so that stages which no edge reads run, too.
+        composite(image, all_members=True)
     finally:
-        del adapter.run
-
-
-@contextmanager
-def _recorded_additions(
-    connection: Connection,
-) -> Iterator[dict[int, Tensor]]:
-    """Keep what a connection computes for each target stage."""
-    added: dict[int, Tensor] = {}
-
-    def keep(_: Any, arguments: tuple, total: Tensor | None) -> None:
-        if total is not None:
-            added[arguments[1]] = total
-
-    hook = connection.register_forward_hook(keep)
-    try:
-        yield added
-    finally:
-        hook.remove()
-
-
-def _stride(adapter: MemberAdapter, i: int) -> int:
-    if i == STEM:
-        return adapter.specs[0].in_stride
-    return adapter.specs[i].out_stride
+        for adapter in composite.adapters:
+            vars(adapter).pop('run', None)
+    return records
 
 
 def _feature_map(y: Tensor, stride: int) -> FeatureMap:

@@ -16,20 +16,17 @@ def contact_sheet(
     columns: int = 4,
     width: int = 420,
 ) -> Figure:
-    """Draw fed images in rows, with their ground truth.
-
-    Args:
-        images: the fed images, at least one.
-        classes: the names of the labels.
-        heading: the lines above all images.
-        columns: the number of images in a row.
-        width: the width of each image, in pixels.
-    """
+    """Draw fed images with their ground truth, each ``width`` pixels wide."""
     drawn = [
         draw_instances(image.pixels, image.instances, classes, width)
         for image in images
     ]
-    captions = [_caption(image, width) for image in images]
+    captions = [
+        f'{image.name}, instead of {image.instead_of}\n{image.details}'
+        if image.instead_of
+        else f'{image.name}\n{image.details}'
+        for image in images
+    ]
     figure = image_grid(drawn, captions, columns, width, heading)
     for image, axes in zip(images, figure.axes, strict=True):
         if image.content != image.pixels.shape[:2]:
@@ -49,11 +46,3 @@ def single_images(
     for image in images:
         width = min(max(image.pixels.shape[1], 640), 1600)
         yield contact_sheet([image], classes, heading, 1, width)
-
-
-def _caption(image: FedImage, width: int) -> str:
-    name = image.name
-    if image.instead_of:
-        name += f', instead of {image.instead_of}'
-    # This is about how many characters fit the width.
-    return '\n'.join(line[: width // 7] for line in (name, image.details))

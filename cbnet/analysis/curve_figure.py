@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, cycler
@@ -32,15 +33,8 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class Panel:
-    """The curves that are drawn into the same axes.
-
-    Attributes:
-        title: the title above the panel.
-        keys: the logged names of the curves.
-        unit: the unit of the values, if they have one.
-    """
+class Panel(NamedTuple):
+    """The curves that are drawn into the same axes, by their logged keys."""
 
     title: str
     keys: tuple[str, ...]
@@ -100,19 +94,14 @@ def draw_curves(
     If it has several, the colours tell the curves apart, and lines and
     markers tell the runs apart.
 
-    Args:
-        runs: the logs of the runs.
-        labels: the names of the runs.
-        panels: the panels to draw.
-        smooth: the number of logged values in the running mean; the values
-            themselves stay visible behind it. Evaluations and learning rates
-            are not smoothed.
+    A running mean over ``smooth`` logged values is drawn over the values,
+    except for evaluations and learning rates.
     """
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     size = 4.8 * columns, 3.3 * rows + 0.3 + 0.2 * len(runs)
     figure = Figure(size, 110, facecolor='white', layout='constrained')
-    looks = [look for _, look in zip(runs, _LOOKS(), strict=False)]
+    looks = list(islice(_LOOKS(), len(runs)))
     last = max(run.train[-1][0] for run in runs)
     for place, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, columns, place)
@@ -127,14 +116,16 @@ def draw_curves(
             axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
         if len(panel.keys) > 1:
             axes.legend(fontsize=7.5, framealpha=0.75)
-    handles = []
-    for label, run, look in zip(labels, runs, looks, strict=True):
-        if run.resumed:
-            label += f' (resumed at {", ".join(map(str, run.resumed))})'
-        handles.append(Line2D([], [], **look, ms=4, label=label))
     note = f'running mean over {smooth} logged values' if smooth > 1 else ''
+    names = [
+        f'{label} (resumed at {", ".join(map(str, run.resumed))})'
+        if run.resumed
+        else label
+        for label, run in zip(labels, runs, strict=True)
+    ]
     figure.legend(
-        handles=handles,
+        [Line2D([], [], **look, ms=4) for look in looks],
+        names,
         loc='outside upper left',
         frameon=False,
         title=note,
@@ -165,14 +156,14 @@ def _draw_run(
         at, values = run.curve(key)
         if not len(at):
             continue
-        evaluated, drawn = run.is_evaluated(key), {**look, 'lw': 1.5, 'ms': 4}
+        evaluated, drawn = run.is_evaluated(key), dict(look, lw=1.5, ms=4)
         # A line needs two points; a single value is drawn as a marker.
         if not evaluated and len(at) > 1:
             drawn['marker'] = None
         if len(keys) > 1:
             drawn['color'] = colour
         if smooth > 1 and not evaluated and not key.endswith('lr'):
-            axes.plot(at, values, **{**drawn, 'lw': 0.9}, alpha=0.25)
+            axes.plot(at, values, **dict(drawn, lw=0.9, alpha=0.25))
             values = smoothed(values, smooth)
         name = key.split('/')[-1]
         known = axes.get_legend_handles_labels()[1]

@@ -4,11 +4,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import cv2
+import mmcv
 import numpy as np
 import torch
 from matplotlib import colormaps
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmdet.visualization.palette import get_palette
@@ -58,63 +59,48 @@ def draw_instances(
         scale = max(1.0, _LEAST_SIDE / max(pixels.shape[:2]))
     else:
         scale = width / pixels.shape[1]
-    instances = _visible(instances, pixels.shape)
-    if scale != 1:
-        pixels, instances = _resized(pixels, instances, scale)
+    pixels, instances = _resized(pixels, instances, scale)
     names, colours = _looks(instances, classes)
-    drawn = InstanceData(
-        bboxes=instances.bboxes,
-        labels=torch.arange(len(instances)),
-        label_names=names,
-    )
-    for key in ('masks', 'scores'):
-        if key in instances:
-            drawn[key] = instances[key]
-    dpi = max(_LEAST_DPI, max(pixels.shape[:2]) / _INCHES)
     visualizer = DetLocalVisualizer(
         text_color=(255, 255, 255), line_width=2, alpha=0.65
     )
-    visualizer.dpi = dpi
-    visualizer.fig_save.set_dpi(dpi)
+    visualizer.dpi = max(_LEAST_DPI, max(pixels.shape[:2]) / _INCHES)
+    visualizer.fig_save.set_dpi(visualizer.dpi)
+    # Each object is a class of its own, with its own text and colour.
+    instances.labels = torch.arange(len(names))
     visualizer.dataset_meta = dict(classes=names, palette=colours or [_GREY])
     # The reverse order draws the most important object on top.
-    sample = DetDataSample(
-        gt_instances=drawn[torch.arange(len(names)).flip(0)]
-    )
+    sample = DetDataSample(gt_instances=instances[instances.labels.flip(0)])
     with _quiet_and_repeatable():
         visualizer.add_datasample('', pixels, sample, draw_pred=False)
     return visualizer.get_image()
 
 
-def _visible(instances: InstanceData, shape: tuple) -> InstanceData:
-    """Clip the boxes to the image and leave out those outside it."""
-    instances = instances.clone()
-    boxes = torch.as_tensor(instances.bboxes).float().reshape(-1, 4)
-    height, width = shape[:2]
-    limits = boxes.new_tensor([width, height, width, height])
-    instances.bboxes = boxes = boxes.clamp(min=0).minimum(limits)
-    return instances[(boxes[:, 2:] > boxes[:, :2]).all(1)]
-
-
 def _resized(
     pixels: np.ndarray, instances: InstanceData, scale: float
 ) -> tuple[np.ndarray, InstanceData]:
+    """Resize an image and its objects, without those outside the image."""
     height, width = pixels.shape[:2]
-    size = round(width * scale), round(height * scale)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    pixels = cv2.resize(pixels, size, interpolation=how)
-    instances.bboxes = instances.bboxes * scale
-    if 'masks' in instances:
-        masks = np.asarray(instances.masks, np.uint8)
-        masks = BitmapMasks(masks, height, width).resize(size[::-1])
-        instances.masks = masks.to_ndarray()
+    boxes = HorizontalBoxes(instances.bboxes, torch.float32)
+    boxes.clip_((height, width))
+    instances = instances.clone()
+    instances.bboxes = scale * boxes.tensor
+    instances = instances[(boxes.widths > 0) & (boxes.heights > 0)]
+    if scale != 1:
+        size = round(width * scale), round(height * scale)
+        how = 'area' if scale < 1 else 'bicubic'
+        pixels = mmcv.imresize(pixels, size, interpolation=how)
+        if 'masks' in instances:
+            masks = np.asarray(instances.masks, np.uint8)
+            masks = BitmapMasks(masks, height, width).resize(size[::-1])
+            instances.masks = masks.to_ndarray()
     return pixels, instances
 
 
 def _looks(
     instances: InstanceData, classes: Sequence[str]
 ) -> tuple[list[str], list[Colour]]:
-    """Give each object its label's text and its colour."""
+    """Return the text and the colour of each object."""
     labels = instances.labels.tolist()
     names = [classes[i] if i < len(classes) else f'label {i}' for i in labels]
     if len(classes) == 1:

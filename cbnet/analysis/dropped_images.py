@@ -1,4 +1,4 @@
-"""Count the images that a data set filters out, and say why."""
+"""Count the images that a data set filters out, with the reasons."""
 
 import contextlib
 import copy
@@ -13,7 +13,7 @@ from ..datasets.walking import innermost_datasets
 
 
 def describe_dropped(dataset: Any) -> list[str]:
-    """Describe, in one line for each data set, its images and the dropped."""
+    """Describe in a line for each data set what it keeps and filters out."""
     return [
         _describe(one)
         for one in innermost_datasets(dataset)
@@ -25,7 +25,7 @@ def _describe(dataset: BaseDataset) -> str:
     name = Path(dataset.ann_file).name or type(dataset).__name__
     if dataset.test_mode or not dataset.filter_cfg:
         return f'{name}: {len(dataset)} images, none filtered out'
-    # A data set forgets what it dropped, so the file is read again.
+    # A data set forgets what it filtered out, so the file is read again.
     again = copy.copy(dataset)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         again.data_list = everything = again.load_data_list()

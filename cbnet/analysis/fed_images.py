@@ -24,6 +24,7 @@ from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from mmengine.structures import InstanceData
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets.walking import innermost_datasets
@@ -36,10 +37,11 @@ class FedImage:
     """One image of a batch, as the model receives it.
 
     Attributes:
-        name: the file name of its image, the first one if several are mixed.
-        instead_of: the file name of the image whose turn it was, if the
-            pipeline refused that image.
-        details: its size, scale and flip, and anything else worth noting.
+        name: the file name, of the first image if several are mixed.
+        instead_of: the file name of the image that the pipeline refused
+            and this one replaces, or an empty string.
+        details: the size, the scale, the flip, and the branch if there are
+            several.
         pixels: RGB uint8 (H, W, 3) with the padding, normalisation undone.
         content: the height and width without the padding.
         instances: the ground truth: ``bboxes`` (n, 4) as xyxy in pixels,
@@ -96,7 +98,7 @@ class FedImages:
         self.notes = [*describe_dropped(self._dataset), self._describe()]
 
     def __iter__(self) -> Iterator[FedImage]:
-        """Yield the images batch by batch, as often as the sampler does.
+        """Yield the images batch by batch, for as long as the sampler does.
 
         Raises:
             ValueError: an image cannot be loaded; the message names it.
@@ -104,9 +106,7 @@ class FedImages:
         for step, indices in enumerate(self._loader.batch_sampler):
             # mmengine's runner tells the batch augmentations the iteration.
             MessageHub.get_current_instance().update_info('iter', step)
-            samples, names = zip(
-                *(self._sample(index) for index in indices), strict=True
-            )
+            samples, paths = zip(*map(self._sample, indices), strict=True)
             batch = self._loader.collate_fn(list(samples))
             with torch.no_grad():
                 fed = self._preprocessor(batch, self._training)
@@ -114,9 +114,9 @@ class FedImages:
             if not isinstance(inputs, dict):  # there is only one branch
                 inputs, samples = {'': inputs}, {'': samples}
             for branch, images in inputs.items():
-                shown = zip(images, samples[branch], names, strict=False)
-                for pixels, sample, asked in shown:
-                    yield self._image(pixels, sample, asked, branch)
+                shown = zip(images, samples[branch], paths, strict=False)
+                for image in shown:
+                    yield self._image(branch, *image)
 
     def _sample(self, index: int) -> tuple[Any, str]:
         describe = getattr(self._dataset, 'get_data_info', None)
@@ -130,33 +130,27 @@ class FedImages:
             ) from error
 
     def _image(
-        self,
-        inputs: torch.Tensor,
-        sample: DetDataSample,
-        asked: str,
-        branch: str,
+        self, branch: str, inputs: Tensor, sample: DetDataSample, asked: str
     ) -> FedImage:
         pixels = self._restore(inputs)
         size, meta = pixels.shape[:2], sample.metainfo
         path = str(meta.get('img_path') or asked)
         content = tuple(meta.get('img_shape', size)[:2])
-        details = [branch] if branch else []
-        details += _details(meta, size, content)
-        instances = _instances(sample, size)
+        details = [branch, *_details(meta, size, content)]
         if 'labels' not in sample.get('gt_instances', ()):
             details.append('no ground truth in the pipeline')
         return FedImage(
             name=Path(path).name,
             # The data set takes another image if a pipeline refuses one.
             instead_of=Path(asked).name if asked and path != asked else '',
-            details=', '.join(details),
+            details=', '.join(filter(None, details)),
             pixels=pixels,
             content=content,
-            instances=instances,
+            instances=_instances(sample, size),
         )
 
-    def _restore(self, inputs: torch.Tensor) -> np.ndarray:
-        """Undo the normalisation of (C, H, W) by the declared order."""
+    def _restore(self, inputs: Tensor) -> np.ndarray:
+        """Undo the normalisation of (C, H, W); return RGB uint8 (H, W, 3)."""
         inputs = inputs.detach().cpu().float()
         if hasattr(self._colours, 'mean'):
             mean, std = self._colours.mean.cpu(), self._colours.std.cpu()
@@ -167,7 +161,7 @@ class FedImages:
         return inputs.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
     def _describe(self) -> str:
-        """Name the order of the channels, the statistics and the padding."""
+        """Describe the channels, the statistics and the padding."""
         parts = [f'fed as {"RGB" if self._rgb else "BGR"}']
         for name in ('mean', 'std'):
             if hasattr(self._colours, name):
@@ -188,24 +182,22 @@ def _build(loader: dict, split: str, seed: int) -> DataLoader:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
             return Runner.build_dataloader(loader, seed=seed)
     except Exception as error:  # files of any kind, read by mmdet
-        files = ', '.join(_files(loader)) or 'its data set'
-        where = f'{split}_dataloader ({files})'
-        if 'need at least one array to concatenate' in str(error):
-            raise UserValueError(
-                f'{where}: no image is left; all were filtered out, because '
-                'they have no object of metainfo.classes or are smaller than '
+        files = [
+            str(Path(dataset.get('data_root') or '', dataset['ann_file']))
+            for dataset in innermost_datasets(loader['dataset'])
+            if dataset.get('ann_file')
+        ]
+        reason = f'{type(error).__name__}: {error}'
+        if 'need at least one array to concatenate' in reason:
+            reason = (
+                'no image is left; all were filtered out, because they have '
+                'no object of metainfo.classes or are smaller than '
                 'filter_cfg.min_size'
-            ) from error
+            )
         raise UserValueError(
-            f'{where}: {type(error).__name__}: {error}'
+            f'{split}_dataloader ({", ".join(files) or "its data set"}): '
+            f'{reason}'
         ) from error
-
-
-def _files(loader: dict) -> Iterator[str]:
-    for dataset in innermost_datasets(loader['dataset']):
-        if dataset.get('ann_file'):
-            root = dataset.get('data_root') or ''
-            yield str(Path(root, dataset['ann_file']))
 
 
 def _details(meta: dict, size: tuple, content: tuple) -> Iterator[str]:
@@ -223,7 +215,7 @@ def _details(meta: dict, size: tuple, content: tuple) -> Iterator[str]:
 
 
 def _instances(sample: DetDataSample, size: tuple) -> InstanceData:
-    """Join what is annotated and what is ignored, the annotated first."""
+    """Join the annotated objects and, after them, the ignored ones."""
     groups = []
     for name in ('gt_instances', 'ignored_instances'):
         found = sample.get(name, {})
@@ -245,8 +237,7 @@ def _instances(sample: DetDataSample, size: tuple) -> InstanceData:
 
 def _padded(masks: np.ndarray, size: tuple) -> np.ndarray:
     """Pad masks like their image, if the preprocessor did not."""
-    masks = masks[:, : size[0], : size[1]].astype(bool)
-    missing = (
-        (0, s - own) for s, own in zip(size, masks.shape[1:], strict=True)
-    )
-    return np.pad(masks, ((0, 0), *missing))
+    padded = np.zeros((len(masks), *size), bool)
+    height, width = masks.shape[1:]
+    padded[:, :height, :width] = masks[:, : size[0], : size[1]]
+    return padded

@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 
 _DPI = 100
 _GAP, _LINE = 14, 17  # pixels
-# A tall image is shown smaller, so that its row stays within this ratio of
-# height to width.
-_TALLEST = 1.3
+_TALLEST = 1.3  # height / width; taller images are shown smaller
 
 
 def image_grid(
@@ -19,41 +17,34 @@ def image_grid(
     width: int,
     heading: Sequence[str] = (),
 ) -> Figure:
-    """Lay out images row by row.
+    """Lay out images, RGB uint8 (H, W, 3), in rows below a heading.
 
-    Args:
-        images: the images, RGB uint8 (H, W, 3).
-        captions: the text above each image, all with as many lines.
-        columns: the number of images in a row.
-        width: the width of a column, in pixels.
-        heading: the lines above all images.
-
-    Returns:
-        The figure; its ``axes`` follow the order of the images.
+    Captions are cut to the width of an image (in pixels) and have equally
+    many lines. The ``axes`` of the figure follow the order of the images.
     """
-    rows = [
-        images[first : first + columns]
-        for first in range(0, len(images), columns)
-    ]
+    columns = min(columns, len(images))
+    ratios = [min(i.shape[0] / i.shape[1], _TALLEST) for i in images]
     heights = [
-        width * max(min(i.shape[0] / i.shape[1], _TALLEST) for i in row)
-        for row in rows
+        width * max(ratios[first : first + columns])
+        for first in range(0, len(images), columns)
     ]
     above = _LINE * (captions[0].count('\n') + 1) + _GAP
     size = (
-        len(rows[0]) * (width + _GAP),
-        sum(heights) + len(rows) * above + (len(heading) + 1) * _LINE,
+        columns * (width + _GAP),
+        sum(heights) + len(heights) * above + (len(heading) + 1) * _LINE,
     )
     figure = Figure(
         np.divide(size, _DPI), _DPI, facecolor='white', layout='constrained'
     )
-    grid = figure.add_gridspec(len(rows), len(rows[0]), height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     for place, (image, caption) in enumerate(
         zip(images, captions, strict=True)
     ):
         axes = figure.add_subplot(grid[divmod(place, columns)])
         axes.imshow(image)
-        axes.set_title(caption, loc='left', fontsize=8.5)
+        # This is about how many characters fit the width.
+        lines = [line[: width // 7] for line in caption.splitlines()]
+        axes.set_title('\n'.join(lines), loc='left', fontsize=8.5)
         axes.set_axis_off()
     if heading:
         figure.suptitle('\n'.join(heading), x=0.01, ha='left', fontsize=11)

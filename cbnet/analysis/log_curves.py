@@ -25,6 +25,8 @@ _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
 _PLACES = ('iter', 'step', 'epoch')
 _NOT_OF_EVALUATION = (*_PLACES, 'time', 'data_time', 'memory')
 
+Line = tuple[int, dict[str, float]]  # an iteration and its values
+
 
 @dataclass
 class RunLog:
@@ -38,10 +40,8 @@ class RunLog:
     """
 
     path: Path
-    train: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    evaluations: list[tuple[int, dict[str, float]]] = field(
-        default_factory=list
-    )
+    train: list[Line] = field(default_factory=list)
+    evaluations: list[Line] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)
 
     def keys(self) -> list[str]:
@@ -77,9 +77,17 @@ def read_run(path: str | os.PathLike) -> RunLog:
     files = _find_logs(run.path)
     for file in files:
         train, evaluations = _read_lines(file)
-        # A test in the same work dir has no training steps.
-        if train:
-            _take_over(run, _start(file, train), train, evaluations)
+        if not train:  # a test in the same work dir
+            continue
+        # A later process replaces everything after its start.
+        start = _start(file, train)
+        run.train = [line for line in run.train if line[0] <= start]
+        run.evaluations = [e for e in run.evaluations if e[0] <= start]
+        run.resumed = [at for at in run.resumed if at < start]
+        if run.train:
+            run.resumed.append(start)
+        run.train += train
+        run.evaluations += evaluations
     if not run.train:
         raise UserValueError(
             f'{listed(files)}: no training step was logged; give a run that '
@@ -90,14 +98,13 @@ def read_run(path: str | os.PathLike) -> RunLog:
 
 def labels_of(runs: Iterable[RunLog]) -> list[str]:
     """Name runs by the ends of their paths, as short as they can differ."""
-    paths = []
-    for run in runs:
-        path = run.path.resolve()
-        if path.name == _SCALARS.name and path.parent.name == 'vis_data':
-            path = path.parents[1]
-        paths.append(path)
-    for length in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ['/'.join(path.parts[-length:]) for path in paths]
+    paths = [run.path.resolve() for run in runs]
+    parts = [
+        path.parts[:-2] if path.match(str(_SCALARS)) else path.parts
+        for path in paths
+    ]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ['/'.join(path[-length:]) for path in parts]
         # A timestamp does not tell which run it was.
         bare = any(re.fullmatch(r'\d{8}_\d{6}', name) for name in names)
         if len(set(names)) == len(names) and not bare:
@@ -111,10 +118,9 @@ def smoothed(values: np.ndarray, number: int) -> np.ndarray:
     Values that are not finite are left out of the mean, and are kept.
     """
     finite = np.isfinite(values)
-    window = np.ones(number)
     sums, counts = (
-        np.convolve(part, window)[: len(values)]
-        for part in (np.where(finite, values, 0), finite.astype(float))
+        np.convolve(part, np.ones(number))[: len(values)]
+        for part in (np.where(finite, values, 0), finite)
     )
     return np.where(finite, sums / np.maximum(counts, 1), values)
 
@@ -137,30 +143,28 @@ def _find_logs(path: Path) -> list[Path]:
     )
 
 
-def _read_lines(path: Path) -> tuple[list, list]:
+def _read_lines(path: Path) -> tuple[list[Line], list[Line]]:
     """Return the lines of training and those of evaluations."""
     train, evaluations = [], []
     lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     for number, text in enumerate(lines, start=1):
         try:
             line = json.loads(text)
-        except ValueError:
+            step = line['step']
+        except (KeyError, TypeError, ValueError):
             # A process that was killed may leave half a line.
             if number == len(lines):
                 break
-            line = None
-        if not isinstance(line, dict) or 'step' not in line:
             raise UserValueError(
                 f'{path}: line {number} is {text[:60]!r}, expected a JSON '
                 "object with a step, as in mmengine's scalars.json"
-            )
+            ) from None
         if 'iter' in line:
-            values = _numbers(line, _PLACES)
-            train.append((line['iter'], values))
+            train.append((line['iter'], _numbers(line, _PLACES)))
             continue
         # Unless log_metric_by_epoch=False, mmengine counts evaluations in
         # epochs, which stay 0 if training is counted in iterations.
-        at = max(line['step'], train[-1][0] if train else 0)
+        at = max(step, train[-1][0] if train else 0)
         evaluations.append((at, _numbers(line, _NOT_OF_EVALUATION, -1)))
     return train, evaluations
 
@@ -179,25 +183,12 @@ def _numbers(line: dict, without: tuple, nothing: float | None = None) -> dict:
     return values
 
 
-def _start(file: Path, train: list) -> int:
+def _start(file: Path, train: list[Line]) -> int:
     """Return the iteration at which a process continued, or 0."""
     folder = file.parents[1]
     text = folder / f'{folder.name}.log'
     if not text.is_file():
         return train[0][0] - 1
-    with text.open(encoding='utf-8', errors='replace') as lines:
-        for line in lines:
-            if found := _RESUMED.search(line):
-                return int(found[1])
-    return 0
-
-
-def _take_over(run: RunLog, start: int, train: list, evaluations: list):
-    """Let a later process replace everything after its start."""
-    run.train = [(at, line) for at, line in run.train if at <= start]
-    run.evaluations = [e for e in run.evaluations if e[0] <= start]
-    run.resumed = [at for at in run.resumed if at < start]
-    if run.train:
-        run.resumed.append(start)
-    run.train += train
-    run.evaluations += evaluations
+    content = text.read_text(encoding='utf-8', errors='replace')
+    found = _RESUMED.search(content)
+    return int(found[1]) if found else 0

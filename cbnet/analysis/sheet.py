@@ -1,13 +1,5 @@
-r"""Draw a sheet: ground truth on the left, detections on the right.
+"""Draw a sheet: ground truth on the left, detections on the right."""
 
-It takes the files that mmdet's ``CocoMetric`` writes if its
-``outfile_prefix`` is set::
-
-    python -m cbnet.analysis.sheet --ann instances_val.json --images val \
-        --bbox results.bbox.json --segm results.segm.json --out sheet.png
-"""
-
-import argparse
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,8 +11,8 @@ from mmengine.structures import InstanceData
 
 from ..datasets.annotations import CocoAnnotations, Instance
 from ..datasets.checked_images import CheckedLoadImageFromFile
-from ..datasets.results import CocoResults, read_results
-from ..errors import UserError, UserValueError
+from ..datasets.results import CocoResults
+from ..errors import UserValueError
 from .drawing import draw_instances
 from .image_grid import image_grid
 
@@ -34,8 +26,9 @@ def detection_sheet(
     num_images: int = 6,
     image_ids: Sequence[int] | None = None,
     column_width: int = 560,
+    images_per_row: int = 1,
 ) -> Path:
-    """Draw annotations beside detections, one row for each image.
+    """Draw the annotations of images beside their detections.
 
     Args:
         ann_file: the COCO annotations of the images.
@@ -43,11 +36,13 @@ def detection_sheet(
             to.
         results: the detections in COCO's results format, see
             :func:`cbnet.datasets.results.read_results`.
-        out_file: the PNG file to write; its folder is made if it is missing.
+        out_file: the PNG or JPEG file to write; its folder is made if it is
+            missing.
         score_thr: the lowest score of a detection that is drawn.
         num_images: the number of images to show, picked evenly from all.
         image_ids: the images to show instead of an even pick.
         column_width: the width of each image on the sheet, in pixels.
+        images_per_row: the number of images in a row, each shown twice.
 
     Returns:
         The file written.
@@ -57,11 +52,13 @@ def detection_sheet(
             unknown, or an argument is out of range.
     """
     out_file = Path(out_file)
+    is_image = out_file.suffix.lower() in ('.png', '.jpg', '.jpeg')
     for name, value, right, wanted in (
         ('score_thr', score_thr, 0 <= score_thr <= 1, 'in [0, 1]'),
         ('num_images', num_images, num_images > 0, '1 or more'),
         ('column_width', column_width, column_width >= 200, '200 or more'),
-        ('out_file', out_file, out_file.suffix == '.png', 'a .png file'),
+        ('images_per_row', images_per_row, images_per_row > 0, '1 or more'),
+        ('out_file', out_file, is_image, 'a .png or .jpg file'),
     ):
         if not right:
             raise UserValueError(f'{name} must be {wanted}, got {value}')
@@ -69,7 +66,6 @@ def detection_sheet(
     detections = CocoResults(results, annotations)
     shown = pick_images(annotations, num_images, image_ids)
     categories = sorted(annotations.categories)
-    labels = {category: label for label, category in enumerate(categories)}
     classes = [annotations.categories[category] for category in categories]
     images, captions = [], []
     for image_id in shown:
@@ -78,29 +74,29 @@ def detection_sheet(
         truth = annotations.instances(image_id)
         found = detections.instances(image_id, score_thr)
         images += [
-            draw_instances(pixels, _joined(one, labels), classes, column_width)
+            draw_instances(
+                pixels, _joined(one, categories), classes, column_width
+            )
             for one in (truth, found)
         ]
         captions += [
             f'{image["file_name"]}, ground truth: {len(truth)}',
             f'detections with a score from {score_thr:.2f}: {len(found)}',
         ]
-    figure = image_grid(images, captions, 2, column_width)
+    figure = image_grid(images, captions, 2 * images_per_row, column_width)
     out_file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out_file)
+    figure.savefig(out_file, pil_kwargs=dict(quality=85))  # for JPEG only
     print_log(f'Wrote {len(shown)} images to {out_file}', 'current')
     return out_file
 
 
-def _joined(instances: list[Instance], labels: dict[int, int]) -> InstanceData:
-    """Join the objects of one image that have a box, and their masks."""
+def _joined(instances: list[Instance], categories: list[int]) -> InstanceData:
+    """Join the objects of an image that have a box, and their masks."""
     instances = [one for one in instances if one.box is not None]
     boxes = torch.tensor([one.box for one in instances]).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    joined = InstanceData(
-        bboxes=boxes,
-        labels=torch.tensor([labels[one.category_id] for one in instances]),
-    )
+    labels = [categories.index(one.category_id) for one in instances]
+    joined = InstanceData(bboxes=boxes, labels=torch.tensor(labels))
     masks = [one.mask for one in instances]
     shapes = [mask.shape for mask in masks if mask is not None]
     if shapes:
@@ -116,12 +112,7 @@ def pick_images(
     num_images: int,
     image_ids: Sequence[int] | None = None,
 ) -> list[int]:
-    """Pick images evenly, or check the ids that were asked for.
-
-    Args:
-        annotations: the annotations of all images.
-        num_images: the number of images to pick.
-        image_ids: the images to take instead.
+    """Return the ids of images: an even pick, or those that were asked for.
 
     Raises:
         ValueError: there are no images, or one of the ids is unknown.
@@ -160,38 +151,3 @@ def _read_image(image: dict, image_dir: Path) -> np.ndarray:
             f'{image["width"]}x{image["height"]}'
         )
     return pixels
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    """Draw a sheet from command-line arguments."""
-    parser = argparse.ArgumentParser(
-        prog='python -m cbnet.analysis.sheet',
-        description='Draw ground truth beside detections into one PNG file.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add('--ann', required=True, help='COCO annotation file of the images')
-    add('--images', required=True, help='folder of the images')
-    add('--bbox', help='results file with boxes')
-    add('--segm', help='results file with masks, with or without --bbox')
-    add('--out', required=True, help='PNG file to write')
-    add('--score-thr', type=float, default=0.5, help='lowest score drawn')
-    add('--num-images', type=int, default=6, help='images to pick evenly')
-    add('--image-ids', type=int, nargs='+', help='images to show instead')
-    options = parser.parse_args(args)
-    try:
-        detection_sheet(
-            options.ann,
-            options.images,
-            read_results(options.bbox, options.segm),
-            options.out,
-            score_thr=options.score_thr,
-            num_images=options.num_images,
-            image_ids=options.image_ids,
-        )
-    except UserError as error:
-        parser.error(str(error))
-
-
-if __name__ == '__main__':
-    main()

@@ -14,18 +14,17 @@ from typing import Any
 
 import numpy as np
 from mmcv.video import VideoReader
-from mmengine.structures import InstanceData
 from rich.progress import track
 
 from ..analysis.drawing import draw_instances
 from ..errors import UserError
 from ..inference import Inferencer
 from ..inference.media import (
-    VideoWriter,
+    VIDEO_EXTENSIONS,
     find_images,
-    is_video,
     open_video,
     write_image,
+    write_video,
 )
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta
@@ -128,27 +127,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         items = read_images(inferencer, paths, results, failed)
     else:
         items = read_frames(inferencer, video, args.input, failed)
-        frames = VideoWriter(target, video.fps or 25.0)
-    drawn = 0
-    for image, pixels, found in detect(inferencer, items, args.batch_size):
-        results.add(image, found)
-        if args.no_pictures:
-            continue
-        shown = found[found.scores >= args.score_thr]
-        drawn += len(shown)
-        pixels = draw_instances(pixels, shown, inferencer.classes)
-        if video is None:
-            write_image(target / image['file_name'], pixels)
-        else:
-            frames.write(pixels)
-    if video is not None:
-        frames.close()
+    drawn = detect(inferencer, items, results, args)
+    if video is None:
+        for name, pixels in drawn:
+            write_image(target / name, pixels)
+    else:
+        write_video(target, (pixels for _, pixels in drawn), video.fps or 25.0)
     meaning = results.write(args.results)
 
     noun = 'images' if video is None else 'frames'
     print(f'{len(results.images)} {noun}, {len(results.entries)} detections')
     if not args.no_pictures and results.images:
-        print(f'  drawn     {drawn} with a score of {args.score_thr} or more')
+        count = sum(e['score'] >= args.score_thr for e in results.entries)
+        print(f'  drawn     {count} with a score of {args.score_thr} or more')
         print(f'  pictures  {target}')
     print(f'  results   {args.results}')
     print(f'  their ids {meaning}')
@@ -179,7 +170,7 @@ def find_input(
     Raises:
         ValueError: there is nothing to read, or it would be overwritten.
     """
-    if is_video(args.input):
+    if args.input.suffix.lower() in VIDEO_EXTENSIONS:
         if args.ann:
             raise ValueError('--ann is for images, but the input is a video')
         paths, video = {}, open_video(args.input)
@@ -231,11 +222,19 @@ def read_frames(
 
 
 def detect(
-    inferencer: Inferencer, items: Iterable[Item], batch_size: int
-) -> Iterator[tuple[dict, np.ndarray, InstanceData]]:
-    """Yield each image's entry, its RGB pixels and its detections."""
+    inferencer: Inferencer,
+    items: Iterable[Item],
+    results: ResultsFile,
+    args: Namespace,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Add detections to the results; yield each name and its drawn image."""
     items = iter(items)
-    while batch := list(islice(items, batch_size)):
+    while batch := list(islice(items, args.batch_size)):
         predictions = inferencer.detect([data for _, data in batch])
         for (image, data), found in zip(batch, predictions, strict=True):
-            yield image, data['img'].astype(np.uint8)[..., ::-1], found
+            results.add(image, found)
+            if not args.no_pictures:
+                pixels = data['img'].astype(np.uint8)[..., ::-1]
+                shown = found[found.scores >= args.score_thr]
+                drawn = draw_instances(pixels, shown, inferencer.classes)
+                yield image['file_name'], drawn

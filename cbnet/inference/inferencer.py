@@ -3,7 +3,7 @@
 import copy
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import InstanceData
 from torch import nn
 
+from ..checkpoints.weight_files import find_weights
 from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..engine.checkpoint_fit import check_fit
 from ..errors import UserError, UserValueError
@@ -72,12 +73,12 @@ class Inferencer:
         self.model.to(device).eval()
         self.classes = classes or _config_classes(cfg)
         load, *rest = get_test_pipeline_cfg(cfg)
-        checked = {**load}
-        if str(load['type']).rpartition('.')[2] == 'LoadImageFromFile':
-            checked['type'] = CheckedLoadImageFromFile
-        self._from_file = Compose([checked])
-        self._from_pixels = Compose(
-            [{**load, 'type': 'mmdet.LoadImageFromNDArray'}]
+        from_file = load['type']
+        if str(from_file).rpartition('.')[2] == 'LoadImageFromFile':
+            from_file = CheckedLoadImageFromFile
+        self._from_file, self._from_pixels = (
+            Compose([{**load, 'type': kind}])
+            for kind in (from_file, 'mmdet.LoadImageFromNDArray')
         )
         self._rest = Compose(rest)
 
@@ -156,21 +157,17 @@ def _readable(source: str) -> Iterator[None]:
 
 
 def _load(model: nn.Module, checkpoint: str) -> tuple[str, ...]:
-    """Load weights that fit; outside the backbone a file may hold more.
+    """Load weights that fit; return the names of the file's classes, if any.
 
-    Returns:
-        The names of the classes in the file, if it has them.
+    Outside the backbone, a file may hold more than the model.
     """
     with _readable(checkpoint):
         file = CheckpointLoader.load_checkpoint(
             checkpoint, map_location='cpu', logger='silent'
         )
-    weights = file.get('state_dict', file) if isinstance(file, dict) else None
-    if not isinstance(weights, dict) or not weights:
-        raise UserValueError(f'{checkpoint} holds no weights (state_dict)')
-    check_fit(weights, model, checkpoint, complete=True)
-    weights = {n.removeprefix('module.'): w for n, w in weights.items()}
-    model.load_state_dict(weights, strict=False)
+    file = file if isinstance(file, Mapping) else {}
+    check_fit(file, model, checkpoint, complete=True)
+    model.load_state_dict(find_weights(file), strict=False)
     meta = file.get('meta') or {}
     meta = meta.get('dataset_meta', meta)
     # mmdet 2 wrote CLASSES.

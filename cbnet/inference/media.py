@@ -1,5 +1,6 @@
 """Find, read and write image and video files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -13,32 +14,26 @@ from ..errors import UserFileError, UserValueError
 VIDEO_EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
-def is_video(path: Path) -> bool:
-    """Tell from its name whether a file is a video."""
-    return path.suffix.lower() in VIDEO_EXTENSIONS
-
-
 def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
     """List one image, or all images of a folder and its subfolders.
 
     Args:
         source: an image or a folder.
-        leave_out: a folder whose images do not count.
+        leave_out: a folder whose images are left out.
 
     Returns:
         The paths by their names relative to the folder, sorted.
 
     Raises:
-        ValueError: there is no such file, or it is not an image.
+        ValueError: there is no such file, or no image.
     """
     if source.is_file():
-        if source.suffix.lower() not in IMG_EXTENSIONS:
-            known = ' '.join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))
-            raise UserValueError(
-                f'{source} is neither an image nor a video; expected a name '
-                f'that ends in one of {known}'
-            )
-        return {source.name: source}
+        if source.suffix.lower() in IMG_EXTENSIONS:
+            return {source.name: source}
+        raise UserValueError(
+            f'{source} is neither an image nor a video; expected a name that '
+            f'ends in one of {" ".join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))}'
+        )
     if not source.is_dir():
         raise UserValueError(f'no file or folder {source}')
     left_out = leave_out.resolve()
@@ -77,37 +72,21 @@ def open_video(path: Path) -> VideoReader:
     return video
 
 
-class VideoWriter:
-    """Write frames into an mp4 file.
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Write frames, RGB uint8 (H, W, 3) of one size, into an mp4 file.
 
-    Args:
-        path: the file to write; its folder is made if it is missing.
-        fps: the frames per second.
+    Raises:
+        OSError: OpenCV cannot write the file.
     """
-
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
-        self._writer: cv2.VideoWriter | None = None
-
-    def write(self, pixels: np.ndarray) -> None:
-        """Add a frame, RGB uint8 (H, W, 3), of the first frame's size.
-
-        Raises:
-            OSError: OpenCV cannot write the file.
-        """
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = cv2.VideoWriter(
-                str(self._path),
-                cv2.VideoWriter.fourcc(*'mp4v'),
-                self._fps,
-                pixels.shape[1::-1],
-            )
-            if not self._writer.isOpened():
-                raise UserFileError(f'OpenCV cannot write {self._path}')
-        self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        """Finish the file, if there was a frame."""
-        if self._writer is not None:
-            self._writer.release()
+    writer = None
+    for pixels in frames:
+        if writer is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            code = cv2.VideoWriter.fourcc(*'mp4v')
+            size = pixels.shape[1::-1]
+            writer = cv2.VideoWriter(str(path), code, fps, size)
+            if not writer.isOpened():
+                raise UserFileError(f'OpenCV cannot write {path}')
+        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    if writer is not None:
+        writer.release()

@@ -1,14 +1,15 @@
-"""Write detections as a COCO results file, and what its ids mean."""
+"""Write detections as a COCO results file, with the meaning of its ids."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mmdet.structures.mask import encode_mask_results
 from mmengine.structures import InstanceData
+from torchvision.ops import box_convert
 
+from ..atomic_files import AnyPath
 from ..datasets.annotations import CocoAnnotations
 from ..errors import UserValueError
 from ..messages import listed
@@ -20,8 +21,8 @@ class ResultsFile:
     Args:
         classes: the names of the labels.
         names: the names of the images, if they are known.
-        ann_file: the COCO annotations to take the ids of images and classes
-            from, by their names; None numbers both from 1.
+        ann_file: the COCO annotation file that gives the ids of images and
+            classes, by their names; None numbers both from 1.
 
     Attributes:
         image_ids: the ids of the images by their names.
@@ -37,7 +38,7 @@ class ResultsFile:
         self,
         classes: Sequence[str],
         names: Sequence[str] = (),
-        ann_file: str | os.PathLike | None = None,
+        ann_file: AnyPath | None = None,
     ) -> None:
         self._known = {}
         image_ids = range(1, len(names) + 1)
@@ -59,11 +60,7 @@ class ResultsFile:
         self.entries: list[dict] = []
 
     def require_size(self, name: str, height: int, width: int) -> None:
-        """Refuse an image whose annotations are for another size.
-
-        Raises:
-            ValueError: the sizes differ.
-        """
+        """Raise a ValueError if the annotations have another size."""
         known = self._known.get(self.image_ids[name], {})
         expected = known.get('height', height), known.get('width', width)
         if expected != (height, width):
@@ -73,60 +70,54 @@ class ResultsFile:
             )
 
     def add(self, image: dict, found: InstanceData) -> None:
-        """Add an image with its detections.
+        """Add an image, as in an annotation file, with its detections.
 
         Args:
-            image: the image's entry in an annotation file.
-            found: ``bboxes`` (n, 4) as xyxy in pixels of the image,
-                ``labels`` (n,), ``scores`` (n,), perhaps ``masks``
-                (n, H, W).
+            image: the entry: id, file_name, height, width.
+            found: the detections, see
+                :func:`~cbnet.inference.inferencer.best_first`.
         """
         self.images.append(image)
-        category_ids = list(self.categories)
-        for i in range(len(found)):
-            x, y, right, bottom = found.bboxes[i].double().tolist()
-            entry = dict(
-                image_id=image['id'],
-                category_id=category_ids[found.labels[i]],
-                bbox=[x, y, right - x, bottom - y],
-                score=float(found.scores[i]),
-            )
-            if 'masks' in found:
-                mask = np.asarray(found.masks[i], bool)
-                (rle,) = encode_mask_results([mask])
-                entry['segmentation'] = dict(
-                    size=rle['size'], counts=rle['counts'].decode()
-                )
-            self.entries.append(entry)
+        ids, number = list(self.categories), image['id']
+        boxes = box_convert(found.bboxes.double(), 'xyxy', 'xywh').tolist()
+        columns = found.labels.tolist(), boxes, found.scores.tolist()
+        entries = [
+            dict(image_id=number, category_id=ids[i], bbox=box, score=score)
+            for i, box, score in zip(*columns, strict=True)
+        ]
+        if 'masks' in found:
+            rles = encode_mask_results(np.asarray(found.masks, bool))
+            for entry, rle in zip(entries, rles, strict=True):
+                rle['counts'] = rle['counts'].decode()
+                entry['segmentation'] = rle
+        self.entries += entries
 
     def write(self, path: Path) -> Path:
-        """Write the detections and, beside them, what the ids mean.
+        """Write the detections and, beside them, the meaning of the ids.
 
         Returns:
             The second file: a COCO annotation file without annotations.
         """
-        meaning = path.with_suffix('.images.json')
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.entries))
         categories = [dict(id=i, name=n) for i, n in self.categories.items()]
         content = dict(
             images=self.images, categories=categories, annotations=[]
         )
+        meaning = path.with_suffix('.images.json')
         meaning.write_text(json.dumps(content, indent=1))
         return meaning
 
 
 def _ids(
-    wanted: Sequence[str],
-    names: dict[int, str],
-    ann_file: str | os.PathLike,
-    kind: str,
+    wanted: Sequence[str], names: dict[int, str], file: AnyPath, kind: str
 ) -> list[int]:
+    """Look up names; ``kind`` says in errors what they are names of."""
     ids = {name: number for number, name in names.items()}
     unknown = [name for name in wanted if name not in ids]
     if unknown:
         raise UserValueError(
-            f'{ann_file} lacks {len(unknown)} of the {len(wanted)} {kind} '
+            f'{file} lacks {len(unknown)} of the {len(wanted)} {kind} '
             f'({listed(unknown, 3)}); it has {listed(ids, 3)}'
         )
     return [ids[name] for name in wanted]

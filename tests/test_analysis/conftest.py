@@ -7,10 +7,11 @@ import pytest
 
 @pytest.fixture
 def write_log(tmp_path):
-    """Write the log of one process; give its scalars.json.
+    """Write the log of one process; return its scalars.json.
 
-    ``resumed`` is the iteration that mmengine says it resumed from, in the
-    text beside; None: it started anew; False: there is no text.
+    ``resumed`` is the iteration of the checkpoint in mmengine's text log,
+    None if the process started from the beginning, and False if there is no
+    text log.
     """
 
     def write(run, time, lines, resumed=None, end='\n'):

@@ -1,11 +1,10 @@
 """Curves of runs in one figure.
 
-Scenarios: losses of the lead and of each assistant have panels of their own,
-as have AP, rates, time and memory where they were logged; a plain detector's
-losses; too many losses are cut to the largest; keys are found with and
-without the evaluator's prefix, unknown ones list what there is; what is drawn
-are the values, smoothed over them where asked; runs differ in every panel;
-resumptions are marked.
+The losses of the lead and of each assistant, AP, learning rates, times and
+memory have panels if they were logged; a panel shows at most the 12 largest
+losses. Keys are found with and without the evaluator's prefix. Values are
+drawn with their running means; runs differ in every panel, and dotted lines
+mark where they were resumed.
 """
 
 import numpy as np
@@ -48,7 +47,7 @@ def single(write_log, tmp_path):
     return read_run(tmp_path / 'single')
 
 
-def test_panels_that_there_are(dual, single):
+def test_panels_of_the_logged_curves(dual, single):
     panels = {panel.title: panel.keys for panel in choose_panels([dual])}
     assert panels == {
         'Total loss': ('loss',),
@@ -75,7 +74,7 @@ def test_many_losses_are_cut_to_the_largest(write_log):
     assert panel.keys == tuple(f'd{n}.loss' for n in range(8, 20))
 
 
-def test_keys_of_ones_own(dual, single):
+def test_requested_keys(dual, single):
     panels = panels_of([single, dual], ['bbox_mAP', 'acc', 'coco/bbox_mAP'])
     assert [panel.keys for panel in panels] == [('coco/bbox_mAP',), ('acc',)]
     message = "no run logged 'nix'; there are lr, loss, .*memory.*bbox_mAP"
@@ -84,7 +83,7 @@ def test_keys_of_ones_own(dual, single):
 
 
 def drawn(axes):
-    """Curves of axes: (values, colour, style), without marks."""
+    """Return the (values, colour, style) of the curves in axes."""
     return [
         (line.get_ydata(), to_hex(line.get_color()), line.get_linestyle())
         for line in axes.lines
@@ -92,7 +91,7 @@ def drawn(axes):
     ]
 
 
-def test_what_is_drawn_are_the_values(dual, single):
+def test_the_values_are_drawn(dual, single):
     runs = [dual, single]
     panels = choose_panels(runs)
     figure = draw_curves(runs, ['dual', 'single'], panels)
@@ -101,13 +100,14 @@ def test_what_is_drawn_are_the_values(dual, single):
     curves = drawn(by_title['Total loss'])
     assert [len(values) for values, *_ in curves] == [3, 4]
     assert np.allclose(curves[0][0], [1, 1 / 2, 1 / 3])
-    assert curves[0][1] != curves[1][1]  # one curve a run: colours of runs
+    # one curve per run: a colour for each run
+    assert curves[0][1] != curves[1][1]
     lead = drawn(by_title['Losses of the lead'])
     assert [curve[0][0] for curve in lead] == [0.4, 0.3, 0.6]
-    # several curves a run: colours of losses, styles of runs
+    # several curves per run: a colour for each loss, a style for each run
     assert lead[0][1] == lead[2][1] != lead[1][1]
     assert lead[0][2] == lead[1][2] != lead[2][2]
-    # an evaluation alone is a point
+    # a single evaluation is a point
     assert by_title['AP'].lines[0].get_marker() not in (None, 'None')
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ['dual', 'single (resumed at 20)']

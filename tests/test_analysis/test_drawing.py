@@ -1,9 +1,10 @@
 """Images with objects drawn over them.
 
-Images keep their size to the pixel, and small ones are enlarged; a width is
-kept; a single class has a colour for each object, several have one a class;
-the most important object is on top; objects outside the image, without a mask
-or with an empty one cause no trouble; numpy's random state stays.
+Images keep their size to the pixel, small ones are enlarged, and a requested
+width is kept. A single class has a colour for each object; several classes
+have one colour each. The most important object is on top. Objects outside the
+image, without a mask or with an empty mask can be drawn, and the random state
+of NumPy does not change.
 """
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_size(size, drawn):
     assert (image == 90).all()  # to the last row and column
 
 
-def test_a_width_of_ones_own():
+def test_a_requested_width():
     image = draw(objects(), width=240)
     assert image.shape == (160, 240, 3)
     changed = np.argwhere((image != 90).any(axis=2))
@@ -60,7 +61,7 @@ def test_a_width_of_ones_own():
 
 
 def middles(instances, classes):
-    """Colours in the middle of the two objects."""
+    """Return the colours in the middle of the two objects."""
     image = draw(instances, classes, 960)
     return [
         image[10 * (y1 + y2) // 2, 10 * (x1 + x2) // 2]

@@ -1,11 +1,10 @@
-"""What a config feeds its model.
+"""Images as a config feeds them to its model.
 
-Scenarios: pixels, boxes and masks are those of the files where nothing is
-augmented, whatever the order of channels; flips, padding and scale are seen
-and said; crowds are marked; batches pad to their largest image; mixed and
-repeated data sets, several branches; images that are filtered out or refused
-by the pipeline are counted with the reason; seeds; validation; missing,
-broken and misfit data are named.
+Without augmentation, pixels, boxes and masks are those of the files, for
+either order of the channels. Flips, padding and scales are visible and named;
+crowds are marked. Batches, mixed images and several branches are shown as in
+training. Images that are filtered out or refused by the pipeline are counted
+with the reason. Missing and broken files are named.
 """
 
 import copy
@@ -31,7 +30,7 @@ PACK = dict(type='PackDetInputs')
 
 @pytest.fixture
 def config(tiny_coco):
-    """Make a config of the tiny data set with a pipeline of one's own."""
+    """Make a config of the tiny data set with the given pipeline."""
 
     def make(*transforms, load=LOAD, wrap=None, preprocessor=None, **changes):
         dataset = dict(
@@ -268,9 +267,9 @@ def test_each_data_set_of_several_has_its_note(config):
     assert notes[1].startswith('val.json: 2')
 
 
-def test_refused_images_are_said(config):
+def test_refused_images_are_named(config):
     """Only the images 2 and 4 have an object above 35 pixels."""
-    # keep_empty of mmdet means that nothing is kept
+    # in mmdet, keep_empty=True drops images that become empty
     refuse = dict(type='FilterAnnotations', keep_empty=True)
     refuse.update(min_gt_bbox_wh=(35, 35))
     cfg = config(refuse, filter_cfg=dict(filter_empty_gt=True))
@@ -286,7 +285,7 @@ def test_validation_is_shown_as_it_is(config, tiny_coco):
     cfg.model.data_preprocessor.pad_size_divisor = 80
     first, second = FedImages(cfg, 'val')
     assert first.pixels.shape == (80, 160, 3)
-    # masks are not padded by the model then
+    # in validation, the model does not pad masks
     assert first.instances.masks[0].shape == (80, 160)
     with pytest.raises(ValueError, match='config has no train_dataloader'):
         FedImages(cfg)
@@ -338,7 +337,7 @@ def test_sheet_has_every_image(config, pixels):
         assert shown(axes).shape == (200, 300, 3)
         original = pixels(image.name).astype(int)
         change = np.abs(shown(axes).mean((0, 1)) - original.mean((0, 1)))
-        # the one without an object is shown in its own colours
+        # the image without objects keeps its colours
         assert (change.max() < 1.5) == (len(image.instances) == 0)
 
 
@@ -356,7 +355,7 @@ def test_sheet_shows_crowds_in_grey(config):
     assert np.ptp(shown(other)[(top + bottom) // 2, right]) > 40
 
 
-def test_sheet_marks_what_is_padded(config):
+def test_sheet_marks_the_padding(config):
     cfg = config(preprocessor=dict(pad_size_divisor=128))
     (padded, *_), fed = list(FedImages(cfg)), FedImages(cfg)
     (plain, *_) = FedImages(config())

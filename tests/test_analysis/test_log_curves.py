@@ -1,12 +1,10 @@
 """Logs of training runs.
 
-Scenarios: a work dir, a folder of one process and a file are read; a killed
-and resumed run is joined at the iteration of its checkpoint, the later
-process winning, with and without mmengine's text log; a restart and a
-resumption from before an earlier one drop what they replace; evaluations lie
-at their iteration whatever mmengine counts them in; half a line at the end,
-tests in the work dir and prefixes are no trouble; what is no log is named;
-labels differ; running means skip what is not finite.
+A work dir, the folder of one process and a file can be read. Resumed runs are
+joined at the iteration of the checkpoint, with and without mmengine's text
+log; a restart replaces everything. Evaluations lie at their iteration,
+whatever unit mmengine counts them in. Half a line at the end and tests in the
+work dir are ignored; a path without a log is named.
 """
 
 import json
@@ -38,7 +36,7 @@ def test_file_folder_and_work_dir(write_log, tmp_path):
     assert run.keys() == ['lr', 'loss', 'time', 'coco/bbox_mAP']
     at, values = run.curve('loss')
     assert at.tolist() == [10, 20] and values.tolist() == [1, 0.5]
-    # seconds of evaluation are not those of steps
+    # the seconds of evaluations are left out
     assert run.curve('time')[1].tolist() == [1, 1]
     assert run.curve('memory')[0].shape == (0,)
     assert run.resumed == []
@@ -46,7 +44,7 @@ def test_file_folder_and_work_dir(write_log, tmp_path):
 
 @pytest.mark.parametrize('resumed', [40, False])
 def test_a_resumed_run_is_joined(write_log, tmp_path, resumed):
-    """Killed at 75, the checkpoint is of 40, logs are every ten steps."""
+    """The run was killed at 75; its last checkpoint is of 40."""
     before = [*steps(10, 20, 30, 40, old=1), evaluated(40)]
     before += [*steps(50, 60, 70, old=1), evaluated(70)]
     write_log('run', EARLY, before)
@@ -59,7 +57,7 @@ def test_a_resumed_run_is_joined(write_log, tmp_path, resumed):
 
 
 def test_the_place_of_the_checkpoint_counts(write_log, tmp_path):
-    """Logged every 10 steps, but the later process every 50."""
+    """The first process logs every 10 steps, the second one every 50."""
     write_log('run', EARLY, steps(10, 20, 30, 40, 50, 60))
     write_log('run', LATE, steps(50, 100), 20)
     run = read_run(tmp_path / 'run')
@@ -91,7 +89,7 @@ def test_evaluations_lie_where_training_was(write_log):
         for epoch, line in ((1, train(50)), (2, train(100)))
     ]
     lines = [by_epoch[0], evaluated(1), by_epoch[1], evaluated(2)]
-    # by iteration mmengine counts 0, or with log_metric_by_epoch=False right
+    # without epochs, mmengine logs 0 unless log_metric_by_epoch=False
     lines += [train(150), evaluated(0), train(200), evaluated(210)]
     run = read_run(write_log('run', EARLY, lines))
     assert run.curve('coco/bbox_mAP')[0].tolist() == [50, 100, 150, 210]
@@ -104,7 +102,7 @@ def test_nothing_to_measure_is_a_gap(write_log):
     assert np.isnan(run.curve('coco/bbox_mAP_s')[1]).all()
 
 
-def test_prefixes_and_values_that_are_no_numbers(write_log):
+def test_prefixes_and_values_other_than_numbers(write_log):
     lines = [{'train/loss': float('nan'), 'train/lr': 1, 'iter': 5}]
     lines[0] |= dict(step=5, note='text')
     lines.append({'val/coco/bbox_mAP': 0.1, 'val/time': 3.0, 'step': 5})
@@ -115,14 +113,14 @@ def test_prefixes_and_values_that_are_no_numbers(write_log):
 
 def test_half_a_line_and_tests_are_passed_over(write_log, tmp_path):
     write_log('run', EARLY, steps(10, 20), end='\n{"loss": 0.')
-    write_log('run', LATE, [evaluated()])  # an evaluation alone
+    write_log('run', LATE, [evaluated()])  # only an evaluation
     (tmp_path / 'run' / LATEST / 'vis_data').mkdir(parents=True)  # a test
     run = read_run(tmp_path / 'run')
     assert run.curve('loss')[0].tolist() == [10, 20]
     assert run.evaluations == []
 
 
-def test_what_is_no_log_is_named(write_log, tmp_path):
+def test_a_path_without_a_log_is_named(write_log, tmp_path):
     file = write_log('runs/a', EARLY, steps(10))
     write_log('runs/b', EARLY, [evaluated()])
     for path, message in (

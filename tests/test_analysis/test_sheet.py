@@ -1,9 +1,9 @@
-"""The sheet of ground truth beside detections, and the files it is made from.
+"""The sheet of ground truth beside detections, and its input files.
 
-Scenarios: one PNG of the expected size, whose two sides differ where the
-detections differ from the truth; every way to write a mask is read; boxes
-come from masks if only masks are given; images are picked evenly or by id;
-unknown ids, missing files and files of different runs are refused by name.
+The two sides of the sheet differ where the detections differ from the ground
+truth. Every encoding of masks is read, and boxes come from the masks if
+results have no boxes. Images are picked evenly or by id. Unknown ids, missing
+files and files of different runs are refused by name.
 """
 
 import json
@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from cbnet.analysis import sheet
 from cbnet.analysis.drawing import class_colours
 from cbnet.analysis.sheet import detection_sheet, pick_images
 from cbnet.datasets.annotations import CocoAnnotations
@@ -65,7 +64,7 @@ def train(tiny_coco):
 
 
 def sides(pixels):
-    """The two images of a sheet of one image, without their captions.
+    """Cut the two images out of a sheet of one image.
 
     Below the captions and around the images the sheet is white; the images
     are random noise.
@@ -154,7 +153,7 @@ def test_only_boxes_or_only_masks_do(draw, train):
     assert instance.mask is None
 
 
-def test_empty_mask_is_no_trouble(draw):
+def test_an_empty_mask_can_be_drawn(draw):
     empty = {'image_id': 3, 'segmentation': square_rle(edge=0)}
     draw([found(**empty), found(bbox=None, **empty)], image_ids=[3])
 
@@ -259,7 +258,8 @@ def test_unfit_results_are_refused(draw, change, message):
         {'num_images': 0},
         {'column_width': 10},
         {'image_ids': []},
-        {'out_file': 'sheet.jpg'},
+        {'images_per_row': 0},
+        {'out_file': 'sheet.gif'},
     ],
 )
 def test_bad_argument_is_named(tiny_coco, tmp_path, argument):
@@ -307,15 +307,15 @@ def test_stored_pixels_are_shown(tiny_coco, tmp_path):
         detection_sheet(root / 'train.json', tmp_path, [], out, image_ids=[1])
 
 
-def test_command(tiny_coco, tmp_path, capsys):
-    segm = write(tmp_path / 'r.segm.json', [found(bbox=None)])
-    out = tmp_path / 'sheet.png'
-    arguments = ['--ann', str(tiny_coco.root / 'train.json')]
-    arguments += ['--images', str(tiny_coco.root / 'train')]
-    arguments += ['--out', str(out), '--image-ids', '1', '4']
-    sheet.main([*arguments, '--segm', str(segm), '--score-thr', '0.3'])
+def test_a_compact_jpeg(tiny_coco, tmp_path):
+    """Two images in a row, each shown twice."""
+    root, out = tiny_coco.root, tmp_path / 'sheet.jpg'
+    detection_sheet(
+        root / 'train.json', root / 'train', [found()], out,
+        column_width=285, images_per_row=2,
+    )  # fmt: skip
     with Image.open(out) as image:
-        assert 2 * 560 < image.size[0] < 2 * 600
-    with pytest.raises(SystemExit):
-        sheet.main(arguments)
-    assert 'Give bbox_file, segm_file or both' in capsys.readouterr().err
+        assert image.format == 'JPEG'
+        width, height = image.size
+    assert 4 * 285 < width < 1210
+    assert 2 * 190 < height < 500

@@ -1,7 +1,8 @@
-"""Detections as COCO results.
+"""Detections in COCO's results format.
 
-Boxes become xywh and masks run lengths, the best first; a detector that gives
-masks only gets boxes from them; an image without detections has no entries.
+Boxes become xywh and masks become run lengths, sorted by score. If a detector
+returns only masks, the boxes enclose them. An image without detections adds
+no entries.
 """
 
 import pytest
