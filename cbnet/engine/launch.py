@@ -41,10 +41,6 @@ class CpuDataParallel(MMDistributedDataParallel):
     batch norms with the same names and parameters, each normalising over the
     images of its own process.  mmengine itself does the same for a single
     process.
-
-    Args:
-        module: the model, changed in place.
-        options: the options of ``MMDistributedDataParallel``.
     """
 
     def __init__(self, module: nn.Module, **options: Any) -> None:
@@ -57,12 +53,9 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     mmengine's own initialisation needs CUDA, and so does its model wrapper.
     On a CPU this function does both before the runner is built.
 
-    Args:
-        cfg: the config of the run, changed in place.
-        launcher: the launcher, ``none`` or a key of ``LAUNCHERS``.
-
     Raises:
-        ValueError: if the launcher did not set its environment variables.
+        ValueError: if the launcher, ``none`` or a key of ``LAUNCHERS``, did
+            not set its environment variables.
     """
     cfg.launcher = launcher
     if launcher == 'none':
@@ -72,8 +65,8 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     if absent:
         raise UserValueError(
             f'--launcher {launcher} found no {", ".join(absent)} in the '
-            f'environment, which it sets for each process; '
-            f'start the run with torchrun, srun or mpirun, such as `torchrun '
+            f'environment, where it sets them for each process; start the run '
+            f'with torchrun, srun or mpirun, such as `torchrun '
             f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
             f'or leave --launcher out for one process'
         )
@@ -116,8 +109,7 @@ def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
             'port 29500 is in use'
         )
     os.environ.setdefault('MASTER_PORT', '29500')
-    settings = cfg.get('env_cfg', {}).get('dist_cfg', {})
-    seconds = settings.get('timeout')
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
     dist.init_process_group(
         'gloo',
         rank=int(os.environ[names['RANK']]),

@@ -22,6 +22,17 @@ _OWN = dict(
     connections_lr_mult=1.0,
     position_decay_mult=0.0,
 )
+_FACTOR = (
+    lambda value: isinstance(value, Real) and value >= 0,
+    'a number of 0 or more',
+)
+_EXPECTED = dict(
+    layers=(LAYERS.__contains__, ' or '.join(map(repr, LAYERS))),
+    layer_decay=(
+        lambda value: isinstance(value, Real) and 0 < value <= 1,
+        'a number above 0 and at most 1 (1: no decay)',
+    ),
+)
 _MMENGINES = (
     'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
     'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult',
@@ -145,20 +156,12 @@ def _check(settings: Mapping[str, Any]) -> None:
                 f'{did_you_mean(key, known) or "."} '
                 f'MemberLayerDecayConstructor has {", ".join(known)}'
             )
-        if key == 'layers':
-            valid, expected = value in LAYERS, ' or '.join(map(repr, LAYERS))
-        elif key == 'layer_decay':
-            valid = isinstance(value, Real) and 0 < value <= 1
-            expected = 'a number above 0 and at most 1 (1: no decay)'
-        elif key in _OWN:
-            valid = isinstance(value, Real) and value >= 0
-            expected = 'a number of 0 or more'
-        else:
-            continue
-        if not valid:
-            raise UserValueError(
-                f'paramwise_cfg.{key}={value!r}; expected {expected}'
-            )
+        if key in _OWN:
+            is_valid, expected = _EXPECTED.get(key, _FACTOR)
+            if not is_valid(value):
+                raise UserValueError(
+                    f'paramwise_cfg.{key}={value!r}; expected {expected}'
+                )
 
 
 def _row(group: Mapping[str, Any], places: list[Place]) -> list[str | int]:

@@ -91,21 +91,12 @@ def _describe(values: dict[str, Tensor], batch: Any) -> str:
 
 
 def image_names(batch: Any) -> Iterator[str]:
-    """Find the images of a batch, however it is nested.
-
-    Args:
-        batch: the batch of a dataloader: data samples inside dicts and lists.
-
-    Yields:
-        The path of each image, or its id if it has no path.
-    """
+    """Yield the paths of the images in a nested batch, or else their ids."""
     if isinstance(batch, BaseDataElement):
         name = batch.get('img_path') or batch.get('img_id')
         if name is not None:
             yield str(name)
-    elif isinstance(batch, Mapping):
-        for value in batch.values():
-            yield from image_names(value)
-    elif isinstance(batch, list | tuple):
-        for value in batch:
-            yield from image_names(value)
+    elif isinstance(batch, Mapping | list | tuple):
+        parts = batch.values() if isinstance(batch, Mapping) else batch
+        for part in parts:
+            yield from image_names(part)

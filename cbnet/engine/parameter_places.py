@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -48,17 +49,27 @@ def find_places(
         TypeError: if no adapter serves a backbone.
     """
     places: dict[str, Place] = {}
-    for prefix, composite in _find(model, CompositeBackbone):
-        for name, _ in composite.connections.named_parameters():
-            places[_join(prefix, f'connections.{name}')] = Place(
+    members: list[tuple[str, str, str, MemberAdapter]] = []
+    for name, composite in _find(model, CompositeBackbone):
+        for k, adapter in enumerate(composite.adapters):
+            is_lead = k == composite.num_members - 1
+            part = 'lead' if is_lead else 'assistants'
+            members.append(
+                (f'{name}.members.{k}', f'member {k}', part, adapter)
+            )
+        for parameter, _ in composite.connections.named_parameters():
+            places[f'{name}.connections.{parameter}'] = Place(
                 'connections', lr_mult=settings['connections_lr_mult']
             )
-    for prefix, label, part, adapter in _members(model):
+    if not members:
+        for name, backbone in _find(model, served_backbones()):
+            members.append((name, name or 'member', 'lead', adapt(backbone)))
+    for name, label, part, adapter in members:
         depths = member_depths(adapter, settings['layers'])
-        for name, _ in adapter.backbone.named_parameters():
-            depth = depths.get(name, 0)
+        for parameter, _ in adapter.backbone.named_parameters():
+            depth = depths.get(parameter, 0)
             decay = settings['layer_decay'] ** depth
-            places[_join(prefix, name)] = Place(
+            places[f'{name}.{parameter}'] = Place(
                 label, depth, settings[f'{part}_lr_mult'] * decay
             )
     if not places:
@@ -68,32 +79,14 @@ def find_places(
             f'neither a CompositeBackbone nor a backbone that could be a '
             f'member ({served}); use another optim_wrapper.constructor'
         )
-    return places
+    # The name of a model that is itself a backbone is empty.
+    return {name.removeprefix('.'): place for name, place in places.items()}
 
 
 def _find(
     model: nn.Module, kinds: type | tuple[type, ...]
 ) -> list[tuple[str, nn.Module]]:
     return [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-
-
-def _members(
-    model: nn.Module,
-) -> Iterator[tuple[str, str, str, MemberAdapter]]:
-    """Yield the name, label, part and adapter of each member."""
-    composites = _find(model, CompositeBackbone)
-    for prefix, composite in composites:
-        for k, adapter in enumerate(composite.adapters):
-            is_lead = k == composite.num_members - 1
-            part = 'lead' if is_lead else 'assistants'
-            yield _join(prefix, f'members.{k}'), f'member {k}', part, adapter
-    if not composites:
-        for name, backbone in _find(model, served_backbones()):
-            yield name, name or 'member', 'lead', adapt(backbone)
-
-
-def _join(prefix: str, name: str) -> str:
-    return f'{prefix}.{name}' if prefix else name
 
 
 def member_depths(
@@ -136,29 +129,23 @@ def _pieces(adapter: MemberAdapter) -> Iterator[list[list[str]]]:
     tensors = [*backbone.parameters(), *backbone.buffers()]
     shared = {id(tensor): tensor for tensor in tensors}
     adapter.backbone = copy.deepcopy(backbone, shared)
-    for i in range(-1, len(adapter.specs)):
+    stages = range(len(adapter.specs))
+    drops = [partial(adapter.drop_stage, i) for i in stages]
+    for drop in (adapter.drop_stem, *drops):
         names = dict(adapter.backbone.named_parameters())
         modules = dict(adapter.backbone.named_modules())
-        if i < 0:
-            adapter.drop_stem()
-        else:
-            adapter.drop_stage(i)
-        left = dict(adapter.backbone.named_modules())
-        dropped = {n: m for n, m in modules.items() if left.get(n) is not m}
+        drop()
         for name, _ in adapter.backbone.named_parameters():
             del names[name]
+        left = dict(adapter.backbone.named_modules())
+        dropped = {n: m for n, m in modules.items() if left.get(n) is not m}
         yield _blocks(names, dropped)
 
 
 def _blocks(
     names: Iterable[str], dropped: Mapping[str, nn.Module]
 ) -> list[list[str]]:
-    """Divide the parameters of a stem or stage into blocks.
-
-    Args:
-        names: the names of the parameters, in the order of the model.
-        dropped: the modules of the stem or stage, by name.
-    """
+    """Divide the parameters of a dropped stem or stage into blocks."""
     blocks: list[list[str]] = []
     current = None
     for name in names:
