@@ -55,8 +55,7 @@ def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
         Lines that tell the user what was changed.
 
     Raises:
-        ValueError: if mixed precision is wanted, and the config has no
-            wrapper to replace or mmengine has none for the device.
+        ValueError: if mixed precision is wanted and impossible.
     """
     wrapper = cfg.get('optim_wrapper')
     if wanted and not wrapper:

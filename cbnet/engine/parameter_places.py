@@ -22,8 +22,7 @@ class Place(NamedTuple):
 
     Attributes:
         part: the name of the part of the model in logs.
-        depth: the number of layers from the member's top; 0 is above all of
-            them.
+        depth: the number of layers from the member's top; 0 is above them.
         lr_mult: the factor of the learning rate, layer decay included.
     """
 
@@ -35,18 +34,14 @@ class Place(NamedTuple):
 def find_places(
     model: nn.Module, settings: Mapping[str, Any]
 ) -> dict[str, Place]:
-    """Find the places of the parameters of members and connections.
+    """Find the places of the parameters of members and connections, by name.
 
     Args:
         model: a detector or a backbone.
         settings: ``layer_decay``, ``layers`` and the factors of the parts.
 
-    Returns:
-        The places by parameter name, without necks and heads.
-
     Raises:
         ValueError: if the model has no members.
-        TypeError: if no adapter serves a backbone.
     """
     places: dict[str, Place] = {}
     members: list[tuple[str, str, str, MemberAdapter]] = []
@@ -100,17 +95,11 @@ def member_depths(
     ``blocks``; other parts, such as patch merging, belong to the block beside
     them.
 
-    Depths count from the top, so a member that shares its first stages has
-    the depths of a complete member.
-
-    Args:
-        adapter: the adapter of the member, which is not changed.
-        layers: the unit to count, ``'block'`` or ``'stage'``.
-
     Returns:
-        The depths by parameter name: 1 for the last block or stage, growing
-        down to the stem.  Parameters outside the stem and the stages, such as
-        those of output norms, are left out.
+        The depths by parameter name: 1 for the last block or stage (as
+        ``layers`` says), growing down to the stem.  A member that shares its
+        first stages has the depths of a complete one.  Parameters outside the
+        stem and the stages, such as those of output norms, are left out.
     """
     stem, *stages = _pieces(adapter)
     if layers == 'stage':

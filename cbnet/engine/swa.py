@@ -7,11 +7,7 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
-from mmengine.runner import (
-    EpochBasedTrainLoop,
-    Runner,
-    find_latest_checkpoint,
-)
+from mmengine.runner import EpochBasedTrainLoop, Runner, find_latest_checkpoint
 from torch import nn
 
 from ..compat.mmengine_internals import (
@@ -51,12 +47,7 @@ class SWAHook(OverridableEMAHook):
         self.ema_model = None
 
     def before_run(self, runner: Runner) -> None:
-        """Create the average, in a run that trains.
-
-        Raises:
-            ValueError: if there is no checkpoint to start from, the loop has
-                no epochs, or another hook averages too.
-        """
+        """Create the average, in a run that trains."""
         if built_train_loop(runner) and self.ema_model is None:
             _require_start(runner)
             _require_epochs(runner, self)
@@ -67,9 +58,7 @@ class SWAHook(OverridableEMAHook):
     ) -> None:
         """Restore the average of a resumed run; check what a run starts from.
 
-        Raises:
-            ValueError: if the resumed file is not of a run with this hook,
-                or a file to start from lacks some of the weights.
+        A run must start from all the weights of the model.
         """
         if self.ema_model is None:
             return
@@ -127,10 +116,8 @@ def _copy_counts(source: nn.Module, average: nn.Module) -> None:
 
 
 def _require_start(runner: Runner) -> None:
-    found = load_source(runner)
-    if not found and is_resuming(runner):
-        found = find_latest_checkpoint(runner.work_dir)
-    if not found:
+    resumed = is_resuming(runner) and find_latest_checkpoint(runner.work_dir)
+    if not (load_source(runner) or resumed):
         raise UserValueError(
             'SWA starts from a trained checkpoint, and load_from is not '
             'set. Train the plain config first, or download its published '
