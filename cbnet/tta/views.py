@@ -41,10 +41,15 @@ class View:
     semantic: dict[str, Tensor | None]
     proposals: list[InstanceData]
 
-    def move(self, boxes: Sequence[Tensor], target: 'View') -> list[Tensor]:
-        """Map the boxes of each image from this view to another one."""
-        places = zip(boxes, self.frames, target.frames, strict=True)
-        return [here.move(box, there) for box, here, there in places]
+    def move(
+        self, found: Sequence[InstanceData], target: 'View'
+    ) -> list[InstanceData]:
+        """Map the bboxes of each image from this view to another one."""
+        places = zip(found, self.frames, target.frames, strict=True)
+        return [
+            InstanceData(bboxes=here.move(one.bboxes, there))
+            for one, here, there in places
+        ]
 
 
 def views_are_averaged(detector: nn.Module) -> bool:
