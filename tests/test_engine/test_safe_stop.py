@@ -4,8 +4,9 @@
   too little memory in the backward pass: what was trained is saved, and the
   resumed run ends with the weights, statistics and optimizer of an
   uninterrupted one, bit for bit, in a loop of iterations and inside an epoch.
-- Nothing is saved if nothing was trained, inside a step of the optimizer, or
-  while the model holds averaged weights; the log says why.
+- Nothing is saved if nothing was trained, inside a step of the optimizer (of
+  any, if there are several), or while the model holds averaged weights; the
+  log says why.
 - A validation that fails: the state is saved as well.
 - A process that is not the main one saves too; on a full disk the first error
   is still the one that is raised.
@@ -13,6 +14,7 @@
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine import safe_stop
@@ -137,6 +139,23 @@ def test_inside_a_step(tmp_path, monkeypatch):
     stop(tmp_path, RuntimeError, {})
     assert newest(tmp_path).endswith('iter_2.pth')
     assert 'because the optimizer was inside a step' in logged(tmp_path)
+
+
+def test_steps_of_several_optimizers(tmp_path):
+    runner = small_run(tmp_path)
+    model = runner.model
+    optimizers = {
+        name: torch.optim.SGD(part.parameters(), lr=0.1)
+        for name, part in (('norm', model.norm), ('layer', model.layer))
+    }
+    wrappers = {name: OptimWrapper(one) for name, one in optimizers.items()}
+    runner.optim_wrapper = OptimWrapperDict(**wrappers)
+    for optimizer in optimizers.values():
+        hook = safe_stop.SafeStopHook()
+        hook.before_train(runner)
+        assert not hook.stepped
+        optimizer.step()
+        assert hook.stepped
 
 
 def failing_validation():
