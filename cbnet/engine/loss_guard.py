@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from mmdet.registry import HOOKS
-from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -35,9 +35,7 @@ class LossGuardHook(Hook):
     """
 
     priority = 'VERY_HIGH'
-
-    def __init__(self) -> None:
-        self.batch: Any = None
+    batch: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Begin to check the model's losses."""
@@ -61,15 +59,12 @@ class LossGuardHook(Hook):
         self, runner: Runner, total: Tensor, values: dict[str, Tensor]
     ) -> None:
         bad = ~total.detach().isfinite()
-        several = get_world_size() > 1
         anywhere = bad.to(torch.uint8)
-        if several:
-            all_reduce(anywhere, op='max')
+        all_reduce(anywhere, op='max')
         if not anywhere.item():
             return
-        found = _describe(values, self.batch) if bad else ''
-        if several:
-            found = '; '.join(filter(None, all_gather_object(found)))
+        own = _describe(values, self.batch) if bad else ''
+        found = '; '.join(filter(None, all_gather_object(own)))
         raise NonFiniteLossError(
             f'iteration {runner.iter + 1}: {found}. Expected finite losses; '
             f'the step was not taken. Look at these images and their '
