@@ -51,7 +51,9 @@ class SafeStopHook(Hook):
 
     def __init__(self) -> None:
         self.statistics: list[tuple[Tensor, Tensor]] = []
-        self.trained = self.stepped = self.validating = False
+        #: why the model's state cannot be saved now
+        self.obstacle: str | None = None
+        self.trained = False
         self.batches_done = self.batches_to_skip = 0
 
     def before_run(self, runner: Runner) -> None:
@@ -85,7 +87,7 @@ class SafeStopHook(Hook):
             skip_batches(loop, self.batches_to_skip)
 
     def _note_step(self, *_: Any) -> None:
-        self.stepped = True
+        self.obstacle = 'the optimizer was inside a step'
 
     def before_train_iter(self, runner: Runner, **_: Any) -> None:
         """Copy the buffers that the forward pass will change."""
@@ -100,8 +102,8 @@ class SafeStopHook(Hook):
         self, runner: Runner, batch_idx: int, **_: Any
     ) -> None:
         """Note a complete iteration."""
-        self.statistics = []
-        self.trained, self.stepped = True, False
+        self.statistics, self.obstacle = [], None
+        self.trained = True
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             self.batches_done = batch_idx + 1
 
@@ -110,12 +112,13 @@ class SafeStopHook(Hook):
         self.batches_done = 0
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Note that the model may hold averaged weights from here on."""
-        self.validating = True
+        """Note whether the model holds averaged weights from here on."""
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            self.obstacle = 'the model held averaged weights, not trained ones'
 
     def after_val_epoch(self, runner: Runner, **_: Any) -> None:
         """Note that the model holds the trained weights again."""
-        self.validating = False
+        self.obstacle = None
 
     def _stop(self, runner: Runner, error: Exception) -> None:
         bad_loss = isinstance(error, NonFiniteLossError)
@@ -123,7 +126,6 @@ class SafeStopHook(Hook):
         if self.trained and saves and not isinstance(error, _NOT_SAVED):
             stopped = f'{type(error).__name__} after iteration {runner.iter}'
             try:
-                self._refuse_half_trained(runner)
                 path = self._save(runner)
                 runner.logger.info(
                     f'{stopped}: everything trained so far is in {path}; '
@@ -139,28 +141,23 @@ class SafeStopHook(Hook):
             # The first one to end ends the others, so all wait for it.
             barrier()
 
-    def _refuse_half_trained(self, runner: Runner) -> None:
-        """Raise a ``UserError`` if the state cannot be saved here and now."""
-        model = runner.model
-        averaging = any(isinstance(hook, EMAHook) for hook in runner.hooks)
-        spread = is_model_wrapper(model) and not isinstance(
-            model, MMDistributedDataParallel
-        )
-        obstacles = {
-            'the optimizer was inside a step': self.stepped,
-            'the model held averaged weights instead of trained ones': (
-                self.validating and averaging
-            ),
-            f'{type(runner).__name__} cannot save it': not isinstance(
-                runner, Runner
-            ),
-            f'{type(model).__name__} needs all processes for it': spread,
-        }
-        for reason, applies in obstacles.items():
-            if applies:
-                raise UserError(reason)
-
     def _save(self, runner: Runner) -> str:
+        """Save the state and return the path of the file.
+
+        Raises:
+            UserError: if the state cannot be saved now, or by this runner.
+        """
+        model = runner.model
+        if self.obstacle:
+            raise UserError(self.obstacle)
+        if not isinstance(runner, Runner):
+            raise UserError(f'{type(runner).__name__} cannot save it')
+        if is_model_wrapper(model) and not isinstance(
+            model, MMDistributedDataParallel
+        ):
+            raise UserError(
+                f'{type(model).__name__} needs all processes for it'
+            )
         for buffer, kept in self.statistics:
             buffer.copy_(kept)
         refuse_spoiled_weights(runner, runner.iter)

@@ -153,9 +153,9 @@ def test_steps_of_several_optimizers(tmp_path):
     for optimizer in optimizers.values():
         hook = safe_stop.SafeStopHook()
         hook.before_train(runner)
-        assert not hook.stepped
+        assert hook.obstacle is None
         optimizer.step()
-        assert hook.stepped
+        assert hook.obstacle == 'the optimizer was inside a step'
 
 
 def failing_validation():
