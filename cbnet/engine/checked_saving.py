@@ -137,7 +137,7 @@ def _remove(backend: Any, path: str) -> None:
 
 
 def name_newest(work_dir: str, checkpoint: str) -> None:
-    """Write the checkpoint that ``--resume`` will find to a work dir."""
+    """Write to the work dir which checkpoint ``--resume`` continues from."""
     write_whole(Path(work_dir, 'last_checkpoint'), checkpoint.encode())
 
 

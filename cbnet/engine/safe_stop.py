@@ -47,7 +47,7 @@ class SafeStopHook(Hook):
     a loop of iterations.
     """
 
-    priority = 'LOWEST'  # what other hooks do belongs to the iteration
+    priority = 'LOWEST'  # an iteration is complete after all other hooks
 
     def __init__(self) -> None:
         self.statistics: list[tuple[Tensor, Tensor]] = []

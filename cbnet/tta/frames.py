@@ -1,4 +1,4 @@
-"""Where an image lies in a view of it: resized, perhaps flipped."""
+"""The place of an image in a view: how it was resized and flipped."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class Frame(NamedTuple):
         return boxes
 
     def unflip(self, maps: Tensor) -> Tensor:
-        """Turn maps (..., H, W) of this view the way the image is."""
+        """Undo the flip of maps (..., H, W) of this view."""
         return maps.flip(_DIMENSIONS[self.flip]) if self.flip else maps
 
 

@@ -1,4 +1,4 @@
-"""Views of the same images, as a two-stage detector sees them."""
+"""Views of the same images, computed up to their proposals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class View:
 
 
 def views_are_averaged(detector: nn.Module) -> bool:
-    """Tell whether a detector has proposals and predicts in known steps."""
+    """Tell whether a detector predicts in the steps of ``two_stage``."""
     predict = getattr(type(detector), 'predict', None)
     if predict is not TwoStageDetector.predict:
         return False
@@ -91,8 +91,8 @@ def look(detector: TwoStageDetector, batch: dict[str, Any]) -> View:
 def choose_reference(views: Sequence[View]) -> View:
     """Return the view in whose pixels boxes are merged, without its flip.
 
-    Deviation: pixels in which views are merged.  Those of the first view
-    that is not flipped, so that its own boxes are not rounded.
+    Deviation: pixels in which views are merged.  This is the first view that
+    is not flipped, so that its own boxes are not rounded.
     """
     view = next(
         (view for view in views if not any(f.flip for f in view.frames)),
