@@ -70,22 +70,20 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
             f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
             f'or leave --launcher out for one process'
         )
-    # With mpi, mmengine expects its caller to set LOCAL_RANK.
-    os.environ['LOCAL_RANK'] = os.environ[names['LOCAL_RANK']]
+    # torch reads these names; with mpi, mmengine does not set LOCAL_RANK.
+    os.environ.update({name: os.environ[names[name]] for name in names})
     if get_device() == 'cpu':
-        _join_cpu_group(cfg, names)
+        _join_cpu_group(cfg)
 
 
 def world_size(launcher: str) -> int:
-    """Return the number of processes that a launcher started."""
-    if launcher == 'none':
-        return 1
-    return int(os.environ[LAUNCHERS[launcher]['WORLD_SIZE']])
+    """Return the number of processes, after ``prepare_launch``."""
+    return 1 if launcher == 'none' else int(os.environ['WORLD_SIZE'])
 
 
 def is_first(launcher: str) -> bool:
-    """Tell whether this is the process that prints for all of them."""
-    return launcher == 'none' or os.environ[LAUNCHERS[launcher]['RANK']] == '0'
+    """Tell, after ``prepare_launch``, whether this process prints for all."""
+    return launcher == 'none' or os.environ['RANK'] == '0'
 
 
 def finish_launch() -> None:
@@ -101,7 +99,7 @@ def finish_launch() -> None:
         dist.destroy_process_group()
 
 
-def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
+def _join_cpu_group(cfg: Config) -> None:
     if 'MASTER_ADDR' not in os.environ:
         raise UserValueError(
             'MASTER_ADDR is not set: on CPUs every process needs the name or '
@@ -110,12 +108,8 @@ def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
         )
     os.environ.setdefault('MASTER_PORT', '29500')
     seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-    dist.init_process_group(
-        'gloo',
-        rank=int(os.environ[names['RANK']]),
-        world_size=int(os.environ[names['WORLD_SIZE']]),
-        timeout=None if seconds is None else timedelta(seconds=seconds),
-    )
+    wait = None if seconds is None else timedelta(seconds=seconds)
+    dist.init_process_group('gloo', timeout=wait)
     wrapper = cfg.get('model_wrapper_cfg') or dict(
         type='CpuDataParallel',
         broadcast_buffers=False,
