@@ -1,4 +1,4 @@
-"""What runs around the model: hooks, optimizer wrappers, launchers."""
+"""Hooks, optimizer wrappers and launchers, which run around the model."""
 
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook

@@ -6,16 +6,7 @@ from ..errors import UserValueError
 
 
 def accumulate_gradients(cfg: Config, batches: int) -> None:
-    """Accumulate the gradients of several batches for each optimizer step.
-
-    Args:
-        cfg: the config, changed in place.
-        batches: the number of batches, at least 1.
-
-    Raises:
-        ValueError: if the number is too small, or the config has no
-            ``optim_wrapper``.
-    """
+    """Let each step of the optimizer see the gradients of several batches."""
     if batches < 1:
         raise UserValueError(f'--accumulate: {batches}, expected 1 or more')
     if not cfg.get('optim_wrapper'):
@@ -28,10 +19,6 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
 
     mmengine multiplies the images per process by the number of processes;
     this function also takes accumulated batches into account.
-
-    Args:
-        cfg: the config, with a ``train_dataloader``; changed in place.
-        processes: the number of processes of the run.
 
     Returns:
         A line that tells the user the new learning rate.
@@ -49,8 +36,7 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
     images = cfg.train_dataloader.batch_size
     # A dumped config that is trained again must not be scaled twice.
     base = section.setdefault('images_of_lr', section['base_batch_size'])
-    section['base_batch_size'] = base / batches
-    section['enable'] = True
+    section.update(base_batch_size=base / batches, enable=True)
     cfg.auto_scale_lr = section
     batch = images * processes * batches
     lr = cfg.optim_wrapper.optimizer.get('lr')

@@ -1,12 +1,10 @@
 """Write checkpoints whole, and remove them only after their successors."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
@@ -41,11 +39,8 @@ class SafeCheckpointHook(OverridableCheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Choose how to write; remove the unfinished files of a killed run."""
         folder = self.out_dir or runner.work_dir
-        if (
-            self.file_client_args is None
-            and self.backend_args is None
-            and type(get_file_backend(folder)) is LocalBackend
-        ):
+        chosen = self.file_client_args or self.backend_args
+        if not chosen and type(get_file_backend(folder)) is LocalBackend:
             self.backend_args = WHOLE
         super().before_train(runner)
         if is_main_process():
@@ -79,14 +74,15 @@ class SafeCheckpointHook(OverridableCheckpointHook):
 
     def _note_step(self, runner: Runner, step: int) -> str | None:
         """Note the step as one to keep; return the path of the surplus."""
-        if self.max_keep_ckpts <= 0 or step in list(self.keep_ckpt_ids)[-1:]:
+        if self.max_keep_ckpts <= 0:
             return None
-        surplus = None
-        if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-            surplus = self._path(self.keep_ckpt_ids.popleft())
-        self.keep_ckpt_ids.append(step)
-        steps = list(self.keep_ckpt_ids)
-        runner.message_hub.update_info('keep_ckpt_ids', steps)
+        steps = self.keep_ckpt_ids
+        if steps and steps[-1] == step:
+            return None
+        full = len(steps) == self.max_keep_ckpts
+        surplus = self._path(steps.popleft()) if full else None
+        steps.append(step)
+        runner.message_hub.update_info('keep_ckpt_ids', list(steps))
         return surplus
 
     def _path(self, step: int) -> str:
@@ -127,14 +123,10 @@ class _LateRemovals:
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self.paths: list[str] = []
+        self.remove = self.rmtree = self.paths.append
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.backend, name)
-
-    def remove(self, path: str) -> None:
-        self.paths.append(path)
-
-    rmtree = remove
 
 
 def _remove(backend: Any, path: str) -> None:
@@ -144,8 +136,8 @@ def _remove(backend: Any, path: str) -> None:
         backend.rmtree(path)
 
 
-def name_newest(work_dir: str | os.PathLike[str], checkpoint: str) -> None:
-    """Write the checkpoint that ``--resume`` will find to a work dir."""
+def name_newest(work_dir: str, checkpoint: str) -> None:
+    """Write to the work dir which checkpoint ``--resume`` continues from."""
     write_whole(Path(work_dir, 'last_checkpoint'), checkpoint.encode())
 
 
@@ -158,21 +150,16 @@ def bare_model(runner: Runner) -> nn.Module:
 
 
 def refuse_spoiled_weights(runner: Runner, iteration: int) -> None:
-    """Refuse to save weights that are not finite.
+    """Raise a ``SpoiledWeightsError`` if any weight is nan or inf.
 
     Args:
         runner: the runner of the model.
         iteration: the number of finished iterations, for the message.
-
-    Raises:
-        SpoiledWeightsError: if any weight is nan or inf.
     """
     weights = dict(bare_model(runner).named_parameters())
-    finite = [weight.detach().isfinite().all() for weight in weights.values()]
-    sound = torch.stack(finite).tolist() if finite else []
-    if all(sound):
+    spoiled = [n for n, w in weights.items() if not w.isfinite().all()]
+    if not spoiled:
         return
-    spoiled = [n for n, fine in zip(weights, sound, strict=True) if not fine]
     last = runner.message_hub.runtime_info.get('last_ckpt')
     older = f'the last one saved is {last}' if last else 'there is none yet'
     raise SpoiledWeightsError(

@@ -17,8 +17,8 @@ _PLAIN = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 def add_guards(cfg: Config, training: bool = True) -> None:
     """Add the hooks that keep a run's work safe and its errors clear.
 
-    Hooks that the config already has are kept, as are its own hook classes.
-    A default hook that the config sets to None is not added.
+    The hooks of the config are kept, and a default hook that it sets to None
+    is not added.
 
     Args:
         cfg: any mmdet config, changed in place.
@@ -36,9 +36,8 @@ def add_guards(cfg: Config, training: bool = True) -> None:
     for hook in [hooks.checkpoint, *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in _PLAIN:
             hook['type'] = SafeCheckpointHook.__name__
-    _add_hook(cfg, CheckpointFitHook)
-    _add_hook(cfg, LossGuardHook)
-    _add_hook(cfg, SafeStopHook)
+    for hook in (CheckpointFitHook, LossGuardHook, SafeStopHook):
+        _add_hook(cfg, hook)
 
 
 def _add_hook(cfg: Config, hook: type, **options: Any) -> None:

@@ -41,10 +41,6 @@ class CpuDataParallel(MMDistributedDataParallel):
     batch norms with the same names and parameters, each normalising over the
     images of its own process.  mmengine itself does the same for a single
     process.
-
-    Args:
-        module: the model, changed in place.
-        options: the options of ``MMDistributedDataParallel``.
     """
 
     def __init__(self, module: nn.Module, **options: Any) -> None:
@@ -57,12 +53,9 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     mmengine's own initialisation needs CUDA, and so does its model wrapper.
     On a CPU this function does both before the runner is built.
 
-    Args:
-        cfg: the config of the run, changed in place.
-        launcher: the launcher, ``none`` or a key of ``LAUNCHERS``.
-
     Raises:
-        ValueError: if the launcher did not set its environment variables.
+        ValueError: if the launcher, ``none`` or a key of ``LAUNCHERS``, did
+            not set its environment variables.
     """
     cfg.launcher = launcher
     if launcher == 'none':
@@ -72,27 +65,25 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     if absent:
         raise UserValueError(
             f'--launcher {launcher} found no {", ".join(absent)} in the '
-            f'environment, which it sets for each process; '
-            f'start the run with torchrun, srun or mpirun, such as `torchrun '
+            f'environment, where it sets them for each process; start the run '
+            f'with torchrun, srun or mpirun, such as `torchrun '
             f'--nproc_per_node 8 -m cbnet train CONFIG --launcher pytorch`, '
             f'or leave --launcher out for one process'
         )
-    # With mpi, mmengine expects its caller to set LOCAL_RANK.
-    os.environ['LOCAL_RANK'] = os.environ[names['LOCAL_RANK']]
+    # torch reads these names; with mpi, mmengine does not set LOCAL_RANK.
+    os.environ.update({name: os.environ[names[name]] for name in names})
     if get_device() == 'cpu':
-        _join_cpu_group(cfg, names)
+        _join_cpu_group(cfg)
 
 
 def world_size(launcher: str) -> int:
-    """Return the number of processes that a launcher started."""
-    if launcher == 'none':
-        return 1
-    return int(os.environ[LAUNCHERS[launcher]['WORLD_SIZE']])
+    """Return the number of processes, after ``prepare_launch``."""
+    return 1 if launcher == 'none' else int(os.environ['WORLD_SIZE'])
 
 
 def is_first(launcher: str) -> bool:
-    """Tell whether this is the process that prints for all of them."""
-    return launcher == 'none' or os.environ[LAUNCHERS[launcher]['RANK']] == '0'
+    """Tell, after ``prepare_launch``, whether this process prints for all."""
+    return launcher == 'none' or os.environ['RANK'] == '0'
 
 
 def finish_launch() -> None:
@@ -108,7 +99,7 @@ def finish_launch() -> None:
         dist.destroy_process_group()
 
 
-def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
+def _join_cpu_group(cfg: Config) -> None:
     if 'MASTER_ADDR' not in os.environ:
         raise UserValueError(
             'MASTER_ADDR is not set: on CPUs every process needs the name or '
@@ -116,14 +107,9 @@ def _join_cpu_group(cfg: Config, names: dict[str, str]) -> None:
             'port 29500 is in use'
         )
     os.environ.setdefault('MASTER_PORT', '29500')
-    settings = cfg.get('env_cfg', {}).get('dist_cfg', {})
-    seconds = settings.get('timeout')
-    dist.init_process_group(
-        'gloo',
-        rank=int(os.environ[names['RANK']]),
-        world_size=int(os.environ[names['WORLD_SIZE']]),
-        timeout=None if seconds is None else timedelta(seconds=seconds),
-    )
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+    wait = None if seconds is None else timedelta(seconds=seconds)
+    dist.init_process_group('gloo', timeout=wait)
     wrapper = cfg.get('model_wrapper_cfg') or dict(
         type='CpuDataParallel',
         broadcast_buffers=False,

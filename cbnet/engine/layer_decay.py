@@ -14,13 +14,25 @@ from ..messages import did_you_mean
 from ..text_tables import text_table
 from .parameter_places import LAYERS, Place, find_places
 
+#: the settings of this constructor and their defaults (docs/optimizers.md)
 _OWN = dict(
-    layer_decay=1.0,
-    layers='block',
+    layer_decay=1.0,  # from each layer to the one below it
+    layers='block',  # or 'stage': what counts as a layer
     assistants_lr_mult=1.0,
     lead_lr_mult=1.0,
     connections_lr_mult=1.0,
-    position_decay_mult=0.0,
+    position_decay_mult=0.0,  # of position embeddings and position biases
+)
+_FACTOR = (
+    lambda value: isinstance(value, Real) and value >= 0,
+    'a number of 0 or more',
+)
+_EXPECTED = dict(
+    layers=(LAYERS.__contains__, ' or '.join(map(repr, LAYERS))),
+    layer_decay=(
+        lambda value: isinstance(value, Real) and 0 < value <= 1,
+        'a number above 0 and at most 1 (1: no decay)',
+    ),
 )
 _MMENGINES = (
     'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
@@ -44,23 +56,13 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
     connections, neck and heads keep ``lr``.
 
     Norms (by the type of their module) and positions have no weight decay,
-    unless the config says otherwise.  All settings of mmengine's default
-    constructor work as they do there; the factors of this class multiply the
-    learning rates that those settings give.
+    unless the config says otherwise.  A single backbone is a lead.
 
     Args:
         optim_wrapper_cfg: the config of mmengine's default constructor.
-        paramwise_cfg: the settings of mmengine's default constructor, and
-
-            - ``layer_decay``: a factor in (0, 1]; default 1.
-            - ``layers``: ``'block'`` (default) or ``'stage'``.
-            - ``assistants_lr_mult``, ``lead_lr_mult``,
-              ``connections_lr_mult``: further factors; default 1.  A
-              single backbone is a lead.
-            - ``position_decay_mult``: the factor of the weight decay of
-              absolute position embeddings and relative position biases;
-              default 0.
-            - ``norm_decay_mult``: a factor as in mmengine; default 0 here.
+        paramwise_cfg: the settings of mmengine's default constructor, which
+            work as they do there, and those of ``_OWN``, whose factors
+            multiply the learning rates that the former give.
 
     Raises:
         ValueError: if a setting is unknown or out of range, the optimizer
@@ -145,20 +147,12 @@ def _check(settings: Mapping[str, Any]) -> None:
                 f'{did_you_mean(key, known) or "."} '
                 f'MemberLayerDecayConstructor has {", ".join(known)}'
             )
-        if key == 'layers':
-            valid, expected = value in LAYERS, ' or '.join(map(repr, LAYERS))
-        elif key == 'layer_decay':
-            valid = isinstance(value, Real) and 0 < value <= 1
-            expected = 'a number above 0 and at most 1 (1: no decay)'
-        elif key in _OWN:
-            valid = isinstance(value, Real) and value >= 0
-            expected = 'a number of 0 or more'
-        else:
-            continue
-        if not valid:
-            raise UserValueError(
-                f'paramwise_cfg.{key}={value!r}; expected {expected}'
-            )
+        if key in _OWN:
+            is_valid, expected = _EXPECTED.get(key, _FACTOR)
+            if not is_valid(value):
+                raise UserValueError(
+                    f'paramwise_cfg.{key}={value!r}; expected {expected}'
+                )
 
 
 def _row(group: Mapping[str, Any], places: list[Place]) -> list[str | int]:

@@ -37,18 +37,15 @@ def add_logger(cfg: Config, name: str) -> str:
     where = f'tensorboard --logdir {cfg.work_dir}'
     if name == 'wandb':
         folder = Path(cfg.work_dir)
-        backend.init_kwargs = dict(
-            project=folder.parent.name or 'cbnet', name=folder.name
-        )
+        project = folder.parent.name or 'cbnet'
+        backend.init_kwargs = dict(project=project, name=folder.name)
         where = 'the address is logged when the run starts'
-    visualizer = cfg.setdefault(
-        'visualizer', ConfigDict(type='DetLocalVisualizer')
-    )
+    plain = ConfigDict(type='DetLocalVisualizer')
+    visualizer = cfg.setdefault('visualizer', plain)
     backends = list(visualizer.get('vis_backends') or [])
-    present = [entry.get('type') for entry in backends]
-    # LocalVisBackend writes scalars.json, which plot_log.py reads.
+    # LocalVisBackend writes scalars.json, which `cbnet plot-log` reads.
     for entry in (ConfigDict(type='LocalVisBackend'), backend):
-        if entry.type not in present:
+        if entry.type not in [present.get('type') for present in backends]:
             backends.append(entry)
     visualizer.vis_backends = backends
     return f'logging to {name} too: {where}'

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from mmdet.registry import HOOKS
-from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -35,9 +35,7 @@ class LossGuardHook(Hook):
     """
 
     priority = 'VERY_HIGH'
-
-    def __init__(self) -> None:
-        self.batch: Any = None
+    batch: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Begin to check the model's losses."""
@@ -61,15 +59,12 @@ class LossGuardHook(Hook):
         self, runner: Runner, total: Tensor, values: dict[str, Tensor]
     ) -> None:
         bad = ~total.detach().isfinite()
-        several = get_world_size() > 1
         anywhere = bad.to(torch.uint8)
-        if several:
-            all_reduce(anywhere, op='max')
+        all_reduce(anywhere, op='max')
         if not anywhere.item():
             return
-        found = _describe(values, self.batch) if bad else ''
-        if several:
-            found = '; '.join(filter(None, all_gather_object(found)))
+        own = _describe(values, self.batch) if bad else ''
+        found = '; '.join(filter(None, all_gather_object(own)))
         raise NonFiniteLossError(
             f'iteration {runner.iter + 1}: {found}. Expected finite losses; '
             f'the step was not taken. Look at these images and their '
@@ -91,21 +86,12 @@ def _describe(values: dict[str, Tensor], batch: Any) -> str:
 
 
 def image_names(batch: Any) -> Iterator[str]:
-    """Find the images of a batch, however it is nested.
-
-    Args:
-        batch: the batch of a dataloader: data samples inside dicts and lists.
-
-    Yields:
-        The path of each image, or its id if it has no path.
-    """
+    """Yield the paths of the images in a nested batch, or else their ids."""
     if isinstance(batch, BaseDataElement):
         name = batch.get('img_path') or batch.get('img_id')
         if name is not None:
             yield str(name)
-    elif isinstance(batch, Mapping):
-        for value in batch.values():
-            yield from image_names(value)
-    elif isinstance(batch, list | tuple):
-        for value in batch:
-            yield from image_names(value)
+    elif isinstance(batch, Mapping | list | tuple):
+        parts = batch.values() if isinstance(batch, Mapping) else batch
+        for part in parts:
+            yield from image_names(part)

@@ -34,19 +34,17 @@ class CpuAmpOptimWrapper(OptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Compute the model's losses in mixed precision."""
-        with (
-            super().optim_context(model),
-            torch.autocast('cpu', dtype=torch.bfloat16),
-        ):
+        bfloat16 = torch.autocast('cpu', dtype=torch.bfloat16)
+        with super().optim_context(model), bfloat16:
             yield
 
 
 def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
     """Replace the optimizer wrapper by one that the device can run.
 
-    A config's ``AmpOptimWrapper`` stays on a GPU (float16, or its
-    ``dtype``), becomes ``CpuAmpOptimWrapper`` (bfloat16) on a CPU, where
-    mmengine has none, and ``OptimWrapper`` (float32) on other devices.
+    ``AmpOptimWrapper`` stays on a GPU (float16, or its ``dtype``), becomes
+    ``CpuAmpOptimWrapper`` (bfloat16) on a CPU, where mmengine has none, and
+    ``OptimWrapper`` (float32) on other devices.
 
     Args:
         cfg: the config, changed in place.
@@ -57,14 +55,11 @@ def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
         Lines that tell the user what was changed.
 
     Raises:
-        ValueError: if mixed precision is wanted, and the config has no
-            wrapper to replace or mmengine has none for the device.
+        ValueError: if mixed precision is wanted and impossible.
     """
     wrapper = cfg.get('optim_wrapper')
     if wanted and not wrapper:
-        raise UserValueError(
-            '--amp needs optim_wrapper in the config, which has none'
-        )
+        raise UserValueError('--amp needs optim_wrapper in the config')
     found = (wrapper or {}).get('type', 'OptimWrapper')
     if wanted and found not in _REPLACEABLE:
         raise UserValueError(

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -21,8 +22,7 @@ class Place(NamedTuple):
 
     Attributes:
         part: the name of the part of the model in logs.
-        depth: the number of layers from the member's top; 0 is above all of
-            them.
+        depth: the number of layers from the member's top; 0 is above them.
         lr_mult: the factor of the learning rate, layer decay included.
     """
 
@@ -34,31 +34,37 @@ class Place(NamedTuple):
 def find_places(
     model: nn.Module, settings: Mapping[str, Any]
 ) -> dict[str, Place]:
-    """Find the places of the parameters of members and connections.
+    """Find the places of the parameters of members and connections, by name.
 
     Args:
         model: a detector or a backbone.
         settings: ``layer_decay``, ``layers`` and the factors of the parts.
 
-    Returns:
-        The places by parameter name, without necks and heads.
-
     Raises:
         ValueError: if the model has no members.
-        TypeError: if no adapter serves a backbone.
     """
     places: dict[str, Place] = {}
-    for prefix, composite in _find(model, CompositeBackbone):
-        for name, _ in composite.connections.named_parameters():
-            places[_join(prefix, f'connections.{name}')] = Place(
+    members: list[tuple[str, str, str, MemberAdapter]] = []
+    for name, composite in _find(model, CompositeBackbone):
+        for k, adapter in enumerate(composite.adapters):
+            is_lead = k == composite.num_members - 1
+            part = 'lead' if is_lead else 'assistants'
+            members.append(
+                (f'{name}.members.{k}', f'member {k}', part, adapter)
+            )
+        for parameter, _ in composite.connections.named_parameters():
+            places[f'{name}.connections.{parameter}'] = Place(
                 'connections', lr_mult=settings['connections_lr_mult']
             )
-    for prefix, label, part, adapter in _members(model):
+    if not members:
+        for name, backbone in _find(model, served_backbones()):
+            members.append((name, name or 'member', 'lead', adapt(backbone)))
+    for name, label, part, adapter in members:
         depths = member_depths(adapter, settings['layers'])
-        for name, _ in adapter.backbone.named_parameters():
-            depth = depths.get(name, 0)
+        for parameter, _ in adapter.backbone.named_parameters():
+            depth = depths.get(parameter, 0)
             decay = settings['layer_decay'] ** depth
-            places[_join(prefix, name)] = Place(
+            places[f'{name}.{parameter}'] = Place(
                 label, depth, settings[f'{part}_lr_mult'] * decay
             )
     if not places:
@@ -68,32 +74,14 @@ def find_places(
             f'neither a CompositeBackbone nor a backbone that could be a '
             f'member ({served}); use another optim_wrapper.constructor'
         )
-    return places
+    # The name of a model that is itself a backbone is empty.
+    return {name.removeprefix('.'): place for name, place in places.items()}
 
 
 def _find(
     model: nn.Module, kinds: type | tuple[type, ...]
 ) -> list[tuple[str, nn.Module]]:
     return [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-
-
-def _members(
-    model: nn.Module,
-) -> Iterator[tuple[str, str, str, MemberAdapter]]:
-    """Yield the name, label, part and adapter of each member."""
-    composites = _find(model, CompositeBackbone)
-    for prefix, composite in composites:
-        for k, adapter in enumerate(composite.adapters):
-            is_lead = k == composite.num_members - 1
-            part = 'lead' if is_lead else 'assistants'
-            yield _join(prefix, f'members.{k}'), f'member {k}', part, adapter
-    if not composites:
-        for name, backbone in _find(model, served_backbones()):
-            yield name, name or 'member', 'lead', adapt(backbone)
-
-
-def _join(prefix: str, name: str) -> str:
-    return f'{prefix}.{name}' if prefix else name
 
 
 def member_depths(
@@ -107,17 +95,11 @@ def member_depths(
     ``blocks``; other parts, such as patch merging, belong to the block beside
     them.
 
-    Depths count from the top, so a member that shares its first stages has
-    the depths of a complete member.
-
-    Args:
-        adapter: the adapter of the member, which is not changed.
-        layers: the unit to count, ``'block'`` or ``'stage'``.
-
     Returns:
-        The depths by parameter name: 1 for the last block or stage, growing
-        down to the stem.  Parameters outside the stem and the stages, such as
-        those of output norms, are left out.
+        The depths by parameter name: 1 for the last block or stage (as
+        ``layers`` says), growing down to the stem.  A member that shares its
+        first stages has the depths of a complete one.  Parameters outside the
+        stem and the stages, such as those of output norms, are left out.
     """
     stem, *stages = _pieces(adapter)
     if layers == 'stage':
@@ -136,29 +118,23 @@ def _pieces(adapter: MemberAdapter) -> Iterator[list[list[str]]]:
     tensors = [*backbone.parameters(), *backbone.buffers()]
     shared = {id(tensor): tensor for tensor in tensors}
     adapter.backbone = copy.deepcopy(backbone, shared)
-    for i in range(-1, len(adapter.specs)):
+    stages = range(len(adapter.specs))
+    drops = [partial(adapter.drop_stage, i) for i in stages]
+    for drop in (adapter.drop_stem, *drops):
         names = dict(adapter.backbone.named_parameters())
         modules = dict(adapter.backbone.named_modules())
-        if i < 0:
-            adapter.drop_stem()
-        else:
-            adapter.drop_stage(i)
-        left = dict(adapter.backbone.named_modules())
-        dropped = {n: m for n, m in modules.items() if left.get(n) is not m}
+        drop()
         for name, _ in adapter.backbone.named_parameters():
             del names[name]
+        left = dict(adapter.backbone.named_modules())
+        dropped = {n: m for n, m in modules.items() if left.get(n) is not m}
         yield _blocks(names, dropped)
 
 
 def _blocks(
     names: Iterable[str], dropped: Mapping[str, nn.Module]
 ) -> list[list[str]]:
-    """Divide the parameters of a stem or stage into blocks.
-
-    Args:
-        names: the names of the parameters, in the order of the model.
-        dropped: the modules of the stem or stage, by name.
-    """
+    """Divide the parameters of a dropped stem or stage into blocks."""
     blocks: list[list[str]] = []
     current = None
     for name in names:

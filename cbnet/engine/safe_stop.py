@@ -6,7 +6,7 @@ from mmdet.registry import HOOKS
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from ..compat.mmengine_internals import (
     save_on_this_process,
     skip_batches,
 )
+from ..errors import UserError
 from .checked_saving import (
     WHOLE,
     SpoiledWeightsError,
@@ -26,6 +27,9 @@ from .checked_saving import (
     refuse_spoiled_weights,
 )
 from .loss_guard import NonFiniteLossError
+
+#: the errors that say why nothing can be saved
+_NOT_SAVED = (FileNotSavedError, SpoiledWeightsError)
 
 
 @HOOKS.register_module()
@@ -43,12 +47,14 @@ class SafeStopHook(Hook):
     a loop of iterations.
     """
 
-    priority = 'LOWEST'  # what other hooks do belongs to the iteration
+    priority = 'LOWEST'  # an iteration is complete after all other hooks
 
     def __init__(self) -> None:
         self.statistics: list[tuple[Tensor, Tensor]] = []
-        self.stepped = self.validating = False
-        self.trained = self.batches_done = self.batches_to_skip = 0
+        #: why the model's state cannot be saved now
+        self.obstacle: str | None = None
+        self.trained = False
+        self.batches_done = self.batches_to_skip = 0
 
     def before_run(self, runner: Runner) -> None:
         """Watch the training loop, in a run that trains."""
@@ -68,10 +74,9 @@ class SafeStopHook(Hook):
         """Watch the optimizers' steps; skip the batches that were trained."""
         if not isinstance(runner, Runner):
             return
-        wrappers = runner.optim_wrapper
-        if isinstance(wrappers, OptimWrapper):
-            wrappers = dict(only=wrappers)
-        for wrapper in wrappers.values():
+        found = runner.optim_wrapper
+        several = isinstance(found, OptimWrapperDict)
+        for wrapper in found.values() if several else [found]:
             wrapper.optimizer.register_step_pre_hook(self._note_step)
         loop = runner.train_loop
         if self.batches_to_skip and isinstance(loop, EpochBasedTrainLoop):
@@ -82,7 +87,7 @@ class SafeStopHook(Hook):
             skip_batches(loop, self.batches_to_skip)
 
     def _note_step(self, *_: Any) -> None:
-        self.stepped = True
+        self.obstacle = 'the optimizer was inside a step'
 
     def before_train_iter(self, runner: Runner, **_: Any) -> None:
         """Copy the buffers that the forward pass will change."""
@@ -96,10 +101,9 @@ class SafeStopHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, **_: Any
     ) -> None:
-        """Count a complete iteration."""
-        self.statistics = []
-        self.stepped = False
-        self.trained += 1
+        """Note a complete iteration."""
+        self.statistics, self.obstacle = [], None
+        self.trained = True
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             self.batches_done = batch_idx + 1
 
@@ -108,62 +112,52 @@ class SafeStopHook(Hook):
         self.batches_done = 0
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Note that the model may hold averaged weights from here on."""
-        self.validating = True
+        """Note whether the model holds averaged weights from here on."""
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            self.obstacle = 'the model held averaged weights, not trained ones'
 
     def after_val_epoch(self, runner: Runner, **_: Any) -> None:
         """Note that the model holds the trained weights again."""
-        self.validating = False
+        self.obstacle = None
 
     def _stop(self, runner: Runner, error: Exception) -> None:
-        if self.trained:
-            self._save_or_explain(runner, error)
-        if isinstance(error, NonFiniteLossError):
-            # All processes stop at the same step.  The first one to end ends
-            # the others, so all wait until the checkpoint is there.
-            barrier()
-
-    def _save_or_explain(self, runner: Runner, error: Exception) -> None:
-        """Save; whatever goes wrong here, the first error is raised."""
-        if isinstance(error, FileNotSavedError | SpoiledWeightsError):
-            return  # the error itself says why nothing can be saved
-        if isinstance(error, NonFiniteLossError) and not is_main_process():
-            return  # every process stops, and the main one saves
-        stopped = f'{type(error).__name__} after iteration {runner.iter}'
-        reason = self._obstacle(runner)
-        if not reason:
+        bad_loss = isinstance(error, NonFiniteLossError)
+        saves = is_main_process() or not bad_loss
+        if self.trained and saves and not isinstance(error, _NOT_SAVED):
+            stopped = f'{type(error).__name__} after iteration {runner.iter}'
             try:
                 path = self._save(runner)
-            except (FileNotSavedError, SpoiledWeightsError) as problem:
-                reason = str(problem)
-        if reason:
-            runner.logger.warning(
-                f'{stopped}: this state was not saved, because {reason}; '
-                f'--resume goes on from the last checkpoint'
-            )
-        else:
-            runner.logger.info(
-                f'{stopped}: everything trained so far is in {path}; correct '
-                f'the cause, then go on with --resume'
-            )
-
-    def _obstacle(self, runner: Runner) -> str | None:
-        """Say why the state cannot be saved, if it cannot."""
-        if self.stepped:
-            return 'the optimizer was inside a step'
-        if self.validating and any(
-            isinstance(hook, EMAHook) for hook in runner.hooks
-        ):
-            return 'the model held averaged weights instead of trained ones'
-        if not isinstance(runner, Runner):
-            return f'{type(runner).__name__} cannot save it'
-        if is_model_wrapper(runner.model) and not isinstance(
-            runner.model, MMDistributedDataParallel
-        ):
-            return f'{type(runner.model).__name__} needs all processes for it'
-        return None
+                runner.logger.info(
+                    f'{stopped}: everything trained so far is in {path}; '
+                    f'correct the cause, then go on with --resume'
+                )
+            except UserError as problem:  # the first error is raised later
+                runner.logger.warning(
+                    f'{stopped}: this state was not saved, because {problem}; '
+                    f'--resume goes on from the last checkpoint'
+                )
+        if bad_loss:
+            # All processes stop at the same step, and the main one saves.
+            # The first one to end ends the others, so all wait for it.
+            barrier()
 
     def _save(self, runner: Runner) -> str:
+        """Save the state and return the path of the file.
+
+        Raises:
+            UserError: if the state cannot be saved now, or by this runner.
+        """
+        model = runner.model
+        if self.obstacle:
+            raise UserError(self.obstacle)
+        if not isinstance(runner, Runner):
+            raise UserError(f'{type(runner).__name__} cannot save it')
+        if is_model_wrapper(model) and not isinstance(
+            model, MMDistributedDataParallel
+        ):
+            raise UserError(
+                f'{type(model).__name__} needs all processes for it'
+            )
         for buffer, kept in self.statistics:
             buffer.copy_(kept)
         refuse_spoiled_weights(runner, runner.iter)

@@ -7,11 +7,7 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
-from mmengine.runner import (
-    EpochBasedTrainLoop,
-    Runner,
-    find_latest_checkpoint,
-)
+from mmengine.runner import EpochBasedTrainLoop, Runner, find_latest_checkpoint
 from torch import nn
 
 from ..compat.mmengine_internals import (
@@ -51,25 +47,42 @@ class SWAHook(OverridableEMAHook):
         self.ema_model = None
 
     def before_run(self, runner: Runner) -> None:
-        """Create the average, in a run that trains.
-
-        Raises:
-            ValueError: if there is no checkpoint to start from, the loop has
-                no epochs, or another hook averages too.
-        """
+        """Create the average, in a run that trains."""
         if built_train_loop(runner) and self.ema_model is None:
-            _require_start(runner)
-            _require_epochs(runner, self)
+            self._check_run(runner)
             super().before_run(runner)
+
+    def _check_run(self, runner: Runner) -> None:
+        loop, resumed = built_train_loop(runner), None
+        if is_resuming(runner):
+            resumed = find_latest_checkpoint(runner.work_dir)
+        if not (load_source(runner) or resumed):
+            raise UserValueError(
+                'SWA starts from a trained checkpoint, and load_from is not '
+                'set. Train the plain config first, or download its '
+                'published checkpoint, then pass it with --cfg-options '
+                'load_from=FILE.pth'
+            )
+        if not isinstance(loop, EpochBasedTrainLoop):
+            raise UserValueError(
+                f'SWAHook averages at the ends of epochs, and '
+                f'{type(loop).__name__} has none; set train_cfg=dict('
+                f"type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)"
+            )
+        for other in runner.hooks:
+            if isinstance(other, EMAHook) and other is not self:
+                raise UserValueError(
+                    f'SWAHook and {type(other).__name__} would both exchange '
+                    f'the weights for their averages; keep only one of them '
+                    f'in custom_hooks'
+                )
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Restore the average of a resumed run; check what a run starts from.
 
-        Raises:
-            ValueError: if the resumed file is not of a run with this hook,
-                or a file to start from lacks some of the weights.
+        A run must start from all the weights of the model.
         """
         if self.ema_model is None:
             return
@@ -124,32 +137,3 @@ def _copy_counts(source: nn.Module, average: nn.Module) -> None:
     for name, value in average.state_dict().items():
         if not value.is_floating_point():
             value.copy_(values[name])
-
-
-def _require_start(runner: Runner) -> None:
-    found = load_source(runner)
-    if not found and is_resuming(runner):
-        found = find_latest_checkpoint(runner.work_dir)
-    if not found:
-        raise UserValueError(
-            'SWA starts from a trained checkpoint, and load_from is not '
-            'set. Train the plain config first, or download its published '
-            'checkpoint, then pass it with --cfg-options load_from=FILE.pth'
-        )
-
-
-def _require_epochs(runner: Runner, hook: SWAHook) -> None:
-    loop = built_train_loop(runner)
-    if not isinstance(loop, EpochBasedTrainLoop):
-        raise UserValueError(
-            f'SWAHook averages at the ends of epochs, and '
-            f'{type(loop).__name__} has none; set train_cfg=dict('
-            f"type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)"
-        )
-    for other in runner.hooks:
-        if isinstance(other, EMAHook) and other is not hook:
-            raise UserValueError(
-                f'SWAHook and {type(other).__name__} would both exchange '
-                f'the weights for their averages; keep only one of them in '
-                f'custom_hooks'
-            )

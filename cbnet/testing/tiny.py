@@ -104,17 +104,19 @@ def tiny_detector(
         for cfg in (model.train_cfg.rpn_proposal, model.test_cfg.rpn):
             cfg.update(nms_pre=50, max_per_img=30)
     small = dict(in_channels=8, conv_out_channels=8)
-    heads = dict(
+    extractor = dict(out_channels=8)
+    changes = dict(
         bbox_head=dict(small, fc_out_channels=16, num_classes=num_classes),
         mask_head=dict(small, num_convs=1, num_classes=num_classes),
         semantic_head=small,
+        bbox_roi_extractor=extractor,
+        mask_roi_extractor=extractor,
+        semantic_roi_extractor=extractor,
     )
-    for name, parts in model.get('roi_head', {}).items():
+    for name in changes.keys() & model.get('roi_head', {}).keys():
+        parts = model.roi_head[name]
         for part in parts if isinstance(parts, list) else [parts]:
-            if name.endswith('_roi_extractor'):
-                part.out_channels = 8
-            elif name in heads:
-                part.update(heads[name])
+            part.update(changes[name])
     return model.to_dict()
 
 
@@ -161,23 +163,16 @@ def make_batch(
             x1, y1, x2, y2 = box
             mask[y1:y2, x1:x2] = 1
             semantic[:, y1:y2, x1:x2] = label + 1
+        meta = dict(img_id=len(samples), img_shape=size, ori_shape=size)
         sample = DetDataSample(
-            metainfo=dict(
-                img_id=len(samples),
-                img_shape=size,
-                ori_shape=size,
-                scale_factor=(1.0, 1.0),
-                flip=False,
-            ),
-            gt_instances=InstanceData(
-                bboxes=boxes,
-                labels=labels,
-                masks=BitmapMasks(masks.numpy(), height, width),
-            ),
-            ignored_instances=InstanceData(
-                bboxes=torch.zeros(0, 4), labels=labels[:0]
-            ),
-            gt_sem_seg=PixelData(sem_seg=semantic),
+            metainfo=dict(meta, scale_factor=(1.0, 1.0), flip=False)
         )
+        bitmaps = BitmapMasks(masks.numpy(), height, width)
+        truth = InstanceData(bboxes=boxes, labels=labels, masks=bitmaps)
+        sample.gt_instances = truth
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=labels[:0]
+        )
+        sample.gt_sem_seg = PixelData(sem_seg=semantic)
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)

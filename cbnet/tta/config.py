@@ -10,8 +10,6 @@ from mmengine.config import Config, ConfigDict
 from ..datasets.walking import walk_datasets
 from ..errors import UserValueError
 
-_FLIP_KEYS = ('flip', 'flip_direction')
-
 
 def add_tta(
     cfg: Config, scales: Sequence[tuple[int, int]] | None = None
@@ -59,19 +57,19 @@ def _augmented(
 ) -> list[dict[str, Any]]:
     """Apply the steps of a pipeline from its Resize on to every view."""
     steps = copy.deepcopy(list(pipeline))
-    places = [i for i, step in enumerate(steps) if _name(step) == 'Resize']
-    if len(places) != 1:
+    names = [_name(step) for step in steps]
+    if names.count('Resize') != 1:
         raise UserValueError(
             f'test-time augmentation makes its views with the one Resize of '
-            f'the test pipeline, which has {len(places)}; write tta_pipeline '
-            f'and tta_model into the config, as '
+            f'the test pipeline, which has {names.count("Resize")}; write '
+            f'tta_pipeline and tta_model into the config, as '
             f'configs/_base_/tta_4scales.py does'
         )
-    (place,) = places
+    place = names.index('Resize')
     resize, after = steps[place], steps[place + 1 :]
     for step in after:
         if 'meta_keys' in step:
-            keys = (*step['meta_keys'], *_FLIP_KEYS)
+            keys = (*step['meta_keys'], 'flip', 'flip_direction')
             step['meta_keys'] = tuple(dict.fromkeys(keys))
     resizes = [{**resize, 'scale': tuple(scale)} for scale in scales or ()]
     flips = [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]
@@ -83,11 +81,10 @@ def _count(pipeline: Sequence[dict[str, Any]]) -> int:
     """Count the views that a pipeline makes; 0 without a TestTimeAug."""
     for step in pipeline:
         if _name(step) == 'TestTimeAug':
-            return math.prod(len(options) for options in step['transforms'])
+            return math.prod(map(len, step['transforms']))
     return 0
 
 
 def _name(step: dict[str, Any]) -> str:
     kind = step['type']
-    name = kind if isinstance(kind, str) else kind.__name__
-    return name.rpartition('.')[2]
+    return getattr(kind, '__name__', kind).rpartition('.')[2]

@@ -17,11 +17,7 @@ _KEPT = ('bboxes', 'scores', 'labels', 'masks')
 
 
 def detect(detector: nn.Module, batch: dict[str, Any]) -> list[DetDataSample]:
-    """Run a whole detector on one view, and flip its detections back.
-
-    Raises:
-        ValueError: if the detector does not predict instances.
-    """
+    """Run a whole detector on one view, and flip its detections back."""
     frames = [frame_of(sample) for sample in batch['data_samples']]
     hidden = [hide_flip(sample) for sample in batch['data_samples']]
     samples = detector.test_step(dict(batch, data_samples=hidden))
@@ -55,9 +51,6 @@ def merge_detections(
 
     Returns:
         The sample of the first view that is not flipped, with the selection.
-
-    Raises:
-        ValueError: if the config has no NMS.
     """
     merged = next((s for s in samples if not s.flip), samples[0])
     found = InstanceData.cat([sample.pred_instances for sample in samples])
@@ -78,10 +71,8 @@ def _select(found: InstanceData, cfg: dict[str, Any]) -> InstanceData:
     boxes, keep = batched_nms(
         found.bboxes, found.scores, found.labels, cfg.nms
     )
-    most = cfg.get('max_per_img', -1)
-    if most > 0:
-        boxes, keep = boxes[:most], keep[:most]
     found = found[keep]
     # Soft-NMS lowers scores.
     found.bboxes, found.scores = boxes[:, :4], boxes[:, 4]
-    return found
+    most = cfg.get('max_per_img', -1)
+    return found[:most] if most > 0 else found

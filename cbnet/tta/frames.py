@@ -1,4 +1,4 @@
-"""Where an image lies in a view of it: resized, perhaps flipped."""
+"""The place of an image in a view: how it was resized and flipped."""
 
 from typing import NamedTuple
 
@@ -13,18 +13,21 @@ _DIMENSIONS = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-1, -2)}
 
 
 class Frame(NamedTuple):
-    """The place of one image in one view."""
+    """The place of one image in one view.
 
-    #: (H, W) of the resized image, without padding
+    Attributes:
+        size: the (H, W) of the resized image, without padding.
+        scale: the factors (width, height) from the image to the resized one.
+        flip: the direction of the flip, or None.
+    """
+
     size: tuple[int, int]
-    #: factors (width, height) from the image to the resized image
     scale: tuple[float, float]
-    #: the direction of the flip, or None
     flip: str | None = None
 
     def move(self, boxes: Tensor, target: 'Frame') -> Tensor:
         """Map boxes (n, 4 k), xyxy, to another view of the same image."""
-        if self == target:
+        if self == target:  # so that nothing is rounded
             return boxes
         if self.flip:
             boxes = bbox_flip(boxes, self.size, self.flip)
@@ -35,16 +38,12 @@ class Frame(NamedTuple):
         return boxes
 
     def unflip(self, maps: Tensor) -> Tensor:
-        """Turn maps (..., H, W) of this view the way the image is."""
+        """Undo the flip of maps (..., H, W) of this view."""
         return maps.flip(_DIMENSIONS[self.flip]) if self.flip else maps
 
 
 def frame_of(sample: DetDataSample) -> Frame:
-    """Read the place of an image in a view from its metainfo.
-
-    Raises:
-        ValueError: if the metainfo does not say how the view was made.
-    """
+    """Read the place of an image in a view from its metainfo."""
     meta = sample.metainfo
     missing = [key for key in _NEEDED if key not in meta]
     if missing:

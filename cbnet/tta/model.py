@@ -14,10 +14,9 @@ from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.model import BaseTTAModel
 
-from .boxes import merge_proposals, predict_boxes
 from .detections import detect, merge_detections
-from .masks import predict_masks
-from .views import choose_reference, look, views_are_averaged
+from .two_stage import predict_from_views
+from .views import views_are_averaged
 
 
 @MODELS.register_module()
@@ -61,22 +60,10 @@ class MaskTTAModel(BaseTTAModel):
             dict(zip(data, values, strict=True))
             for values in zip(*data.values(), strict=True)
         ]
-        detector = self.module
-        if not views_are_averaged(detector):
-            found = [detect(detector, batch) for batch in batches]
-            return self.merge_preds(list(zip(*found, strict=True)))
-        views = [look(detector, batch) for batch in batches]
-        reference = choose_reference(views)
-        proposals = merge_proposals(
-            views, reference, detector.rpn_head.test_cfg
-        )
-        head = detector.roi_head
-        results = predict_boxes(
-            head, views, reference, proposals, self.tta_cfg
-        )
-        if head.with_mask:
-            results = predict_masks(head, views, reference, results)
-        return detector.add_pred_to_datasample(reference.samples, results)
+        if views_are_averaged(self.module):
+            return predict_from_views(self.module, batches, self.tta_cfg)
+        found = [detect(self.module, batch) for batch in batches]
+        return self.merge_preds(list(zip(*found, strict=True)))
 
     def merge_preds(
         self, data_samples_list: Sequence[Sequence[DetDataSample]]

@@ -1,4 +1,4 @@
-"""Views of the same images, as a two-stage detector sees them."""
+"""Views of the same images, computed up to their proposals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,14 +41,19 @@ class View:
     semantic: dict[str, Tensor | None]
     proposals: list[InstanceData]
 
-    def move(self, boxes: Sequence[Tensor], target: 'View') -> list[Tensor]:
-        """Map the boxes of each image from this view to another one."""
-        places = zip(boxes, self.frames, target.frames, strict=True)
-        return [here.move(box, there) for box, here, there in places]
+    def move(
+        self, found: Sequence[InstanceData], target: 'View'
+    ) -> list[InstanceData]:
+        """Map the bboxes of each image from this view to another one."""
+        places = zip(found, self.frames, target.frames, strict=True)
+        return [
+            InstanceData(bboxes=here.move(one.bboxes, there))
+            for one, here, there in places
+        ]
 
 
 def views_are_averaged(detector: nn.Module) -> bool:
-    """Tell whether a detector has proposals and predicts in known steps."""
+    """Tell whether a detector predicts in the steps of ``two_stage``."""
     predict = getattr(type(detector), 'predict', None)
     if predict is not TwoStageDetector.predict:
         return False
@@ -86,8 +91,8 @@ def look(detector: TwoStageDetector, batch: dict[str, Any]) -> View:
 def choose_reference(views: Sequence[View]) -> View:
     """Return the view in whose pixels boxes are merged, without its flip.
 
-    Deviation: pixels in which views are merged.  Those of the first view
-    that is not flipped, so that its own boxes are not rounded.
+    Deviation: pixels in which views are merged.  This is the first view that
+    is not flipped, so that its own boxes are not rounded.
     """
     view = next(
         (view for view in views if not any(f.flip for f in view.frames)),

@@ -2,7 +2,9 @@
 
 - no other module reads a private name of mmengine, imports one or overrides
   a private method; the check finds each of these in an example;
-- a config that imports its types is told from one that names them.
+- a config that imports its types is told from one that names them;
+- a method whose calls were answered is the object's own again, also after an
+  error.
 
 What else the module does is tested where it is used: test_engine and
 test_safe_loading.py.
@@ -18,7 +20,7 @@ import mmengine
 import pytest
 
 import cbnet
-from cbnet.compat.mmengine_internals import is_pure_python
+from cbnet.compat.mmengine_internals import answer_calls, is_pure_python
 
 ROOT = Path(cbnet.__file__).parent
 ALLOWED = 'cbnet.compat.mmengine_internals'
@@ -112,3 +114,15 @@ def test_pure_python_configs(tmp_path, text):
     assert is_pure_python(path) is CONFIGS[text]
     path = path.rename(tmp_path / 'config.yaml')
     assert not is_pure_python(path)
+
+
+def test_answered_calls():
+    class Head:
+        def predict(self):
+            return 'own'
+
+    head = Head()
+    with pytest.raises(KeyError), answer_calls(head, 'predict', str):
+        assert head.predict() == ''
+        raise KeyError
+    assert head.predict() == 'own' and not vars(head)

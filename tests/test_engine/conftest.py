@@ -1,4 +1,4 @@
-"""Guards reach every pipeline of a process; not so those of other tests."""
+"""Keep the guards that a test adds out of the pipelines of other tests."""
 
 import pytest
 from mmdet.registry import TRANSFORMS

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine.guards import add_guards
 
-_numbers = itertools.count()
+numbers = itertools.count()
 #: the order of the samples in a run, or in its first epoch
 ORDER = torch.randperm(8, generator=torch.manual_seed(3)).tolist()
 
@@ -60,10 +60,37 @@ class SmallData(Dataset):
         )
 
 
+def small_config(work_dir, **settings):
+    """Return the config of a run with batches of two, four in an epoch."""
+    torch.manual_seed(1)
+    defaults = dict(
+        model=dict(type='SmallModel'),
+        work_dir=str(work_dir),
+        train_dataloader=small_loader('DefaultSampler'),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
+        default_scope='mmdet',
+        randomness=dict(seed=3),
+        experiment_name=f'small{next(numbers)}',
+        env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
+    )
+    # Formatting the config would take most of the time.
+    return Config(dict(defaults, **settings), format_python_code=False)
+
+
+def small_loader(sampler, workers=0, **samples):
+    return dict(
+        dataset=dict(type='SmallData', **samples),
+        sampler=dict(type=sampler, shuffle=True),
+        batch_size=2,
+        num_workers=workers,
+    )
+
+
 def small_run(
-    work_dir, epochs=0, steps=6, workers=0, resume=False, **settings
-):
-    """Build a runner with batches of two and the guards of the commands.
+    work_dir, epochs=0, steps=6, workers=0, checkpoint=(), broken=(), bad=(),
+    train_cfg=(), **settings,
+):  # fmt: skip
+    """Build a runner with the guards of the commands.
 
     Args:
         work_dir: the folder of the run.
@@ -71,46 +98,26 @@ def small_run(
             iterations.
         steps: the number of steps of a loop of iterations.
         workers: the number of the dataloader's worker processes.
-        resume: whether to resume the newest checkpoint.
-        settings: the options ``checkpoint`` of the hook, the ``broken`` and
-            ``bad`` samples, and further keys of the config.
+        checkpoint: the options of the checkpoint hook.
+        broken: the samples that cannot be read.
+        bad: the samples that are nan.
+        train_cfg: further options of the loop.
+        settings: further keys of the config.
     """
     by_epoch = bool(epochs)
-    data = {k: settings.pop(k, ()) for k in ('broken', 'bad')}
     sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
-    loop = (
-        dict(by_epoch=True, max_epochs=epochs)
-        if by_epoch
-        else dict(by_epoch=False, max_iters=steps)
-    )
-    checkpoint = {
-        **dict(type='CheckpointHook', interval=2, by_epoch=by_epoch),
-        **settings.pop('checkpoint', {}),
-    }
-    torch.manual_seed(1)
-    cfg = Config(
-        dict(
-            model=dict(type='SmallModel'),
-            work_dir=str(work_dir),
-            train_dataloader=dict(
-                dataset=dict(type='SmallData', **data),
-                sampler=dict(type=sampler, shuffle=True),
-                batch_size=2,
-                num_workers=workers,
-            ),
-            train_cfg=dict(loop, **settings.pop('train_cfg', {})),
-            optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
-            param_scheduler=dict(type='LinearLR', by_epoch=False, end=6),
-            default_hooks=dict(checkpoint=checkpoint),
-            log_processor=dict(by_epoch=by_epoch),
-            default_scope='mmdet',
-            randomness=dict(seed=3),
-            experiment_name=f'small{next(_numbers)}',
-            env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
-            resume=resume,
-            **settings,
+    loop = dict(max_epochs=epochs) if by_epoch else dict(max_iters=steps)
+    hook = dict(type='CheckpointHook', interval=2, by_epoch=by_epoch)
+    cfg = small_config(
+        work_dir,
+        train_dataloader=small_loader(
+            sampler, workers, broken=broken, bad=bad
         ),
-        format_python_code=False,  # it takes most of the time
+        train_cfg=dict(loop, by_epoch=by_epoch, **dict(train_cfg)),
+        param_scheduler=dict(type='LinearLR', by_epoch=False, end=6),
+        default_hooks=dict(checkpoint={**hook, **dict(checkpoint)}),
+        log_processor=dict(by_epoch=by_epoch),
+        **settings,
     )
     add_guards(cfg)
     return Runner.from_cfg(cfg)

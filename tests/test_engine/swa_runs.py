@@ -1,7 +1,6 @@
 """Small runs with SWAHook, and the values to compare them with."""
 
 import copy
-import itertools
 from pathlib import Path
 
 import torch
@@ -11,9 +10,10 @@ from mmengine.runner import Runner
 
 from cbnet.engine import add_guards
 
+from .small_run import small_config
+
 ROOT = Path(__file__).parents[2]
 SCHEDULE = Config.fromfile(ROOT / 'configs/_base_/schedules/swa_12e.py')
-numbers = itertools.count()
 
 
 class Recorder(Hook):
@@ -45,32 +45,18 @@ class StopAt(Hook):
             raise RuntimeError('stopped')
 
 
-def small_config(folder, epochs, **settings):
-    torch.manual_seed(1)
+def swa_config(folder, epochs, **settings):
     defaults = dict(
-        model=dict(type='SmallModel'),
-        work_dir=str(folder),
-        train_dataloader=dict(
-            dataset=dict(type='SmallData'),
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            batch_size=2,
-            num_workers=0,
-        ),
         train_cfg=dict(SCHEDULE.swa_train_cfg, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
         param_scheduler=SCHEDULE.swa_param_scheduler,
         custom_hooks=SCHEDULE.swa_hooks,
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
-        default_scope='mmdet',
-        randomness=dict(seed=3),
-        experiment_name=f'swa{next(numbers)}',
-        env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
     )
-    return Config(dict(defaults, **settings), format_python_code=False)
+    return small_config(folder, **dict(defaults, **settings))
 
 
 def run(folder, hooks=(), epochs=3, **settings):
-    cfg = small_config(folder, epochs, **settings)
+    cfg = swa_config(folder, epochs, **settings)
     add_guards(cfg)
     runner = Runner.from_cfg(cfg)
     for hook in hooks:

@@ -52,7 +52,7 @@ def rate(cfg, processes):
 
 @pytest.mark.parametrize('processes', [1, 3])
 @pytest.mark.parametrize('batches', [None, 1, 4])
-def test_the_line_is_true(cfg, processes, batches):
+def test_the_line_says_what_mmengine_does(cfg, processes, batches):
     if batches:
         accumulate_gradients(cfg, batches)
         assert cfg.optim_wrapper.accumulative_counts == batches
@@ -63,7 +63,7 @@ def test_the_line_is_true(cfg, processes, batches):
         assert f'0.02 x {batch}/16 = {0.02 * batch / 16:g} ' in line
 
 
-def test_mistakes(cfg):
+def test_settings_that_are_missing_or_wrong(cfg):
     with pytest.raises(ValueError, match='--accumulate: 0, expected 1'):
         accumulate_gradients(cfg, 0)
     cfg.pop('auto_scale_lr')

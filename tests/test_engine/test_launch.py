@@ -5,7 +5,7 @@
   config chooses is kept.
 - Leaving the group ends gloo's threads although the model is in a reference
   cycle.
-- mpi's local rank reaches torch; on CPUs a missing address is an error.
+- The numbers of mpi reach torch; on CPUs a missing address is an error.
 - torch's synchronised norms refuse a CPU.  In a single process mmengine's
   runner turns them into plain ones; in several processes the wrapper does,
   with the same weights under the same names, and the model trains.
@@ -32,7 +32,9 @@ from cbnet.engine.launch import (
     LAUNCHERS,
     CpuDataParallel,
     finish_launch,
+    is_first,
     prepare_launch,
+    world_size,
 )
 
 
@@ -125,15 +127,17 @@ def test_without_launcher_nothing_is_joined():
     assert cfg.launcher == 'none' and 'model_wrapper_cfg' not in cfg
 
 
-def test_mpi_sets_the_local_rank_and_asks_for_an_address(monkeypatch):
+def test_mpi_sets_torchs_names_and_asks_for_an_address(monkeypatch):
     monkeypatch.setattr('cbnet.engine.launch.get_device', lambda: 'cuda')
-    for number, name in enumerate(LAUNCHERS['mpi'].values()):
-        monkeypatch.setenv(name, str(number))
-    monkeypatch.setenv('LOCAL_RANK', '9')
+    for number, (torchs, mpis) in enumerate(LAUNCHERS['mpi'].items()):
+        monkeypatch.setenv(torchs, '9')
+        monkeypatch.setenv(mpis, str(number))
     cfg = Config()
     prepare_launch(cfg, 'mpi')
     assert cfg.launcher == 'mpi' and not dist.is_initialized()
-    assert os.environ['LOCAL_RANK'] == '2'
+    assert [os.environ[torchs] for torchs in LAUNCHERS['mpi']] == [*'012']
+    assert world_size('mpi') == 1 and is_first('mpi')
+    assert world_size('none') == 1 and is_first('none')
     monkeypatch.setattr('cbnet.engine.launch.get_device', lambda: 'cpu')
     monkeypatch.delenv('MASTER_ADDR', raising=False)
     with pytest.raises(ValueError, match='MASTER_ADDR'):

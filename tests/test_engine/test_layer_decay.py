@@ -46,7 +46,7 @@ BLOCKS = dict(
 
 
 def order_of_use(adapter):
-    """Names of parameters in the order in which the pieces use them."""
+    """List the parameters in the order in which the stages use them."""
     order = []
     for name, module in adapter.backbone.named_modules():
         own = [
@@ -63,7 +63,7 @@ def order_of_use(adapter):
 @pytest.mark.parametrize('name', TINY_MEMBERS)
 def test_depths_follow_the_order_of_use(name):
     backbone = build_model(TINY_MEMBERS[name])
-    backbone.eval()  # mmdet's return nothing
+    backbone.eval()  # mmdet's eval() returns nothing
     adapter = adapt(backbone)
     names = [name for name, _ in adapter.backbone.named_parameters()]
     before = [id(p) for p in adapter.backbone.parameters()]
@@ -165,7 +165,7 @@ def test_the_rate_of_every_weight(member, exponent, layers):
     found = factors(model, layer_decay=0.8, layers=layers)
     expected = expected_factors(names, exponent, 0.8, layers)
     assert found == pytest.approx(expected, rel=1e-12)
-    # The lead's own weights are deep ones as well, not its first alone.
+    # The lead has weights at many depths, not only at the top.
     lead = {f for n, f in found.items() if n.startswith('backbone.members.1')}
     assert min(lead) < 0.8 ** (2 if layers == 'stage' else 4)
 
@@ -205,7 +205,7 @@ def test_rates_are_those_of_a_complete_member(member):
 
 
 class Wrapper(nn.Module):
-    """As DistributedDataParallel: the model is its ``module``."""
+    """Hold the model as ``module``, as DistributedDataParallel does."""
 
     def __init__(self, module):
         super().__init__()
@@ -304,7 +304,7 @@ def test_the_published_rule_through_the_default_constructor():
     free = {name for name, decay in published.items() if not decay}
     assert free == {n for n in published if any(word in n for word in words)}
     assert set(published.values()) == {0, 0.05}
-    # By type of module the same, and norms that are called otherwise.
+    # Ours exempts the same weights, and norms under other names.
     ours = {n for n, d in decays(model, build(model)).items() if not d}
     assert ours - free == {
         f'roi_head.bbox_head.shared_convs.{i}.bn.{name}'
@@ -320,7 +320,7 @@ def step(model, wrapper, seed):
     wrapper.update_params(sum(y.square().mean() for y in maps))
 
 
-def test_goes_on_from_a_saved_optimizer():
+def test_continues_from_a_saved_optimizer():
     model = build_model(tiny_composite('swin', shared_stages=1))
     wrapper = build(model, layer_decay=0.8)
     step(model, wrapper, 1)

@@ -98,7 +98,7 @@ def test_any_detector(base, assisted, loss):
     for name, weight in model.named_parameters():
         assert torch.equal(weight, before[name])
         assert weight.grad is None
-    for module in model.modules():  # a task of SafeStopHook in a run
+    for module in model.modules():  # in a run, SafeStopHook does this
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
     assert step(named_batch())['loss'].isfinite()
@@ -108,7 +108,7 @@ def test_any_detector(base, assisted, loss):
     )
 
 
-def test_only_the_assistant():
+def test_a_bad_loss_of_the_assistant():
     model = detector('RetinaNet', True)
     step = guarded(model)
     model.assistant_weights = (float('inf'),)

@@ -1,10 +1,10 @@
 """The precision of a run on the device that it has.
 
 - A config's float16 wrapper stays on a GPU, becomes bfloat16 on a CPU and
-  float32 elsewhere, with one line that says so; options of the float16
-  wrapper alone are dropped; plain wrappers stay.
-- --amp asks for mixed precision in any config, and is refused where there is
-  none.
+  float32 elsewhere, with one line that says so; options that only the
+  float16 wrapper has are dropped; plain wrappers stay.
+- --amp asks for mixed precision in any config, and is refused on devices
+  that have none.
 - The optimizer of a published config is built, and trains, on a CPU.
 - On a CPU, layers compute in bfloat16 and the optimizer steps float32
   weights; the losses of a composite detector are close to those of full
@@ -52,7 +52,7 @@ def on(monkeypatch):
     return choose
 
 
-def test_the_configs_word_holds_on_a_gpu(on):
+def test_float16_stays_on_a_gpu(on):
     assert on('cuda', AMP) == (AMP, [])
 
 

@@ -4,15 +4,17 @@
   too little memory in the backward pass: what was trained is saved, and the
   resumed run ends with the weights, statistics and optimizer of an
   uninterrupted one, bit for bit, in a loop of iterations and inside an epoch.
-- Nothing is saved if nothing was trained, inside a step of the optimizer, or
-  while the model holds averaged weights; the log says why.
+- Nothing is saved if nothing was trained, inside a step of the optimizer (of
+  any, if there are several), or while the model holds averaged weights; the
+  log says why.
 - A validation that fails: the state is saved as well.
-- A process that is not the main one saves too; on a full disk the first error
-  is still the one that is raised.
+- A process that is not the main one saves too; on a full disk, the error that
+  is raised is still the first one.
 """
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine import safe_stop
@@ -46,8 +48,8 @@ def stop(tmp_path, error, loop, **settings):
     return str(raised.value)
 
 
-def go_on(tmp_path, loop, whole):
-    """Resume, and compare with the uninterrupted run."""
+def resume(tmp_path, loop, whole):
+    """Resume, and compare the end with that of the uninterrupted run."""
     name, end = whole
     small_run(tmp_path / 'run', resume=True, **loop).train()
     assert equal(state(tmp_path / 'run' / name), end)
@@ -63,7 +65,7 @@ def test_an_image_that_cannot_be_read(tmp_path, loop, whole):
     message = stop(tmp_path, ImageFileError, loop, broken=[FOURTH])
     assert message == f'image {FOURTH}.jpg is missing'
     assert newest(tmp_path).endswith('stopped_iter_3.pth')
-    go_on(tmp_path, loop, whole)
+    resume(tmp_path, loop, whole)
 
 
 def test_an_image_that_a_worker_process_cannot_read(tmp_path):
@@ -89,7 +91,7 @@ def test_a_loss_that_becomes_nan(tmp_path, loop, whole, monkeypatch):
     # Other processes are kept from ending it until it has saved.
     assert saved == [newest(tmp_path)]
     assert all(value.isfinite().all() for value in weights.values())
-    go_on(tmp_path, loop, whole)
+    resume(tmp_path, loop, whole)
 
 
 def test_an_error_in_the_backward_pass(tmp_path, whole, loop, monkeypatch):
@@ -110,7 +112,7 @@ def test_an_error_in_the_backward_pass(tmp_path, whole, loop, monkeypatch):
         patch.setattr(SmallModel, 'forward', with_hook)
         stop(tmp_path, MemoryError, loop)
     assert newest(tmp_path).endswith('stopped_iter_3.pth')
-    go_on(tmp_path, loop, whole)
+    resume(tmp_path, loop, whole)
 
 
 def test_nothing_was_trained(tmp_path):
@@ -137,6 +139,23 @@ def test_inside_a_step(tmp_path, monkeypatch):
     stop(tmp_path, RuntimeError, {})
     assert newest(tmp_path).endswith('iter_2.pth')
     assert 'because the optimizer was inside a step' in logged(tmp_path)
+
+
+def test_steps_of_several_optimizers(tmp_path):
+    runner = small_run(tmp_path)
+    model = runner.model
+    optimizers = {
+        name: torch.optim.SGD(part.parameters(), lr=0.1)
+        for name, part in (('norm', model.norm), ('layer', model.layer))
+    }
+    wrappers = {name: OptimWrapper(one) for name, one in optimizers.items()}
+    runner.optim_wrapper = OptimWrapperDict(**wrappers)
+    for optimizer in optimizers.values():
+        hook = safe_stop.SafeStopHook()
+        hook.before_train(runner)
+        assert hook.obstacle is None
+        optimizer.step()
+        assert hook.obstacle == 'the optimizer was inside a step'
 
 
 def failing_validation():

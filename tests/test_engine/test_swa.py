@@ -107,7 +107,7 @@ STOPS = {
 
 
 @pytest.mark.parametrize('stop', STOPS.values(), ids=STOPS)
-def test_goes_on_after_a_stop(tmp_path, start, whole, stop):
+def test_continues_after_a_stop(tmp_path, start, whole, stop):
     with pytest.raises(RuntimeError, match='stopped'):
         # No checkpoint of an epoch, so that the stop's is the newest.
         run(
@@ -132,7 +132,7 @@ def test_a_stop_before_the_first_average(tmp_path, start):
     assert (moved - read(start)['state_dict']['layer.weight']).any()
 
 
-def test_goes_on_from_the_end_of_an_epoch(tmp_path, whole):
+def test_continues_from_the_end_of_an_epoch(tmp_path, whole):
     source = str(whole[0] / 'epoch_1.pth')
     run(tmp_path, resume=True, load_from=source)
     expect_the_same_end(tmp_path, whole)

@@ -14,8 +14,8 @@ from cbnet.engine import SafeCheckpointHook, add_guards
 from cbnet.engine.swa import SWAHook
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 
-from .small_run import equal
-from .swa_runs import SCHEDULE, Recorder, mean, numbers, read, small_config
+from .small_run import equal, numbers
+from .swa_runs import SCHEDULE, Recorder, mean, read, swa_config
 
 
 class Kept(CocoMetric):
@@ -77,7 +77,7 @@ def detector_config(tiny_coco, folder):
             pipeline=[*load, dict(type='PackDetInputs')],
         ),
     )
-    return small_config(
+    return swa_config(
         folder, 3,
         model=model,
         train_dataloader=train_loader,

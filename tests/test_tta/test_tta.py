@@ -136,7 +136,7 @@ def test_image_and_its_mirror_image(base):
     views = (OWN, None), (OWN, 'horizontal')
     found = merged(model, flipped(images, 'horizontal'), *views)
     assert_close(found, merged(model, images, *views), 'horizontal')
-    # Not merely because the views agree, or one of them is not looked at.
+    # The views do not agree by themselves, and both of them count.
     alone = predict(model, images, OWN)[0].pred_instances.scores
     assert not torch.equal(found[0].pred_instances.scores, alone)
 
@@ -148,7 +148,7 @@ def propose(model, monkeypatch, boxes):
         proposals = []
         for sample, box in zip(samples, boxes, strict=True):
             if sample.flip:
-                raise AssertionError('told of a flip')
+                raise AssertionError('the detector learns of a flip')
             scale = box.new_tensor(sample.scale_factor).repeat(2)
             proposals.append(
                 InstanceData(bboxes=box * scale, scores=torch.ones(len(box)))
@@ -197,7 +197,7 @@ def test_means_of_boxes_and_scores(monkeypatch):
 
 @pytest.mark.parametrize('base', WITH_MASKS)
 def test_means_of_masks(base, monkeypatch):
-    """Against probabilities from the parts of the detector, view by view."""
+    """Compare with probabilities from the parts of the detector."""
     model = make_detector(base)
     images = make_images(1)
     views = (SCALE, None), (SCALE, 'horizontal')
@@ -274,7 +274,7 @@ def test_several_images(base):
     alone = [merged(model, [image], *views)[0] for image in images]
     assert_close(together, alone)
     assert [one.img_id for one in together] == [0, 1, 2]
-    # The sample of the first view that is not flipped, as figures need it.
+    # It is the sample of the first view that is not flipped.
     assert not together[0].flip
 
 

@@ -93,7 +93,7 @@ def test_which_detectors():
     ('base', 'roi_head'),
     [('MaskRCNN', StandardRoIHead), ('CascadeRCNN', CascadeRoIHead)],
 )
-def test_own_ways_of_roi_heads(base, roi_head):
+def test_roi_heads_that_predict_in_their_own_way(base, roi_head):
     model = build_model(tiny_detector(base))
 
     class SameWay(roi_head):

@@ -22,7 +22,7 @@ DETECTORS = [
 ]
 
 
-#: last layers of the heads -> spread of what they give
+#: last layers of the heads -> the spread of their outputs
 SPREADS = dict(
     rpn_cls=2.0,
     rpn_reg=0.3,
@@ -61,7 +61,7 @@ def make_detector(base, backbone=None, **test_cfg):
 
 
 def _spread(spread, layer, inputs, output):
-    """Scale a layer, the first time it runs, by what it gives."""
+    """Scale a layer by the spread of its first output."""
     if len(output) and not hasattr(layer, 'scaled'):
         layer.scaled = spread / output.std()
         layer.weight.data *= layer.scaled
@@ -81,12 +81,13 @@ def make_images(count=2, size=(65, 97), seed=0):
 
 
 def make_views(images, *views, pad=None):
-    """A batch for a TTA model.
+    """Make a batch for a TTA model.
 
     Args:
-        images: (H, W, 3) each.
-        views: ((width, height) of the Resize, direction of a flip or None).
-        pad: (width, height) of a Pad at the end of the pipeline.
+        images: the images, (H, W, 3) each.
+        views: the (width, height) of the Resize and the direction of the
+            flip, or None, of each view.
+        pad: the (width, height) of a Pad at the end of the pipeline.
     """
     return pseudo_collate(
         [_views_of(i, image, views, pad) for i, image in enumerate(images)]
@@ -94,7 +95,7 @@ def make_views(images, *views, pad=None):
 
 
 def predict(model, images, scale, pad=None):
-    """What the detector alone makes of the images."""
+    """Predict with the detector, without test-time augmentation."""
     batch = make_views(images, (scale, None), pad=pad)
     with torch.no_grad():
         return model.test_step({key: batch[key][0] for key in batch})

@@ -7,6 +7,8 @@ from typing import Any
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from torch import nn
 
+from ...compat.mmengine_internals import answer_calls
+
 
 @contextmanager
 def lead_proposals(rpn_head: nn.Module) -> Iterator[None]:
@@ -36,8 +38,5 @@ def lead_proposals(rpn_head: nn.Module) -> Iterator[None]:
             losses, _ = original(x, samples, **kwargs)
         return losses, [p.new() for p in recorded]
 
-    rpn_head.loss_and_predict = share
-    try:
+    with answer_calls(rpn_head, 'loss_and_predict', share):
         yield
-    finally:
-        del rpn_head.loss_and_predict
