@@ -5,8 +5,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
-from .examine import examine
-from .report import print_report
+from .report import examine, print_report
 
 EPILOG = """exit status:
   0 if all is well (there may be warnings), 1 if something is wrong
