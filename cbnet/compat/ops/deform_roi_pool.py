@@ -8,7 +8,7 @@ extrapolates, while the value it returns is constant.
 import torch
 from torch import Tensor
 
-from .bilinear import Axis, ClampedMap, scatter
+from .bilinear import ClampedMap, scatter
 from .precision import widen
 from .roi_samples import Bins, divide
 from .table import serve
@@ -43,7 +43,7 @@ def deform_roi_pool_forward(
     total = features.new_zeros(len(rois), *bins.size, channels)
     for rows, y, x in bins.visit(channels):
         y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
-        total[rows] += source.read(bins.image[rows], *source.axes(y, x))
+        total[rows] += source.read(bins.image[rows], y, x)
     output.copy_(total.permute(0, 3, 1, 2) / bins.count().clamp(min=1))
 
 
@@ -57,10 +57,7 @@ def deform_roi_pool_backward(
     grad_offset: Tensor,
     **pooling: float,
 ) -> None:
-    """Add to the gradient of the input and write that of the offset.
-
-    The other arguments are those of forward.
-    """
+    """Add to the gradient of the input and write that of the offset."""
     if grad_output.numel() == 0:
         return
     features, grad = widen(input), widen(grad_output)
@@ -75,15 +72,12 @@ def deform_roi_pool_backward(
         y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
         image, cotangent = bins.image[rows], shared[rows]
         scatter(grad_map, cotangent, image, y[:, None], x[:, None])
-        if not offset.numel():
-            continue
-        axes, last = source.axes(y, x), cotangent.movedim(1, 3)
-        for number, slope in (
-            (0, (axes[0], _slope(x, axes[1], source.width))),
-            (1, (_slope(y, axes[0], source.height), axes[1])),
-        ):
-            rise = source.read(image, *slope)
-            grad_shift[rows, number] += (rise * last).sum(3)
+        if offset.numel():
+            places = x.requires_grad_(), y.requires_grad_()
+            with torch.enable_grad():
+                samples = source.read(image, y, x).movedim(3, 1)
+            moves = torch.autograd.grad(samples, places, cotangent)
+            grad_shift[rows] += torch.stack(moves, 1)
     grad_input.add_(grad_map)
     if offset.numel():
         grad_offset.copy_(grad_shift * reach)
@@ -115,10 +109,3 @@ def _moved_bins(
     if offset.numel():
         shift = offset.to(features.dtype) * reach
     return bins, reach, shift.unbind(1)
-
-
-def _slope(place: Tensor, axis: Axis, length: int) -> Axis:
-    """Weigh the neighbours by the derivative instead of the value."""
-    # Beyond the outer pixels' centres the value is constant.
-    moves = ((place >= 0) & (place <= length - 1)).to(place)
-    return axis._replace(weights=(-moves, moves))

@@ -126,7 +126,7 @@ def max_pool(
     best_y, best_x = torch.full_like(best, -1), torch.full_like(best, -1)
     for rows, y, x in bins.visit(channels):
         y, x = y[:, :, None], x[:, None, :]
-        value = source.read(bins.image[rows], *source.axes(y, x))
+        value = source.read(bins.image[rows], y, x)
         better = value > best[rows]
         best[rows] = torch.where(better, value, best[rows])
         best_y[rows] = torch.where(better, y[..., None], best_y[rows])
