@@ -1,4 +1,4 @@
-"""Which installed distributions own a package, and in which folder.
+"""Find which installed distributions own a package, and in which folder.
 
 Distributions that install the same package overwrite each other's files
 silently: ``mmcv``, ``mmcv-lite`` and their forks, or the builds of ``cv2``.
@@ -30,14 +30,7 @@ class Owner(NamedTuple):
 
 
 def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
-    """Find all distributions that install some packages.
-
-    Args:
-        modules: the import names of the packages.
-
-    Returns:
-        The owners of each import name, in the order of ``sys.path``.
-    """
+    """Find the owners of each import name, in the order of ``sys.path``."""
     owners: dict[str, list[Owner]] = {module: [] for module in modules}
     for distribution in metadata.distributions():
         fields = distribution.metadata

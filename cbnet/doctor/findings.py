@@ -17,7 +17,12 @@ from packaging.version import Version
 import cbnet
 
 from ..compat.owners import Owner, in_use
-from ..compat.versions import find_problems, repair_owners, repair_problems
+from ..compat.versions import (
+    find_problems,
+    repair_owners,
+    repair_problems,
+    shared_packages,
+)
 from ..messages import one_line
 from .probes import PIECES, Facts
 
@@ -92,16 +97,12 @@ def _installed(owners: Owners, torchvision_loads: bool) -> Iterator[Finding]:
             if hidden:
                 what += f'; it hides {hidden[0]} in {hidden[0].folder}'
         yield Finding(problem.name, 'error', what, repair)
-    for name, found in owners.items():
-        if len(used := in_use(found)) > 1:
-            folder, hides = used[0].folder, found[-1].folder != found[0].folder
-            yield Finding(
-                name,
-                'warning' if name in HARMLESS else 'error',
-                f'{" and ".join(map(str, used))} both install the package '
-                f"{name} and overwrite each other's files in {folder}",
-                _beyond_pythonpath(folder, repair_owners(name, used), hides),
-            )
+    for name, used, what in shared_packages(owners):
+        folder = used[0].folder
+        hides = owners[name][-1].folder != folder
+        repair = _beyond_pythonpath(folder, repair_owners(name, used), hides)
+        level = 'warning' if name in HARMLESS else 'error'
+        yield Finding(name, level, f'{what} in {folder}', repair)
     if importlib.util.find_spec('pkg_resources') is None:
         found = ' and '.join(map(str, in_use(owners['setuptools'])))
         yield Finding(
