@@ -48,8 +48,8 @@ def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
 def in_use(owners: Sequence[Owner]) -> list[Owner]:
     """Keep the owners in the folder from which Python imports.
 
-    That folder hides the others, as a virtual environment hides what the
-    system has.  If more than one owner is left, they share files.
+    That folder hides the others, as a virtual environment hides the packages
+    of the system.  If more than one owner is left, they share files.
     """
     names = {
         canonicalize_name(owner.distribution): owner

@@ -139,7 +139,7 @@ def allow_checkpoint_globals() -> None:
             (_getattr, 'builtins.getattr'),
             (empty_bytes, 'builtins.bytes'),
             # The configs that Microsoft's training code saves.  The real
-            # class is never made; torch itself fills an OrderedDict.
+            # class gets no instance; torch itself fills an OrderedDict.
             (OrderedDict, 'yacs.config.CfgNode'),
             *numpy_globals(),
         ]

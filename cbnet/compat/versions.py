@@ -69,7 +69,7 @@ def find_problems(owners: dict[str, list[Owner]]) -> list[Problem]:
             needed += f', < {limits[name]}'
         used = in_use(owners[name])
         versions = [owner.version for owner in used]
-        # Of several owners, nobody knows whose files are there.
+        # Of several owners, nobody knows which one's files are there.
         if not any(SpecifierSet(needed).filter(versions, prereleases=True)):
             owner = used[0] if used else None
             problems.append(Problem(name, f'{name} {needed}', owner))

@@ -142,6 +142,7 @@ def _unused_driver() -> str | None:
 
 
 def _complaint(use: Callable[[], Any]) -> str | None:
+    """Return the message with which torch refuses, or None."""
     try:
         use()
     except (AssertionError, RuntimeError) as error:

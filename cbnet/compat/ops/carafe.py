@@ -1,8 +1,8 @@
 """CARAFE: upsampling by kernels that differ from pixel to pixel.
 
-It goes tap by tap of the kernel (all pixels at once), so memory grows with
-the output and not with output times kernel.  The naive and the fast operator
-of mmcv differ in how they use a GPU, not in what they compute.
+One tap of the kernels is applied to all pixels at a time, so memory grows
+with the output and not with output times kernel.  The naive and the fast
+operator of mmcv use a GPU differently, but compute the same.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Deformable RoI pooling: averages over bins that offsets move.
 
-Gradients are those of what forward computes.  The compiled operator's
-differ for samples in the half pixel along the edges of a map: there it
-extrapolates, while the value it returns is constant.
+Gradients are the derivatives of the values that forward computes.  Those of
+the compiled operator differ for samples in the half pixel along the edges of
+a map: there it extrapolates, while the value that it returns is constant.
 """
 
 import torch

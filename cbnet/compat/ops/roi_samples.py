@@ -1,7 +1,7 @@
-"""The sample points of pooled regions: maxima, and gradients through them.
+"""Sample pooled regions: maxima, and gradients of maxima and averages.
 
-Sampling goes sample by sample (all bins of all regions at once), so memory
-grows with the pooled features and not with the number of samples.
+One sample of every bin of every region is read at a time, so memory grows
+with the pooled features and not with the number of samples.
 """
 
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def divide(
     sampling_ratio: int,
     aligned: bool,
 ) -> Bins:
-    """Divide regions into bins of sample points, as ``roi_align_forward``.
+    """Divide regions into bins of sample points, as RoIAlign does.
 
     Args:
         rois: the regions, (K, 5), index and xyxy in input pixels.
@@ -124,7 +124,7 @@ def max_pool(
         argmax_x: the columns, like argmax_y.
     """
     source, channels = ClampedMap(features), features.size(1)
-    # Where mmcv's kernels start looking; seen in bins without samples.
+    # The value from which mmcv's kernels start; bins without samples keep it.
     lowest = torch.finfo(torch.float32).min if features.is_cuda else -10000.0
     best = features.new_full((len(output), *bins.size, channels), lowest)
     best_y, best_x = torch.full_like(best, -1), torch.full_like(best, -1)
@@ -159,7 +159,7 @@ def max_gradient(
         shape: the map's shape, (B, C, H, W).
     """
     grad_map = grad.new_zeros(shape)
-    # As compiled: a maximum sampled exactly at y = -1 is taken for none.
+    # The compiled operator takes a maximum at exactly y = -1 for none.
     grad = grad * (argmax_y != -1)
     step = max(1, CHUNK // max(1, grad[0].numel()))
     for one, place, y, x in zip(
