@@ -129,7 +129,7 @@ def _installed(owners: Owners, torchvision_loads: bool) -> Iterator[Finding]:
 
 
 def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
-    """Say why a piece does not load whose needs all do."""
+    """Explain why a piece fails although the pieces that it needs load."""
     text, missing = results[name]['error'], results[name]['missing']
     error, torch = one_line(text, 200), results['torch'].get('version')
     package = 'torch' if name == 'devices' else name.partition('.')[0]
@@ -150,7 +150,7 @@ def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
         )
         return Finding(name, 'error', what, repair_owners('mmcv', installed))
     if not installed:
-        return None  # what needs it will say so
+        return None  # the pieces that need it report this
     owner = installed[0]
     what, repair = f'{owner} does not load', _reinstall(owner)
     if name == 'mmdet::':

@@ -171,7 +171,7 @@ PIECES = {
     'cbnet::': ('cbnet', 'mmdet::'),
     'devices': ('torch',),
 }
-# How a piece is used a little, where its import alone proves too little.
+# The function that tries a piece, where importing it would prove too little.
 USES: dict[str, Callable[[], Any]] = {
     'torch': _use_torch,
     'torchvision': _use_torchvision,
