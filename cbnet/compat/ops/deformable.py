@@ -93,7 +93,7 @@ def _call(
     bias: Tensor | None,
     window: Window,
 ) -> Any:
-    """Call a kernel of torchvision on [...,] map, weight and shifts."""
+    """Call a kernel of torchvision; the map, weight and shifts come last."""
     tensors = [widen(tensor) for tensor in tensors]
     input, weight, _ = tensors[-3:]
     return kernel(
