@@ -1,4 +1,4 @@
-"""The scope ``cbnet``: configs inherited through ``cbnet::`` build here.
+"""Define the scope ``cbnet``, in which ``cbnet::`` configs are built.
 
 Everything in this package is registered in mmdet's registries, because the
 default scope of a config is ``mmdet``.  mmengine gives whatever it reads from
@@ -13,7 +13,8 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 
 # mmengine finds the configs of packages with pkg_resources.  Users cannot
-# follow the advice of this warning; our requirement of setuptools keeps it.
+# follow the advice of this warning; setup.py requires a setuptools that has
+# it.
 warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
 # mmengine accepts `name::` only for names in this table.  It looks a package

@@ -18,17 +18,12 @@ from mmengine.logging import print_log
 from ..errors import UnsafeCheckpointError, UserValueError
 from .config_names import check_names
 
-# The config texts of the checkpoint that was read last, and its name.
+# config text -> name of the checkpoint that was read last and holds it
 _sources: dict[str, str] = {}
 
 
 def remember_texts(checkpoint: Any, source: str) -> None:
-    """Remember which checkpoint holds these config texts, for errors.
-
-    Args:
-        checkpoint: the content of the file.
-        source: the name of the file.
-    """
+    """Remember the name of the file that holds these config texts."""
     _sources.clear()
     if not isinstance(checkpoint, Mapping):
         return
@@ -87,10 +82,9 @@ def _value(node: ast.AST) -> Any:
             raise _not_a_literal(node)
         keys = [ast.literal_eval(key) for key in node.keys]
         return dict(zip(keys, map(_value, node.values), strict=True))
-    if isinstance(node, ast.List):
-        return [_value(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(item) for item in node.elts)
+    if isinstance(node, ast.List | ast.Tuple):
+        values = [_value(item) for item in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):

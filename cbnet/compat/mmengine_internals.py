@@ -1,7 +1,7 @@
 """The one place that uses private names of mmengine or replaces methods.
 
-Each function and class says why mmengine's public interface is not enough.
-All of them were checked with mmengine 0.10.7.
+Each function and class says why mmengine 0.10.7's public interface is not
+enough.
 """
 
 import inspect
@@ -80,7 +80,7 @@ def answer_calls(
 def call_on_losses(
     model: BaseModel, look: Callable[[Tensor, dict[str, Tensor]], None]
 ) -> Callable[[], None]:
-    """Show every sum of losses to a function before the backward pass.
+    """Show every sum of losses to a function; return one that ends this.
 
     mmengine calls no hook between the forward and the backward pass.  Every
     model passes its losses, not yet scaled, through ``parse_losses`` there.
@@ -88,9 +88,6 @@ def call_on_losses(
     Args:
         model: the model, without a wrapper.
         look: the function, which takes the sum and the losses by name.
-
-    Returns:
-        A function that restores the model.
     """
     parse = model.parse_losses
 
@@ -149,7 +146,7 @@ def save_on_this_process(runner: Runner, *args: Any, **options: Any) -> None:
 
 
 class OverridableCheckpointHook(CheckpointHook):
-    """``CheckpointHook`` with a public name for the method that saves.
+    """Give a public name to the method that saves.
 
     In mmengine one private method removes old checkpoints and then saves.
     """
@@ -167,7 +164,7 @@ class OverridableCheckpointHook(CheckpointHook):
 
 
 class OverridableEMAHook(EMAHook):
-    """``EMAHook`` with a public name for the exchange of weights.
+    """Give a public name to the exchange of weights.
 
     mmengine calls it before and after every validation and test.
     """
@@ -204,7 +201,7 @@ def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
         parse: the wrapper of ``Config.fromstring``.
 
     Raises:
-        ImportError: if one of them takes other arguments than expected.
+        ImportError: one of them takes other arguments than expected.
     """
     original = CheckpointLoader.load_checkpoint
     if hasattr(original, 'cbnet'):

@@ -1,4 +1,4 @@
-"""Which installed distributions own a package, and in which folder.
+"""Find which installed distributions own a package, and in which folder.
 
 Distributions that install the same package overwrite each other's files
 silently: ``mmcv``, ``mmcv-lite`` and their forks, or the builds of ``cv2``.
@@ -30,14 +30,7 @@ class Owner(NamedTuple):
 
 
 def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
-    """Find all distributions that install some packages.
-
-    Args:
-        modules: the import names of the packages.
-
-    Returns:
-        The owners of each import name, in the order of ``sys.path``.
-    """
+    """Find the owners of each import name, in the order of ``sys.path``."""
     owners: dict[str, list[Owner]] = {module: [] for module in modules}
     for distribution in metadata.distributions():
         fields = distribution.metadata
@@ -55,8 +48,8 @@ def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
 def in_use(owners: Sequence[Owner]) -> list[Owner]:
     """Keep the owners in the folder from which Python imports.
 
-    That folder hides the others, as a virtual environment hides what the
-    system has.  If more than one owner is left, they share files.
+    That folder hides the others, as a virtual environment hides the packages
+    of the system.  If more than one owner is left, they share files.
     """
     names = {
         canonicalize_name(owner.distribution): owner

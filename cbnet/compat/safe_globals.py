@@ -18,7 +18,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
-from .safe_numpy import CheckpointArray, numpy_globals
+from .safe_numpy import CheckpointArray, numpy_globals, require
 
 _STATISTICS = ('min', 'max', 'current', 'mean')
 _HISTORY = ('max_length', '_log_history', '_count_history')
@@ -39,17 +39,21 @@ class CheckpointHistory(HistoryBuffer):
         """Take two arrays of numbers and a length."""
         state = dict(state) if type(state) is dict else {}
         methods = state.pop('statistics_methods', {})
-        if type(methods) is not dict or any(
-            name not in _STATISTICS or method is not vars(HistoryBuffer)[name]
-            for name, method in methods.items()
-        ):
-            raise UnpicklingError(f'HistoryBuffer: unknown methods {methods}')
-        if sorted(state) != sorted(_HISTORY) or not (
-            type(state['max_length']) is int
+        require(
+            type(methods) is dict
+            and all(
+                name in _STATISTICS and method is vars(HistoryBuffer)[name]
+                for name, method in methods.items()
+            ),
+            f'HistoryBuffer: unknown methods {methods}',
+        )
+        require(
+            sorted(state) == sorted(_HISTORY)
+            and type(state['max_length']) is int
             and _is_numbers(state['_log_history'])
-            and _is_numbers(state['_count_history'])
-        ):
-            raise UnpicklingError('HistoryBuffer: unknown state')
+            and _is_numbers(state['_count_history']),
+            'HistoryBuffer: unknown state',
+        )
         self.__class__ = HistoryBuffer  # a second state is refused
         self._set_default_statistics()
         self.max_length = state['max_length']
@@ -69,18 +73,19 @@ class CheckpointNamespace(Namespace):
     """Stands in for ``argparse.Namespace``, and becomes one."""
 
     def __init__(self, *args: Any) -> None:
-        if args:
-            raise UnpicklingError('argparse.Namespace is called')
+        require(not args, 'argparse.Namespace is called')
 
     def __setstate__(self, state: Any) -> None:
         """Take attributes, but none that Python or numpy would call."""
-        if type(state) is not dict or any(
-            type(name) is not str or name.startswith('__') for name in state
-        ):
-            raise UnpicklingError(
-                'argparse.Namespace: unknown state, or attributes that '
-                'begin with two underscores'
-            )
+        require(
+            type(state) is dict
+            and all(
+                type(name) is str and not name.startswith('__')
+                for name in state
+            ),
+            'argparse.Namespace: unknown state, or attributes that begin with '
+            'two underscores',
+        )
         self.__class__ = Namespace  # a second state is refused
         vars(self).update(state)
 
@@ -94,18 +99,14 @@ def history_statistic(owner: Any, name: Any) -> Any:
     """Stand in for ``builtins.getattr`` inside checkpoints.
 
     Args:
-        owner: the class, ``HistoryBuffer`` or the only scheduler that saves
-            a function.
+        owner: the class, ``HistoryBuffer`` or the stand-in ``one_cycle`` for
+            the only scheduler that saves a function.
         name: the attribute, a statistic of the first or an annealing of the
-            second.
-
-    Raises:
-        pickle.UnpicklingError: another attribute or object is asked for.
+            second; every other one is refused.
     """
     if type(name) is str:
-        if (
-            owner is HistoryBuffer or owner is CheckpointHistory
-        ) and name in _STATISTICS:
+        is_history = owner is HistoryBuffer or owner is CheckpointHistory
+        if is_history and name in _STATISTICS:
             return getattr(HistoryBuffer, name)
         if owner is one_cycle and name in _ANNEALING:
             return getattr(OneCycleParamScheduler, name)
@@ -116,15 +117,13 @@ def history_statistic(owner: Any, name: Any) -> Any:
 
 
 def _getattr(*args: Any) -> Any:
-    if len(args) != 2:
-        raise UnpicklingError('getattr takes an owner and a name')
+    require(len(args) == 2, 'getattr takes an owner and a name')
     return history_statistic(*args)
 
 
 def empty_bytes(*args: Any) -> bytes:
     """Stand in for ``bytes``, which pickle calls only for empty ones."""
-    if args:
-        raise UnpicklingError('bytes is called with arguments')
+    require(not args, 'bytes is called with arguments')
     return b''
 
 
@@ -140,7 +139,7 @@ def allow_checkpoint_globals() -> None:
             (_getattr, 'builtins.getattr'),
             (empty_bytes, 'builtins.bytes'),
             # The configs that Microsoft's training code saves.  The real
-            # class is never made; torch itself fills an OrderedDict.
+            # class gets no instance; torch itself fills an OrderedDict.
             (OrderedDict, 'yacs.config.CfgNode'),
             *numpy_globals(),
         ]

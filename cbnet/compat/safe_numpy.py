@@ -16,22 +16,25 @@ import numpy as np
 _NAME = re.compile(r'[?bhilqBHILQefdgFDG]|[biufcSU]\d{1,9}')
 
 
+def require(allowed: bool, complaint: str) -> None:
+    """Refuse a checkpoint with a complaint unless something is allowed."""
+    if not allowed:
+        raise UnpicklingError(complaint)
+
+
 class CheckpointDtype:
     """Stands in for ``numpy.dtype``; its ``dtype`` is the real one.
 
     Args:
         name: the kind and the number of bytes, such as ``'f8'``.
         flags: numpy's ``align`` and ``copy``, ignored.
-
-    Raises:
-        pickle.UnpicklingError: the name is not a type of numbers or strings.
     """
 
     def __init__(self, name: Any = None, *flags: Any) -> None:
-        if type(name) is not str or not _NAME.fullmatch(name):
-            raise UnpicklingError(
-                f'numpy.dtype({name!r}): only numbers and strings are allowed'
-            )
+        require(
+            type(name) is str and bool(_NAME.fullmatch(name)),
+            f'numpy.dtype({name!r}): only numbers and strings are allowed',
+        )
         try:
             self.dtype = np.dtype(name)
         except TypeError as error:
@@ -39,13 +42,13 @@ class CheckpointDtype:
 
     def __setstate__(self, state: Any) -> None:
         """Take the byte order; refuse fields and shapes."""
-        if (
-            type(state) is not tuple
-            or len(state) < 5
-            or state[1] not in ('<', '>', '|', '=')
-            or state[2:5] != (None, None, None)
-        ):
-            raise UnpicklingError(f'numpy.dtype: unknown state {state!r}')
+        require(
+            type(state) is tuple
+            and len(state) >= 5
+            and state[1] in ('<', '>', '|', '=')
+            and state[2:5] == (None, None, None),
+            f'numpy.dtype: unknown state {state!r}',
+        )
         self.dtype = self.dtype.newbyteorder(state[1])
 
     def __reduce__(self) -> Any:
@@ -62,20 +65,20 @@ class CheckpointArray(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         """Take shape, dtype and bytes once, if they agree."""
-        if type(state) is not tuple or len(state) != 5 or self.size:
-            raise UnpicklingError('numpy.ndarray: unknown state')
+        require(
+            type(state) is tuple and len(state) == 5 and not self.size,
+            'numpy.ndarray: unknown state',
+        )
         _, shape, dtype, fortran, data = state
-        if (
-            type(shape) is not tuple
-            or not all(type(n) is int and n >= 0 for n in shape)
-            or type(dtype) is not CheckpointDtype
-            or type(data) is not bytes
-            or len(data) != math.prod(shape) * dtype.dtype.itemsize
-        ):
-            raise UnpicklingError(
-                f'numpy.ndarray: shape {shape!r} and data do not agree, or it '
-                f'holds something other than numbers and strings'
-            )
+        require(
+            type(shape) is tuple
+            and all(type(n) is int and n >= 0 for n in shape)
+            and type(dtype) is CheckpointDtype
+            and type(data) is bytes
+            and len(data) == math.prod(shape) * dtype.dtype.itemsize,
+            f'numpy.ndarray: shape {shape!r} and data do not agree, or it '
+            f'holds something other than numbers and strings',
+        )
         try:
             super().__setstate__((1, shape, dtype.dtype, bool(fortran), data))
         except (MemoryError, TypeError, ValueError) as error:
@@ -87,28 +90,23 @@ class CheckpointArray(np.ndarray):
 
 
 def reconstruct(*args: Any) -> CheckpointArray:
-    """Stand in for ``numpy.core.multiarray._reconstruct``."""
-    if not args or args[0] is not CheckpointArray:
-        raise UnpicklingError('_reconstruct makes only numpy.ndarray')
+    """Stand in for ``_reconstruct``; make an empty array."""
+    require(
+        bool(args) and args[0] is CheckpointArray,
+        '_reconstruct makes only numpy.ndarray',
+    )
     return np.ndarray.__new__(CheckpointArray, (0,), 'i1')
 
 
 def scalar(*args: Any) -> Any:
-    """Stand in for ``numpy.core.multiarray.scalar``.
-
-    Args:
-        args: a ``CheckpointDtype`` and the value's bytes.
-
-    Raises:
-        pickle.UnpicklingError: the two do not agree.
-    """
-    if (
-        len(args) != 2
-        or type(args[0]) is not CheckpointDtype
-        or type(args[1]) is not bytes
-        or len(args[1]) != args[0].dtype.itemsize
-    ):
-        raise UnpicklingError('numpy scalar: dtype and data do not agree')
+    """Stand in for ``scalar``; take a ``CheckpointDtype`` and its bytes."""
+    require(
+        len(args) == 2
+        and type(args[0]) is CheckpointDtype
+        and type(args[1]) is bytes
+        and len(args[1]) == args[0].dtype.itemsize,
+        'numpy scalar: dtype and data do not agree',
+    )
     dtype, data = args[0].dtype, args[1]
     return np.frombuffer(data, dtype)[0] if data else dtype.type()
 
@@ -119,13 +117,11 @@ def numpy_globals() -> list[tuple[Any, str]]:
     numpy 2 writes ``numpy._core``; files written with numpy 1, such as
     mmdet's published ones, contain ``numpy.core``.
     """
-    allowed = [
+    return [
         (CheckpointArray, 'numpy.ndarray'),
         (CheckpointDtype, 'numpy.dtype'),
+        (reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (scalar, 'numpy._core.multiarray.scalar'),
+        (scalar, 'numpy.core.multiarray.scalar'),
     ]
-    for module in ('numpy._core.multiarray', 'numpy.core.multiarray'):
-        allowed += [
-            (reconstruct, f'{module}._reconstruct'),
-            (scalar, f'{module}.scalar'),
-        ]
-    return allowed

@@ -1,7 +1,7 @@
 """Refuse a missing, too old or too new stack in one clear sentence."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
@@ -59,11 +59,7 @@ class Problem(NamedTuple):
 
 
 def find_problems(owners: dict[str, list[Owner]]) -> list[Problem]:
-    """List the packages that are missing, too old or too new.
-
-    Args:
-        owners: the owners of each import name, from ``every_owner``.
-    """
+    """List the packages that are missing, too old or too new."""
     mmdet = {owner.distribution for owner in in_use(owners['mmdet'])}
     limits = MMDET_NEEDS_BELOW if mmdet == {'mmdet'} else {}
     problems = []
@@ -73,7 +69,7 @@ def find_problems(owners: dict[str, list[Owner]]) -> list[Problem]:
             needed += f', < {limits[name]}'
         used = in_use(owners[name])
         versions = [owner.version for owner in used]
-        # Of several owners, nobody knows whose files are there.
+        # Of several owners, nobody knows which one's files are there.
         if not any(SpecifierSet(needed).filter(versions, prereleases=True)):
             owner = used[0] if used else None
             problems.append(Problem(name, f'{name} {needed}', owner))
@@ -89,7 +85,7 @@ def repair_problems(problems: Sequence[Problem]) -> str:
     kept = {Requirement(text).name for text in install}
     owners = [problem.owner for problem in problems if problem.owner]
     remove = [o.distribution for o in owners if o.distribution not in kept]
-    return pip_command(remove, install)
+    return _pip_command(remove, install)
 
 
 def repair_owners(name: str, owners: Iterable[Owner]) -> str:
@@ -99,11 +95,10 @@ def repair_owners(name: str, owners: Iterable[Owner]) -> str:
     """
     remove = [owner.distribution for owner in owners]
     install = STACK[name].install if name in STACK else remove[0]
-    return pip_command(remove, [install])
+    return _pip_command(remove, [install])
 
 
-def pip_command(remove: Sequence[str], install: Sequence[str]) -> str:
-    """Write a shell command that removes, then installs, distributions."""
+def _pip_command(remove: Sequence[str], install: Sequence[str]) -> str:
     quoted = [f"'{text}'" if '>' in text else text for text in install]
     commands = [f'pip install {" ".join(quoted)}']
     if remove:
@@ -111,8 +106,21 @@ def pip_command(remove: Sequence[str], install: Sequence[str]) -> str:
     return ' && '.join(commands)
 
 
+def shared_packages(
+    owners: dict[str, list[Owner]],
+) -> Iterator[tuple[str, list[Owner], str]]:
+    """Yield the packages with several owners, these, and what is wrong."""
+    for name, found in owners.items():
+        if len(used := in_use(found)) > 1:
+            what = (
+                f'{" and ".join(map(str, used))} both install the package '
+                f"{name} and overwrite each other's files"
+            )
+            yield name, used, what
+
+
 def check_versions() -> None:
-    """Check that the packages that cbnet needs are there in good versions.
+    """Check that the packages that cbnet needs have versions that work.
 
     Warns about a package that two distributions have installed.
 
@@ -130,11 +138,7 @@ def check_versions() -> None:
             f'(for everything else that is wrong: {DOCTOR})',
             name='cbnet',
         )
-    for name, found in owners.items():
-        if len(used := in_use(found)) > 1:
-            warnings.warn(
-                f'{" and ".join(map(str, used))} both install the package '
-                f"{name} and overwrite each other's files; "
-                f'run: {repair_owners(name, used)}',
-                stacklevel=3,
-            )
+    for name, used, what in shared_packages(owners):
+        warnings.warn(
+            f'{what}; run: {repair_owners(name, used)}', stacklevel=3
+        )

@@ -1,33 +1,25 @@
-"""Examine the installation; say what is wrong and how to repair it."""
+"""Examine the installation; say what is wrong and how to repair it.
+
+The exit status is 0 if all is well (there may be warnings), and 1 if
+something is wrong.  Where `import cbnet` fails, run:
+
+  CBNET_START=no python -m cbnet.doctor
+"""
 
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from pathlib import Path
 
-from .examine import examine
-from .report import print_report
-
-EPILOG = """exit status:
-  0 if all is well (there may be warnings), 1 if something is wrong
-
-examples:
-  python -m cbnet.doctor
-  python -m cbnet.doctor --json doctor.json
-  CBNET_START=no python -m cbnet.doctor    # if `import cbnet` fails
-"""
+from .report import examine, print_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Examine the installation and print the report.
-
-    Returns:
-        The exit status.
-    """
+    """Examine the installation, print the report, return the exit status."""
     parser = ArgumentParser(
         prog='python -m cbnet.doctor',
         description=__doc__,
-        epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -40,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_report(report)
     if args.json:
         try:
-            with open(args.json, 'w', encoding='utf-8') as file:
-                json.dump(report, file, indent=2)
+            Path(args.json).write_text(json.dumps(report, indent=2))
         except OSError as error:
             parser.error(f'--json: {error}')
         sys.stdout.write(f'wrote {args.json}\n')

@@ -7,7 +7,8 @@
   ``python -m cbnet.doctor`` the same without a traceback;
 - a torch that does not load, and a cbnet that does not start: ``import
   cbnet`` names the doctor's command, which names the cause;
-- nothing installed; an unwritable JSON file.
+- nothing installed; the exit status of ``cbnet doctor``; an unwritable JSON
+  file.
 """
 
 from cbnet.compat.versions import DOCTOR
@@ -112,6 +113,13 @@ def test_nothing_is_installed(environment):
     assert findings['mmcv'][2] == 'pip install mmcv-lite==2.1.0'
     assert 'unknown, because a package does not load' in text
     assert report['operators'] == {} and report['devices'] == []
+
+
+def test_the_console_command_exits_like_the_module(fake):
+    code = 'import sys; from cbnet.commands.main import main; sys.exit(main())'
+    assert fake.run('-c', code, 'doctor').returncode == 0
+    fake.add_module('timm', 'raise OSError')
+    assert fake.run('-c', code, 'doctor').returncode == 1
 
 
 def test_an_unwritable_json_file(fake, tmp_path):

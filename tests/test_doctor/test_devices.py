@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cbnet.doctor.devices import describe_devices
+from cbnet.doctor.probes import list_devices
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def hardware(monkeypatch):
         monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda i: gpu)
         monkeypatch.setattr(torch.version, 'cuda', '13.2')
         monkeypatch.setattr(torch, 'ones', make)
-        return describe_devices()['devices']
+        return list_devices()['devices']
 
     return pretend
 

@@ -6,16 +6,13 @@ names where they do not; the order of the sources.
 """
 
 from cbnet.compat import served_ops
-from cbnet.doctor.operators import (
-    group_by_source,
-    operator_names,
-    operator_sources,
-)
+from cbnet.doctor.probes import list_operators
+from cbnet.doctor.report import group_by_source
 
 
 def test_sources():
-    sources = operator_sources()
-    assert list(sources) == operator_names()
+    sources = list_operators()['sources']
+    assert list(sources) == sorted(sources)
     assert set(served_ops()) <= set(sources)
     assert {sources[name] for name in served_ops()} == {'torchvision', 'torch'}
     assert {name: sources[name] for name in served_ops()} == served_ops()

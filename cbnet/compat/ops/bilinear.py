@@ -2,84 +2,45 @@
 
 There are two rules for the border.  The RoI operators clamp a place within
 one pixel of the map to it; deformable operators pad the map with zeros.
+Places are in pixels of the map.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-class Axis(NamedTuple):
-    """Linear interpolation along one axis.
-
-    Attributes:
-        neighbours: the pixels before and after each place.
-        weights: the weights of these pixels.
-    """
-
-    neighbours: tuple[Tensor, Tensor]
-    weights: tuple[Tensor, Tensor]
-
-
 class ClampedMap:
-    """A feature map that is read by the rule of the RoI operators.
-
-    Args:
-        features: the map, (B, C, H, W).
-    """
+    """A feature map, (B, C, H, W), that is read by the clamping rule."""
 
     def __init__(self, features: Tensor) -> None:
         channels, self.height, self.width = features.shape[1:]
         # One row per pixel, so that a sample reads whole rows.
         self._pixels = features.permute(0, 2, 3, 1).reshape(-1, channels)
 
-    def axes(self, y: Tensor, x: Tensor) -> tuple[Axis, Axis]:
-        """Return the neighbours of places, in pixels of the map."""
-        return clamped(y, self.height), clamped(x, self.width)
-
-    def read(self, image: Tensor, y: Axis, x: Axis) -> Tensor:
-        """Sum the weighted neighbours.
+    def read(self, image: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Interpolate; autograd follows y and x.
 
         Args:
             image: the position in the batch of each region, (k,).
-            y: the neighbours down, which broadcast to (k, h, w).
-            x: the neighbours across, like y.
+            y: the places down, which broadcast to (k, h, w).
+            x: the places across, like y.
 
         Returns:
             (k, h, w, C).
         """
         first = (image * self.height * self.width)[:, None, None]
         total = 0
-        for offset, weight in corners(y, x, self.width):
+        for offset, weight in _neighbours(y, x, self.height, self.width):
             total = total + weight[..., None] * self._pixels[first + offset]
         return total
-
-
-def clamped(place: Tensor, length: int) -> Axis:
-    """Return the neighbours of places on an axis of so many pixels."""
-    inside = (place >= -1) & (place <= length)
-    place = place.clamp(0, length - 1)
-    low = place.floor()
-    high = (low + 1).clamp(max=length - 1)
-    upper = place - low
-    # Outside, both weights are zero: the sample counts, with the value 0.
-    weights = ((1 - upper) * inside, upper * inside)
-    return Axis((low.long(), high.long()), weights)
-
-
-def corners(y: Axis, x: Axis, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the four neighbours' offsets in the map, and their weights."""
-    for row, weight_y in zip(y.neighbours, y.weights, strict=True):
-        for column, weight_x in zip(x.neighbours, x.weights, strict=True):
-            yield row * width + column, weight_y * weight_x
 
 
 def scatter(
     grad_map: Tensor, grad: Tensor, image: Tensor, y: Tensor, x: Tensor
 ) -> None:
-    """Add the gradients of samples to that of a map (clamped rule).
+    """Add the gradients of samples to that of a map (clamping rule).
 
     Args:
         grad_map: the gradient of the map, (B, C, H, W), added to.
@@ -92,12 +53,35 @@ def scatter(
     channel = torch.arange(channels, device=grad.device)
     plane = image[:, None] * channels + channel
     origin = (plane * height * width)[:, :, None, None]
-    axes = clamped(y, height), clamped(x, width)
-    for offset, weight in corners(*axes, width):
+    for offset, weight in _neighbours(y, x, height, width):
         index = (origin + offset).expand_as(grad)
         grad_map.view(-1).index_add_(
             0, index.reshape(-1), (grad * weight).reshape(-1)
         )
+
+
+def _neighbours(
+    y: Tensor, x: Tensor, height: int, width: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the four neighbours' offsets in the map, and their weights."""
+    columns = _clamp(x, width)
+    for row, weight_y in _clamp(y, height):
+        for column, weight_x in columns:
+            yield row * width + column, weight_y * weight_x
+
+
+def _clamp(place: Tensor, length: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the pixels before and after places on an axis, with weights."""
+    inside = (place >= -1) & (place <= length)
+    place = place.clamp(0, length - 1)
+    low = place.floor()
+    high = (low + 1).clamp(max=length - 1)
+    upper = place - low
+    # Outside, both weights are zero: the sample counts, with the value 0.
+    return [
+        (low.long(), (1 - upper) * inside),
+        (high.long(), upper * inside),
+    ]
 
 
 def gather_padded(

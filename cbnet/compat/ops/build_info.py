@@ -1,4 +1,4 @@
-"""What mmcv reports about the compiler of its operators: there was none."""
+"""The compiler of the operators, in environment reports: there is none."""
 
 from .table import serve
 

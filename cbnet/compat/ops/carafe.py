@@ -1,8 +1,8 @@
 """CARAFE: upsampling by kernels that differ from pixel to pixel.
 
-It goes tap by tap of the kernel (all pixels at once), so memory grows with
-the output and not with output times kernel.  The naive and the fast operator
-of mmcv differ in how they use a GPU, not in what they compute.
+One tap of the kernels is applied to all pixels at a time, so memory grows
+with the output and not with output times kernel.  The naive and the fast
+operator of mmcv use a GPU differently, but compute the same.
 """
 
 from collections.abc import Iterator
@@ -57,11 +57,7 @@ def carafe_naive_backward(
     group_size: int,
     scale_factor: int,
 ) -> None:
-    """Write the gradients of features (bottom_grad) and masks (mask_grad).
-
-    The gradient of the output is top_grad; the other arguments are those of
-    forward.
-    """
+    """Write the gradients of features (bottom_grad) and masks (mask_grad)."""
     padded, kernels = _operands(
         features, masks, kernel_size, group_size, scale_factor
     )
@@ -89,10 +85,9 @@ def carafe_forward(
     output: Tensor,
     **sizes: int,
 ) -> None:
-    """Do the same as ``carafe_naive_forward``.
+    """Do the same as ``carafe_naive_forward``; routput, rmasks are unused.
 
-    rfeatures is what backward gets of the features; the buffers routput and
-    rmasks are unused.
+    ``mmcv.ops`` passes rfeatures to backward, instead of the features.
     """
     rfeatures.copy_(features)
     carafe_naive_forward(features, masks, output, **sizes)
@@ -111,11 +106,7 @@ def carafe_backward(
     mask_grad: Tensor,
     **sizes: int,
 ) -> None:
-    """Do the same as ``carafe_naive_backward``.
-
-    rfeatures is what ``carafe_forward`` wrote; the buffers rtop_grad,
-    rbottom_grad_hs, rbottom_grad and rmask_grad are unused.
-    """
+    """Do the same as ``carafe_naive_backward``; other buffers are unused."""
     carafe_naive_backward(
         top_grad, rfeatures, masks, bottom_grad, mask_grad, **sizes
     )
@@ -124,8 +115,10 @@ def carafe_backward(
 def _operands(
     features: Tensor, masks: Tensor, kernel_size: int, groups: int, scale: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the padded map, (B, groups, channels, rows, columns), and the
-    kernels, (B, groups, taps, scale, scale, H, W).
+    """Return the padded map and the kernels.
+
+    Their shapes are (B, groups, channels, rows, columns) and (B, groups,
+    taps, scale, scale, H, W).
     """
     border = [kernel_size // 2] * 4
     padded = pad(widen(features), border).unflatten(1, (groups, -1))
@@ -141,8 +134,9 @@ def _taps(padded: Tensor, kernel_size: int) -> Iterator[tuple[int, Tensor]]:
 
 
 def _split(fine: Tensor, groups: int, scale: int) -> Tensor:
-    """Split the channels into groups, and the pixels of the output by the
-    pixel they came from: (B, groups, channels, scale, scale, H, W).
+    """Split channels into groups, and output pixels by their source pixel.
+
+    The result has the shape (B, groups, channels, scale, scale, H, W).
     """
     fine = widen(fine).unflatten(1, (groups, -1))
     fine = fine.unflatten(4, (-1, scale)).unflatten(3, (-1, scale))

@@ -1,16 +1,16 @@
 """Deformable RoI pooling: averages over bins that offsets move.
 
-Gradients are those of what forward computes.  The compiled operator's
-differ for samples in the half pixel along the edges of a map: there it
-extrapolates, while the value it returns is constant.
+Gradients are the derivatives of the values that forward computes.  Those of
+the compiled operator differ for samples in the half pixel along the edges of
+a map: there it extrapolates, while the value that it returns is constant.
 """
 
 import torch
 from torch import Tensor
 
-from .bilinear import Axis, ClampedMap, scatter
+from .bilinear import ClampedMap
 from .precision import widen
-from .roi_samples import Bins, divide
+from .roi_samples import Bins, average_gradient, divide
 from .table import serve
 
 
@@ -38,13 +38,12 @@ def deform_roi_pool_forward(
     if output.numel() == 0:
         return
     features = widen(input)
-    bins, _, (across, down) = _moved_bins(features, rois, offset, **pooling)
+    bins, _ = _moved_bins(features, rois, offset, **pooling)
     source, channels = ClampedMap(features), features.size(1)
     total = features.new_zeros(len(rois), *bins.size, channels)
     for rows, y, x in bins.visit(channels):
-        y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
-        total[rows] += source.read(bins.image[rows], *source.axes(y, x))
-    output.copy_(total.permute(0, 3, 1, 2) / bins.count().clamp(min=1))
+        total[rows] += source.read(bins.image[rows], y, x)
+    output.copy_(total.permute(0, 3, 1, 2) / bins.count())
 
 
 @serve('torch')
@@ -57,36 +56,23 @@ def deform_roi_pool_backward(
     grad_offset: Tensor,
     **pooling: float,
 ) -> None:
-    """Add to the gradient of the input and write that of the offset.
-
-    The other arguments are those of forward.
-    """
+    """Add to the gradient of the input and write that of the offset."""
     if grad_output.numel() == 0:
         return
     features, grad = widen(input), widen(grad_output)
-    bins, reach, (across, down) = _moved_bins(
-        features, rois, offset, **pooling
-    )
-    source = ClampedMap(features)
-    grad_map = grad.new_zeros(features.shape)
-    grad_shift = grad.new_zeros(len(rois), 2, *bins.size)
-    shared = grad / bins.count().clamp(min=1)
+    bins, reach = _moved_bins(features, rois, offset, **pooling)
+    grad_input.add_(average_gradient(grad, bins, features.shape))
+    if not bins.shift:
+        return
+    source, shared = ClampedMap(features), grad / bins.count()
+    grad_shift = torch.zeros_like(offset, dtype=grad.dtype)
     for rows, y, x in bins.visit(features.size(1)):
-        y, x = y[:, :, None] + down[rows], x[:, None] + across[rows]
-        image, cotangent = bins.image[rows], shared[rows]
-        scatter(grad_map, cotangent, image, y[:, None], x[:, None])
-        if not offset.numel():
-            continue
-        axes, last = source.axes(y, x), cotangent.movedim(1, 3)
-        for number, slope in (
-            (0, (axes[0], _slope(x, axes[1], source.width))),
-            (1, (_slope(y, axes[0], source.height), axes[1])),
-        ):
-            rise = source.read(image, *slope)
-            grad_shift[rows, number] += (rise * last).sum(3)
-    grad_input.add_(grad_map)
-    if offset.numel():
-        grad_offset.copy_(grad_shift * reach)
+        places = x.requires_grad_(), y.requires_grad_()
+        with torch.enable_grad():
+            samples = source.read(bins.image[rows], y, x).movedim(3, 1)
+        moves = torch.autograd.grad(samples, places, shared[rows])
+        grad_shift[rows] += torch.stack(moves, 1)
+    grad_offset.copy_(grad_shift * reach)
 
 
 def _moved_bins(
@@ -98,27 +84,14 @@ def _moved_bins(
     spatial_scale: float,
     sampling_ratio: int,
     gamma: float,
-) -> tuple[Bins, Tensor, tuple[Tensor, Tensor]]:
-    """Divide the regions and scale the offsets.
-
-    Returns:
-        The bins; map pixels per offset across and down, (K, 2, 1, 1); and by
-        how many map pixels bins move across and down, (K, *size) each, or
-        (K, 1, 1) if nothing moves.
-    """
+) -> tuple[Bins, Tensor]:
+    """Return the moved bins, and the map pixels per offset, (K, 2, 1, 1)."""
     size = (pooled_height, pooled_width)
     rois = rois.to(features.dtype)
     bins = divide(rois, size, spatial_scale, sampling_ratio, True)
     sides = [bins.side[axis] * size[axis] for axis in (1, 0)]
     reach = gamma * torch.stack(sides, 1)[:, :, None, None]
-    shift = torch.zeros_like(reach)
     if offset.numel():
-        shift = offset.to(features.dtype) * reach
-    return bins, reach, shift.unbind(1)
-
-
-def _slope(place: Tensor, axis: Axis, length: int) -> Axis:
-    """Weigh the neighbours by the derivative instead of the value."""
-    # Beyond the outer pixels' centres the value is constant.
-    moves = ((place >= 0) & (place <= length - 1)).to(place)
-    return axis._replace(weights=(-moves, moves))
+        across, down = (offset.to(features.dtype) * reach).unbind(1)
+        bins = bins._replace(shift=(down, across))
+    return bins, reach

@@ -93,9 +93,7 @@ def _call(
     bias: Tensor | None,
     window: Window,
 ) -> Any:
-    """Call a kernel of torchvision; tensors end with the map, the kernel and
-    the shifts.
-    """
+    """Call a kernel of torchvision; the map, weight and shifts come last."""
     tensors = [widen(tensor) for tensor in tensors]
     input, weight, _ = tensors[-3:]
     return kernel(
@@ -121,8 +119,8 @@ def plain_gradients(
 ) -> Gradients:
     """Return the gradients in plain torch, added in a fixed order.
 
-    It goes image by image, to keep few samples in memory.  The arguments are
-    those of ``gradients``, whose rule for the edge is not applied here.
+    One image is done at a time, to keep few samples in memory.  The rule of
+    ``gradients`` for the edge is not applied here.
     """
     if mask is None:
         samples = window.offset_groups * weight[0, 0].numel()

@@ -111,8 +111,7 @@ def softmax_focal_loss_backward(
     """Write the derivative of every row's loss by its logits.
 
     buff, (N,), becomes the derivative by the label's logit, divided by the
-    probability of all other labels.  The other arguments are those of
-    forward.
+    probability of all other labels.
     """
     if input.numel() == 0:
         return

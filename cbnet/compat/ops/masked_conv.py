@@ -19,7 +19,7 @@ def masked_im2col_forward(
     pad_h: int,
     pad_w: int,
 ) -> None:
-    """Gather what the kernel covers at each marked place.
+    """Gather the pixels that the kernel covers at each marked place.
 
     Args:
         im: the map, (1, C, H, W).

@@ -1,8 +1,8 @@
 """Multi-scale deformable attention, level by level, from torch's sampler."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
@@ -40,9 +40,10 @@ def ms_deform_attn_forward(
     output = widen(value).new_zeros(batch * heads, dims, queries)
     operands = (value, sampling_loc, attn_weight)
     if output.numel():
-        for level in _levels(operands, spatial_shapes, level_start_index):
-            samples = sample(level.map, level.grid)
-            output += (samples * level.weight).sum(3)
+        for _, level, size in _levels(
+            operands, spatial_shapes, level_start_index
+        ):
+            output += _attend(*level, size)
     output = output.view(batch, heads * dims, queries).transpose(1, 2)
     return output.to(value.dtype).contiguous()
 
@@ -60,91 +61,71 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Write the gradients of values, places and weights.
-
-    That of the values is written where a level has keys.  The other
-    arguments are those of forward.
-    """
+    """Write the gradients, at the values where a level has keys."""
     if grad_output.numel() == 0:
         return
-    batch, _, heads, dims = value.shape
-    lead = (batch, heads)
-    grad = widen(grad_output).unflatten(2, (heads, dims))
-    grad = grad.permute(0, 2, 3, 1).flatten(0, 1)[..., None]
     operands = (value, sampling_loc, attn_weight)
-    for level in _levels(operands, spatial_shapes, level_start_index):
-        leaves = [
-            part.detach().requires_grad_() for part in (level.map, level.grid)
-        ]
+    grad_out = widen(grad_output).unflatten(2, value.shape[2:])
+    grad_out = grad_out.permute(0, 2, 3, 1).flatten(0, 1)
+    grads = (grad_value, grad_sampling_loc, grad_attn_weight)
+    for parts, level, (height, width) in _levels(
+        operands, spatial_shapes, level_start_index
+    ):
+        leaves = [operand.detach().requires_grad_() for operand in level]
         with torch.enable_grad():
-            samples = sample(*leaves)
-        grad_map, grad_grid = torch.autograd.grad(
-            samples, leaves, grad * level.weight
-        )
+            output = _attend(*leaves, (height, width))
+        found = torch.autograd.grad(output, leaves, grad_out)
         # As compiled: no gradient from a place exactly at -1, the outer edge
         # of the padding.  Untrained offsets are whole pixels and hit it.
-        grad_grid *= (level.pixels > -1).all(3, keepdim=True)
-        grad_value[:, level.keys] = (
-            grad_map.unflatten(0, lead).flatten(3).permute(0, 3, 1, 2)
-        ).to(grad_value.dtype)
-        # The grid runs from -1 to 1, places from 0 to 1.
-        grad_sampling_loc[:, :, :, level.number] = (
-            (2 * grad_grid.unflatten(0, lead)).transpose(1, 2)
-        ).to(grad_sampling_loc.dtype)
-        grad_attn_weight[:, :, :, level.number] = (
-            (samples * grad).sum(1).unflatten(0, lead).transpose(1, 2)
-        ).to(grad_attn_weight.dtype)
-
-
-class _Level(NamedTuple):
-    """One map and where it is sampled; N is batch * heads."""
-
-    number: int
-    keys: slice
-    map: Tensor  # (N, dims, height, width)
-    grid: Tensor  # (N, queries, points, 2), as grid_sample wants it
-    pixels: Tensor  # like grid, in pixels
-    weight: Tensor  # (N, 1, queries, points)
+        place = level[1]
+        pixels = place * place.new_tensor([width, height]) - 0.5
+        found[1].mul_((pixels > -1).all(-1, keepdim=True))
+        for grad, part, share in zip(grads, parts, found, strict=True):
+            grad[part] = share.to(grad.dtype)
 
 
 def _levels(
     operands: tuple[Tensor, Tensor, Tensor], shapes: Tensor, starts: Tensor
-) -> Iterator[_Level]:
-    """Yield the levels that have keys; operands as passed to forward."""
+) -> Iterator[tuple[tuple, list[Tensor], tuple[int, int]]]:
+    """Yield where a level is in the operands, its operands, and its size.
+
+    Levels without keys are left out.
+    """
     value, places, weights = (widen(operand) for operand in operands)
-    places = places.to(value.dtype)
+    operands = (value, places.to(value.dtype), weights)
     for number, ((height, width), start) in enumerate(
         zip(shapes.tolist(), starts.tolist(), strict=True)
     ):
-        if height * width == 0:
-            continue
-        keys = slice(start, start + height * width)
-        pixels = value[:, keys].permute(0, 2, 3, 1).flatten(0, 1)
-        place = places[:, :, :, number].transpose(1, 2).flatten(0, 1)
-        weight = weights[:, :, :, number].transpose(1, 2).flatten(0, 1)
-        yield _Level(
-            number,
-            keys,
-            pixels.unflatten(2, (height, width)),
-            2 * place - 1,
-            place * place.new_tensor([width, height]) - 0.5,
-            weight[:, None],
-        )
+        if height * width:
+            keys = np.s_[:, start : start + height * width]
+            parts = (keys, np.s_[:, :, :, number], np.s_[:, :, :, number])
+            level = [
+                one[part] for one, part in zip(operands, parts, strict=True)
+            ]
+            yield parts, level, (height, width)
 
 
-def sample(maps: Tensor, grid: Tensor) -> Tensor:
-    """Read maps at the places of a grid.
+def _attend(
+    value: Tensor, place: Tensor, weight: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Sum the weighted samples of one level; autograd goes through it.
 
     Args:
-        maps: (N, dims, H, W).
-        grid: (N, queries, points, 2), x and y; -1 and 1 are the edges.
+        value: (B, height * width, heads, dims).
+        place: (B, queries, heads, points, 2), x and y from 0 to 1.
+        weight: (B, queries, heads, points).
+        size: the height and width of the map.
 
     Returns:
-        (N, dims, queries, points).
+        (B * heads, dims, queries).
     """
-    if not must_be_deterministic(maps):
-        return grid_sample(maps, grid, align_corners=False)
-    height, width = maps.shape[2:]
-    x, y = ((grid + 1) * grid.new_tensor([width, height]) - 1).unbind(3)
-    samples = gather_padded(maps, y.flatten(1) / 2, x.flatten(1) / 2)
-    return samples.unflatten(2, grid.shape[1:3])
+    maps = value.permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, size)
+    place = place.transpose(1, 2).flatten(0, 1)
+    weight = weight.transpose(1, 2).flatten(0, 1)[:, None]
+    if must_be_deterministic(maps):
+        x, y = (place * place.new_tensor(size[::-1]) - 0.5).unbind(3)
+        samples = gather_padded(maps, y.flatten(1), x.flatten(1))
+        samples = samples.unflatten(2, place.shape[1:3])
+    else:  # to whose grid -1 and 1 are the edges
+        samples = grid_sample(maps, 2 * place - 1, align_corners=False)
+    return (samples * weight).sum(3)

@@ -5,7 +5,6 @@ groups.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -46,8 +45,9 @@ def nms(
         )
         keep = torchvision_nms(boxes, rank, threshold)
     else:
-        hits = partial(_overlap, threshold=threshold, offset=offset)
-        keep = _suppress(boxes, hits)
+        keep = _suppress(
+            boxes, lambda one, other: _iou(one, other, offset) > threshold
+        )
     return order[keep]
 
 
@@ -70,7 +70,10 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     order = dets[:, 4].sort(descending=True, stable=True).indices
     boxes = widen(dets[:, :4])[order]
     threshold = round_to_float32(iou_threshold)
-    hits = partial(_overlap, threshold=threshold, compare=torch.ge)
+
+    def hits(one: Tensor, other: Tensor) -> Tensor:
+        return _iou(one, other, offset=0) >= threshold
+
     keep = _suppress(boxes, hits)
     leader = torch.arange(len(boxes), device=boxes.device)
     free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
@@ -89,17 +92,6 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     return [group.tolist() for group in members]
 
 
-def _overlap(
-    boxes: Tensor,
-    others: Tensor,
-    threshold: float,
-    offset: int = 0,
-    compare: Callable[[Tensor, float], Tensor] = torch.gt,
-) -> Tensor:
-    """Say which of N boxes overlap which of M others too much: (N, M)."""
-    return compare(_iou(boxes, others, offset), threshold)
-
-
 def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
     """Return the IoU of N boxes with M others, (N, M)."""
     first, second = boxes[:, None], others[None, :]
@@ -116,14 +108,16 @@ def _area(boxes: Tensor, offset: int) -> Tensor:
     return sides[..., 0] * sides[..., 1]
 
 
-def _suppress(boxes: Tensor, overlaps: Callable[..., Tensor]) -> Tensor:
+def _suppress(
+    boxes: Tensor, overlap: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Suppress boxes that are sorted by descending score, greedily.
 
     Shifting x2 and y2 by the offset for torchvision's kernel would round
     ``x2 + 1`` first, and indices near the threshold would differ.  So this
     computes the sides in the compiled operator's order, in blocks that bound
-    the memory: inside a block the rule "kept unless a kept predecessor
-    overlaps" is iterated to its only fixed point, then the block's survivors
+    the memory.  Inside a block, the rule "kept unless a kept predecessor
+    overlaps" is iterated to its only fixed point; then the block's survivors
     suppress everything after it.
     """
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
@@ -131,11 +125,11 @@ def _suppress(boxes: Tensor, overlaps: Callable[..., Tensor]) -> Tensor:
         stop = start + BLOCK
         rows = alive[start:stop].nonzero().squeeze(1) + start
         block = boxes[rows]
-        hits = overlaps(block, block).triu_(1)
+        hits = overlap(block, block).triu_(1)
         keep, last = ~hits.any(0), None
         while last is None or not torch.equal(keep, last):
             keep, last = ~(hits & keep[:, None]).any(0), keep
         alive[rows] = keep
-        hits = overlaps(block[keep], boxes[stop:])
+        hits = overlap(block[keep], boxes[stop:])
         alive[stop:] &= ~hits.any(0)
     return alive.nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""Number types and the order of sums: what compiled operators do differently.
+"""Choose number types and the order of sums.
 
 Half precision is too coarse for coordinates and probabilities, so narrow
 operands are widened and results are rounded once, when they are written.

@@ -40,12 +40,12 @@ def roi_align_forward(
         spatial_scale: the map pixels per input pixel.
         sampling_ratio: the samples per bin and axis; 0: one per map pixel.
         pool_mode: the statistic, 0 for the maximum, 1 for the average.
-        aligned: whether to shift by half a pixel; False is the legacy rule,
-            which also widens regions to one map pixel.
+        aligned: whether to shift by half a pixel; the rule without it also
+            widens regions to one map pixel.
 
     Raises:
-        ValueError: aligned, and a region has a negative or undefined side
-            (checked only on the CPU, as by the compiled operator).
+        ValueError: a region has a negative or undefined side, and aligned is
+            True (checked only on the CPU, as by the compiled operator).
     """
     if output.numel() == 0:
         return
@@ -79,10 +79,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Add the gradient of the output (grad_output) to the input's.
-
-    The other arguments are those of forward.
-    """
+    """Add the gradient of the output to that of the input."""
     if grad_output.numel() == 0:
         return
     grad, shape = widen(grad_output), grad_input.shape

@@ -58,10 +58,7 @@ def roi_pool_backward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Add the gradient of each bin to the input's, where its maximum was.
-
-    The other arguments are those of forward.
-    """
+    """Add the gradient of each bin to the input's, where its maximum was."""
     grad = widen(grad_output).masked_fill(argmax < 0, 0)
     channels, height, width = grad_input.shape[1:]
     channel = torch.arange(channels, device=grad.device)
@@ -78,11 +75,10 @@ def _bins(
     spatial_scale: float,
     map_size: tuple[int, int],
 ) -> Tensor:
-    """Divide regions (K, 5) into bins of whole pixels.
+    """Divide regions (K, 5) into bins of whole pixels, (K * bins, 5).
 
-    Returns:
-        (K * bins, 5), index and xyxy, both corners inside; a bin without
-        pixels lies outside the map.
+    Both corners of a bin are inside it; a bin without pixels lies outside
+    the map.
     """
     start = rois[:, 1:3] * spatial_scale
     side = (rois[:, 3:] + 1) * spatial_scale - start

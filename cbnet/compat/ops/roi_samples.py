@@ -1,7 +1,7 @@
-"""The sample points of pooled regions: maxima, and gradients through them.
+"""Sample pooled regions: maxima, and gradients of maxima and averages.
 
-Sampling goes sample by sample (all bins of all regions at once), so memory
-grows with the pooled features and not with the number of samples.
+One sample of every bin of every region is read at a time, so memory grows
+with the pooled features and not with the number of samples.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,15 @@ CHUNK = 2**22
 
 
 class Bins(NamedTuple):
-    """How K regions are divided; y comes before x in pairs.
+    """How K regions are divided, in map pixels; y comes before x in pairs.
 
     Attributes:
         image: the position of each region's image in the batch, (K,).
-        start: the first corner of each region in map pixels, (K,) each.
-        side: the sides of a bin in map pixels, (K,) each.
+        start: the first corner of each region, (K,) each.
+        side: the sides of a bin, (K,) each.
         samples: the samples per bin, (K,) each.
         size: the bins down and across a region.
+        shift: how far each bin is moved, (K, *size) each; empty: not at all.
     """
 
     image: Tensor
@@ -32,10 +33,12 @@ class Bins(NamedTuple):
     side: tuple[Tensor, Tensor]
     samples: tuple[Tensor, Tensor]
     size: tuple[int, int]
+    shift: tuple[Tensor, ...] = ()
 
     def count(self) -> Tensor:
-        """Return the number of samples of a bin, (K, 1, 1, 1)."""
-        return (self.samples[0] * self.samples[1])[:, None, None, None]
+        """Return the number of samples of a bin, at least 1, (K, 1, 1, 1)."""
+        count = self.samples[0] * self.samples[1]
+        return count.clamp(min=1)[:, None, None, None]
 
     def visit(self, channels: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield, sample by sample, the regions that have it and its place.
@@ -45,7 +48,7 @@ class Bins(NamedTuple):
                 many regions are done at a time.
 
         Yields:
-            (k,) positions of regions; (k, bins down) y; (k, bins across) x.
+            (k,) positions of regions; y and x, which broadcast to (k, *size).
         """
         step = max(1, CHUNK // max(1, channels * self.size[0] * self.size[1]))
         for first in range(0, len(self.image), step):
@@ -54,11 +57,12 @@ class Bins(NamedTuple):
                 for j in range(int(across.max())):
                     rows = ((down > i) & (across > j)).nonzero().squeeze(1)
                     rows = rows + first
-                    yield (
-                        rows,
-                        self._place(0, i, rows),
-                        self._place(1, j, rows),
-                    )
+                    y = self._place(0, i, rows)[:, :, None]
+                    x = self._place(1, j, rows)[:, None, :]
+                    if self.shift:
+                        y = y + self.shift[0][rows]
+                        x = x + self.shift[1][rows]
+                    yield rows, y, x
 
     def _place(self, axis: int, number: int, rows: Tensor) -> Tensor:
         start, side, samples = (
@@ -78,7 +82,7 @@ def divide(
     sampling_ratio: int,
     aligned: bool,
 ) -> Bins:
-    """Divide regions into bins of sample points, as ``roi_align_forward``.
+    """Divide regions into bins of sample points, as RoIAlign does.
 
     Args:
         rois: the regions, (K, 5), index and xyxy in input pixels.
@@ -120,13 +124,12 @@ def max_pool(
         argmax_x: the columns, like argmax_y.
     """
     source, channels = ClampedMap(features), features.size(1)
-    # Where mmcv's kernels start looking; seen in bins without samples.
+    # The value from which mmcv's kernels start; bins without samples keep it.
     lowest = torch.finfo(torch.float32).min if features.is_cuda else -10000.0
     best = features.new_full((len(output), *bins.size, channels), lowest)
     best_y, best_x = torch.full_like(best, -1), torch.full_like(best, -1)
     for rows, y, x in bins.visit(channels):
-        y, x = y[:, :, None], x[:, None, :]
-        value = source.read(bins.image[rows], *source.axes(y, x))
+        value = source.read(bins.image[rows], y, x)
         better = value > best[rows]
         best[rows] = torch.where(better, value, best[rows])
         best_y[rows] = torch.where(better, y[..., None], best_y[rows])
@@ -156,7 +159,7 @@ def max_gradient(
         shape: the map's shape, (B, C, H, W).
     """
     grad_map = grad.new_zeros(shape)
-    # As compiled: a maximum sampled exactly at y = -1 is taken for none.
+    # The compiled operator takes a maximum at exactly y = -1 for none.
     grad = grad * (argmax_y != -1)
     step = max(1, CHUNK // max(1, grad[0].numel()))
     for one, place, y, x in zip(
@@ -178,6 +181,6 @@ def average_gradient(grad: Tensor, bins: Bins, shape: torch.Size) -> Tensor:
     grad_map = grad.new_zeros(shape)
     shared = grad / bins.count()
     for rows, y, x in bins.visit(grad.size(1)):
-        y, x = y[:, None, :, None], x[:, None, None, :]
-        scatter(grad_map, shared[rows], bins.image[rows], y, x)
+        image = bins.image[rows]
+        scatter(grad_map, shared[rows], image, y[:, None], x[:, None])
     return grad_map
