@@ -77,9 +77,7 @@ def convert_published(state_dict: Mapping[str, Tensor]) -> Conversion:
                     f'file has more, and the connections between them are '
                     f'unknown'
                 )
-            if k == '1' and _is_dead(
-                own, f'{prefix}cb_modules.1.', state_dict
-            ):
+            if k == '1' and _is_dead(prefix, own, state_dict):
                 done.dropped.append(name)
                 continue
             renamed = {own: value}
