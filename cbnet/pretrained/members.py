@@ -12,7 +12,7 @@ from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
 from .report import LoadReport
-from .search import find_backbone, flatten
+from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
 
@@ -32,8 +32,7 @@ def init_member(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is cut short or holds another architecture;
-            nothing is loaded then.
+        ValueError: the file is cut short, or see ``load_into``.
     """
     init_cfg = member.init_cfg
     if not names_a_file(init_cfg):
@@ -93,10 +92,7 @@ def load_into(
     # TimmBackbone holds timm's model one level down.
     level = 'model.' if all(n.startswith('model.') for n in complete) else ''
     names = {name.removeprefix(level) for name in complete}
-    own = {
-        name.removeprefix(level): value
-        for name, value in member.state_dict().items()
-    }
+    own = under(member.state_dict(), level)
     flat = flatten(file, source)
     found = find_backbone(flat, names, source, prefix)
     if found is None:
@@ -105,7 +101,7 @@ def load_into(
     else:
         architecture = describe(found.weights, found.weights)
         weights, resized = resize_positions(found.weights, own)
-        comparison, ignored, new = compare_with_member(
+        comparison, others = compare_with_member(
             weights, own, names, new_modules(member)
         )
         wrong = describe_differences(comparison, weights, own)
@@ -122,16 +118,13 @@ def load_into(
     member.load_state_dict(
         {level + name: weights[name] for name in loaded}, strict=False
     )
-    others = {*ignored, *own}
     return LoadReport(
         source=source,
         path=found.path,
         layout=found.layout,
         loaded=loaded,
         renamed=tuple(name for name in loaded if name not in found.below),
-        resized=tuple(resized),
-        shared=tuple(n for n in weights if n in names and n not in others),
-        new=new,
-        ignored=ignored,
+        resized=resized,
         outside=len(flat) - len(found.below),
+        **others,
     )

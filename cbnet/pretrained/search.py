@@ -51,10 +51,9 @@ class Found:
     @property
     def rank(self) -> int:
         """The rank among copies, lowest first, according to the path."""
-        parts = self.path.split('.')
         return sum(
             bool(_AVOIDED.match(part)) - bool(_PREFERRED.match(part))
-            for part in parts
+            for part in self.path.split('.')
         )
 
 
@@ -112,7 +111,7 @@ def find_backbone(
         prefix: the components that a path must contain.
 
     Returns:
-        The weights, or None if the file has almost none of the names.
+        The weights; None if the file has almost none of the names.
 
     Raises:
         ValueError: nothing is found under ``prefix``, several paths match
@@ -150,13 +149,12 @@ def find_backbone(
 
 
 def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    paths = {}  # in the order of the file
-    for name in flat:
-        start = 0
-        while start >= 0:
-            if name[start:] in names:
-                paths[name[:start]] = None
-            start = name.find('.', start) + 1 or -1
+    paths = dict.fromkeys(  # in the order of the file
+        name[: part.start()]
+        for name in flat
+        for part in re.finditer(r'^|(?<=\.)', name)
+        if name[part.start() :] in names
+    )
     for path in paths:
         below = under(flat, path)
         yield Found(path, OWN_NAMES, below, below)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 def resize_positions(
     weights: dict[str, Tensor], own: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], list[str]]:
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Resize position-bias tables and absolute positions to a member's.
 
     Args:
@@ -26,25 +26,23 @@ def resize_positions(
         The weights, and the names of those that were resized.  Weights that
         differ in more than this size are unchanged.
     """
-    resized = dict(weights)
-    names = []
+    resized = {}
     for name, value in weights.items():
         # Deviation: position tables of a pruned Swin.  A later member has no
         # table for the stages that it shares.
         if name not in own or value.shape == own[name].shape:
             continue
-        table = name.endswith('.relative_position_bias_table')
-        if not table and (name != 'absolute_pos_embed' or value.dim() != 3):
-            continue
-        new = _resize(value, own[name].shape[-2])
-        if new is not None and new.shape == own[name].shape:
-            resized[name] = new
-            names.append(name)
-    return resized, names
+        if name.endswith('.relative_position_bias_table') or (
+            name == 'absolute_pos_embed' and value.dim() == 3
+        ):
+            new = _resize(value, own[name].shape[-2])
+            if new is not None and new.shape == own[name].shape:
+                resized[name] = new
+    return weights | resized, tuple(resized)
 
 
 def _resize(entries: Tensor, size: int) -> Tensor | None:
-    """Resize (..., S * S, C) to (..., size, C); None: a grid is no square."""
+    """Resize (..., S * S, C) to (..., size, C); None if not of squares."""
     before, after = isqrt(entries.shape[-2]), isqrt(size)
     if before**2 != entries.shape[-2] or after**2 != size:
         return None

@@ -1,21 +1,12 @@
 """Layouts of Swin Transformers, all turned into mmdet's names.
 
-=====================================  ======================================
-Microsoft's (and timm's blocks)        mmdet's
-=====================================  ======================================
-``patch_embed.proj.*``                 ``patch_embed.projection.*``
-``layers.S.blocks.B.attn.*``           ``stages.S.blocks.B.attn.w_msa.*``
-``layers.S.blocks.B.mlp.fc1.*``        ``stages.S.blocks.B.ffn.layers.0.0.*``
-``layers.S.blocks.B.mlp.fc2.*``        ``stages.S.blocks.B.ffn.layers.1.*``
-``layers.S.downsample.*``              ``stages.S.downsample.*``, permuted
-``absolute_pos_embed`` (1, C, H, W)    ``absolute_pos_embed`` (1, H * W, C)
-=====================================  ======================================
-
-Patch merging joins the C channels of 2 x 2 positions.  Microsoft's code
-joins blocks of C channels, in the order (row, column) = (0, 0), (1, 0),
-(0, 1), (1, 1).  mmdet's uses ``nn.Unfold``, which lists the four positions
-of each channel, row by row.  Without the permutation, a file would load
-without an error but compute something else.
+timm's and torchvision's names become Microsoft's, and mmdet's own converter
+turns these into mmdet's and permutes patch merging, which joins the C
+channels of 2 x 2 positions.  Microsoft's code joins blocks of C channels, in
+the order (row, column) = (0, 0), (1, 0), (0, 1), (1, 1).  mmdet's uses
+``nn.Unfold``, which lists the four positions of each channel, row by row.
+Without the permutation, a file would load without an error but compute
+something else.
 """
 
 import re
@@ -24,7 +15,7 @@ from collections.abc import Set
 from mmdet.models.backbones.swin import swin_converter
 
 from ...errors import UserValueError
-from .base import Layout, Weights, substituted
+from .base import Layout, Weights, renamed
 
 _MERGING = re.compile(r'^layers\.\d+\.downsample\.(reduction|norm)\.')
 _DIMENSIONS = {'reduction': 2, 'norm': 1}
@@ -60,9 +51,11 @@ def microsoft_to_mmdet(weights: Weights) -> Weights:
     Args:
         weights: the weights under the names of Microsoft's classification
             or detection code, without a prefix (``layers.0.blocks...``).
+            Absolute positions may have the shape (1, C, H, W).
 
     Returns:
         The weights under mmdet's names; unknown names are unchanged.
+        Absolute positions have the shape (1, H * W, C).
 
     Raises:
         ValueError: a patch merging does not join four positions.
@@ -78,14 +71,15 @@ def microsoft_to_mmdet(weights: Weights) -> Weights:
                 f'positions'
             )
     # mmdet's converter adds a prefix and drops the classifier.
-    renamed = {n: w for n, w in weights.items() if n.startswith('head')}
-    for name, value in swin_converter(weights).items():
-        renamed[name.removeprefix('backbone.')] = value
-    positions = renamed.get('absolute_pos_embed')
+    ours = {
+        name.removeprefix('backbone.'): value
+        for name, value in swin_converter(weights).items()
+    } | {n: w for n, w in weights.items() if n.startswith('head')}
+    positions = ours.get('absolute_pos_embed')
     if positions is not None and positions.dim() == 4:
         positions = positions.flatten(2).transpose(1, 2).contiguous()
-        renamed['absolute_pos_embed'] = positions
-    return renamed
+        ours['absolute_pos_embed'] = positions
+    return ours
 
 
 def _merges_late(weights: Weights) -> bool:
@@ -101,15 +95,11 @@ def _microsoft(weights: Weights, names: Set[str]) -> Weights | None:
 def _timm(weights: Weights, names: Set[str]) -> Weights | None:
     if not _merges_late(weights):
         return None
-    return microsoft_to_mmdet(
-        {substituted(name, _TIMM): value for name, value in weights.items()}
-    )
+    return microsoft_to_mmdet(renamed(weights, _TIMM))
 
 
 def _torchvision(weights: Weights, names: Set[str]) -> Weights:
-    return microsoft_to_mmdet(
-        {substituted(n, *_TORCHVISION): value for n, value in weights.items()}
-    )
+    return microsoft_to_mmdet(renamed(weights, *_TORCHVISION))
 
 
 _BLOCK = 'layers.0.blocks.0.attn.qkv.weight'
