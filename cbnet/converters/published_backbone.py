@@ -1,19 +1,6 @@
 """Convert the arguments of a published CBNetV2 backbone into ours.
 
-======================================  ====================================
-published                               here
-======================================  ====================================
-``type='CBResNet'``, ...                ``member.type='ResNet'``, ...
-``cb_del_stages=D``, CNN, default 0     ``shared_stages=D`` (-1: None)
-``cb_del_stages=D``, Swin, default 1    ``shared_stages=D - 1`` (0: 0 too,
-                                        -1: None)
-``cb_zero_init``                        ``connection.zero_init``
-``cb_inplanes``                         computed from the members
-``pretrained``                          ``member.init_cfg``
-``embed_dim``, ``ape``, ``in_chans``,   ``embed_dims``, ``in_channels``,
-``use_checkpoint``                      ``use_abs_pos_embed``, ``with_cp``
-``frozen_stages=K`` of Swin, K >= 0     ``frozen_stages=max(K - 1, 0)``
-======================================  ====================================
+docs/migrate.md lists the arguments.
 """
 
 import inspect

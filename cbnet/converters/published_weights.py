@@ -1,20 +1,8 @@
 """Rename published CBNetV2 weights to our names.
 
-======================================  ====================================
-published                               here
-======================================  ====================================
-``cb_modules.K.X``                      ``members.K.X``; Swin's X renamed,
-                                        patch merging permuted
-``cb_linears.S.J.0.weight``             ``connections.0.{S+J}_to_S.conv...``
-``cb_linears.S.J.1.weight`` (BN)        ``connections.0.{S+J}_to_S.norm...``
-``cb_linears.S.J.weight`` (Swin)        ``connections.0.{S+J}_to_S.conv...``
-``cb_modules.1.bn1.*`` without conv1    dropped: the stem is shared
-``cb_modules.1.absolute_pos_embed``     dropped, without patch_embed
-neck, heads                             unchanged
-======================================  ====================================
-
-``cb_linears.S.J`` reads stage ``S + J`` of the assistant and is added at the
-input of stage ``S`` of the lead.
+docs/published_checkpoints.md lists the names.  ``cb_linears.S.J`` reads
+stage ``S + J`` of the assistant and is added at the input of stage ``S`` of
+the lead; a ResNet's has a convolution (0) and a norm (1).
 """
 
 import re

@@ -1,14 +1,8 @@
 """Put the weights of an ordinary detector or backbone into every member.
 
-======================================  ====================================
-in the file                             in the result
-======================================  ====================================
-``backbone.X``, or ``X`` of a backbone  ``backbone.members.K.X`` for each
-alone, or ``backbone.members.0.X``      member that owns ``X``
-neck, heads                             unchanged
-(nothing)                               connections: left out, so that they
-                                        keep their initial values
-======================================  ====================================
+Each member gets the backbone's weights that it owns, the neck and the heads
+are unchanged, and connections are left out, so that they keep their initial
+values.
 """
 
 import re

@@ -41,12 +41,14 @@ class Found:
         weights: the weights under the member's names; the layout leaves
             unknown names unchanged.
         below: the same weights under the names that follow ``path``.
+        score: the number of names that the member has as well.
     """
 
     path: str
     layout: str
     weights: dict[str, Tensor]
     below: dict[str, Tensor]
+    score: int
 
     @property
     def rank(self) -> int:
@@ -130,22 +132,22 @@ def find_backbone(
             )
     try:
         candidates = [
-            (len(found.weights.keys() & names), found)
+            found
             for found in _candidates(flat, names)
             if not prefix or f'.{prefix}' in f'.{found.path}'
         ]
     except ValueError as error:  # a layout does not know the file's name
         raise UserValueError(f'checkpoint={source!r}: {error}') from None
-    best = max((score for score, _ in candidates), default=0)
+    best = max((found.score for found in candidates), default=0)
     # Single blocks have a few of the names too, such as conv1 and bn1.  A
     # preferred copy may lack a few names, such as counters of norms.
     enough = max(len(names), best * 9)
-    near = [(s, found) for s, found in candidates if s * 10 >= enough]
+    near = [found for found in candidates if found.score * 10 >= enough]
     if not near:
         return None
-    near.sort(key=lambda pair: (pair[1].rank, -pair[0]))
+    near.sort(key=lambda found: (found.rank, -found.score))
     _refuse_ambiguity(near, source, prefix)
-    return near[0][1]
+    return near[0]
 
 
 def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
@@ -157,27 +159,32 @@ def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
     )
     for path in paths:
         below = under(flat, path)
-        yield Found(path, OWN_NAMES, below, below)
+        score = len(below.keys() & names)
+        yield Found(path, OWN_NAMES, below, below, score)
     yield from known_layouts(flat, names)
 
 
 def known_layouts(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
     """Find the weights that have a known layout; see ``find_backbone``."""
     for layout in LAYOUTS:
-        for name in flat:
-            for anchor in layout.anchors:
-                if f'.{name}'.endswith(f'.{anchor}'):
-                    path = name.removesuffix(anchor)
-                    below = under(flat, path)
-                    weights = layout.rename(below, names)
-                    if weights is not None:
-                        yield Found(path, layout.title, weights, below)
+        places = [
+            name.removesuffix(anchor)
+            for name in flat
+            for anchor in layout.anchors
+            if f'.{name}'.endswith(f'.{anchor}')
+        ]
+        for path in places:
+            below = under(flat, path)
+            weights = layout.rename(below, names)
+            if weights is not None:
+                score = len(weights.keys() & names)
+                yield Found(path, layout.title, weights, below, score)
 
 
 def _refuse_ambiguity(
-    near: Sequence[tuple[int, Found]], source: str, prefix: str | None
+    near: Sequence[Found], source: str, prefix: str | None
 ) -> None:
-    score, first = near[0]
+    first = near[0]
     if not prefix and (composite := _COMPOSITE.search(first.path)):
         raise UserValueError(
             f'checkpoint={source!r} holds a composite backbone; choose one '
@@ -187,8 +194,8 @@ def _refuse_ambiguity(
         )
     rivals = [
         found.path
-        for other, found in near[1:]
-        if (other, found.rank) == (score, first.rank)
+        for found in near[1:]
+        if (found.score, found.rank) == (first.score, first.rank)
         and found.path != first.path
         and not all(
             torch.equal(first.below[name], found.below[name])
