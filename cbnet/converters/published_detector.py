@@ -41,16 +41,10 @@ def convert_detector(
     cfg: Config,
     config: str,
 ) -> Conversion:
-    """Convert published weights and load them strictly into a config's model.
+    """Convert published weights for a config, whose model they must fit.
 
-    Args:
-        weights: the weights from ``published_weights``.
-        found: their model; a backbone is compared with the config's.
-        cfg: the whole config.
-        config: the name of the config, for errors.
-
-    Returns:
-        The weights in the order and with the data types of the model.
+    A file that holds only a backbone is compared with the config's backbone.
+    The result has the order and the data types of the config's model.
 
     Raises:
         ValueError: the weights do not fit the config.

@@ -15,7 +15,7 @@ from ..checkpoints.fit import load_strictly
 from ..errors import UserValueError
 from ..messages import listed
 from ..models.backbones import CompositeBackbone
-from ..pretrained.layouts.swin import microsoft_to_mmdet
+from ..pretrained.layouts.swin import MICROSOFT_SWIN
 from ..pretrained.search import under
 
 _STEM = re.compile(
@@ -78,20 +78,20 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     dropped = [] if prefix else list(filter(_CLASSIFIER.match, member))
     member = {n: w for n, w in member.items() if n not in dropped}
     if 'patch_embed.proj.weight' in member:
-        member = _from_microsoft(member)
+        converted = MICROSOFT_SWIN.rename(member, frozenset())
+        if converted is None:
+            raise UserValueError(
+                "the file's Swin has neither mmdet's nor Microsoft's layout "
+                '(patch merging begins its stages); load it through the '
+                'init_cfg of the members'
+            )
+        # Files of classifiers hold masks, which the member computes.
+        member = {
+            name: weight
+            for name, weight in converted.items()
+            if not name.endswith('attn_mask')
+        }
     return Plain(member, rest, dropped)
-
-
-def _from_microsoft(member: dict[str, Tensor]) -> dict[str, Tensor]:
-    if 'layers.0.downsample.norm.weight' not in member:
-        raise UserValueError(
-            "the file's Swin has neither mmdet's nor Microsoft's layout "
-            '(patch merging begins its stages); load it through the init_cfg '
-            'of the members'
-        )
-    member = microsoft_to_mmdet(member)
-    # Files of classifiers hold masks, which the member computes.
-    return {n: w for n, w in member.items() if not n.endswith('attn_mask')}
 
 
 def family_of(plain: Plain) -> str | None:
@@ -143,11 +143,7 @@ def replicate_into(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Put weights into every member of a config's model, strictly.
 
-    Args:
-        plain: the content of a file; if it is only a backbone, it is
-            compared with the model's backbone.
-        model: the detector, on the meta device.
-        config: the name of the config, for errors.
+    A file that holds only a backbone is compared with the model's backbone.
 
     Returns:
         The weights under the model's names, and the names of the model's

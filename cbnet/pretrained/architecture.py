@@ -29,15 +29,10 @@ _BLOCK = r'(?:^|\.)(?:stages\.|layers?\.?)(\d+)\.(?:blocks\.)?(\d+)\.'
 def describe(
     names: Iterable[str], weights: Mapping[str, Tensor]
 ) -> str | None:
-    """Describe a backbone.
+    """Describe a backbone by all its names and the weights that are known.
 
-    Args:
-        names: the names of its weights.
-        weights: the tensors that are known for some of the names.
-
-    Returns:
-        For example ``'a Swin with depths (2, 2, 6, 2), ...'``; None for an
-        unknown architecture.
+    For example ``'a Swin with depths (2, 2, 6, 2), 96 channels, windows of
+    7'``; None means that the architecture is unknown.
     """
     names = list(names)
     for pattern, kind in _KINDS:

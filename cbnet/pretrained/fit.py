@@ -38,10 +38,10 @@ def compare_with_member(
     complete: Set[str],
     new: Iterable[str] = (),
 ) -> tuple[Comparison, dict[str, tuple[str, ...]]]:
-    """Compare a file's weights with those of a member.
+    """Compare a file's weights, under the member's names, with a member.
 
     Args:
-        weights: the file's weights under the member's names.
+        weights: the weights of the file.
         own: the member's state dict.
         complete: the names of the member with all its stages, so that
             weights of shared stages are not reported as unexpected.
@@ -49,8 +49,7 @@ def compare_with_member(
 
     Returns:
         The comparison of the weights that both should have, and the names
-        of all others: ``shared``, ``new`` and ``ignored``, as in
-        ``LoadReport``.
+        of all others under ``LoadReport``'s words for them.
     """
     own = {n: w for n, w in own.items() if not n.endswith(_COMPUTED)}
     complete = {n for n in complete if not n.endswith(_COMPUTED)}
@@ -85,15 +84,14 @@ def new_modules(member: BaseModule) -> list[str]:
     They belong to plugins of mmdet's ResNets, or the class of the backbone
     lists them in its attribute ``not_in_pretrained``.
     """
-    found = list(getattr(member, 'not_in_pretrained', ()))
-    for name, module in member.named_modules():
-        if getattr(module, 'with_plugins', False):
-            found += [
-                rf'^{re.escape(f"{name}.{plugin}")}\.'
-                for i in (1, 2, 3)
-                for plugin in getattr(module, f'after_conv{i}_plugin_names')
-            ]
-    return found
+    plugins = [
+        re.escape(f'{name}.{plugin}')
+        for name, module in member.named_modules()
+        for i in (1, 2, 3)
+        for plugin in getattr(module, f'after_conv{i}_plugin_names', ())
+    ]
+    own = getattr(member, 'not_in_pretrained', ())
+    return [*own, *(rf'^{plugin}\.' for plugin in plugins)]
 
 
 def describe_differences(

@@ -6,6 +6,8 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from ..checkpoints.local_files import require_checkpoint
 from ..errors import UserValueError
@@ -52,13 +54,10 @@ def names_a_file(init_cfg: Any) -> bool:
 
 
 def _read(source: str, key: str) -> Any:
-    """Read a file safely; a safetensors file holds only tensors."""
+    """Read a file safely, with mmengine unless it is a safetensors file."""
     require_checkpoint(source, key)
     if not source.endswith('.safetensors') or '://' in source:
         return CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         return load_file(source)
     except SafetensorError as error:

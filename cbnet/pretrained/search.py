@@ -60,11 +60,7 @@ class Found:
 
 
 def flatten(file: Any, source: str) -> dict[str, Tensor]:
-    """List all tensors of a loaded file under their dotted paths.
-
-    Raises:
-        ValueError: the file holds no named tensors.
-    """
+    """List all tensors of a loaded file under their dotted paths."""
     flat = dict(_tensors(file, '', ()))
     if not flat:
         raise UserValueError(
@@ -104,16 +100,13 @@ def find_backbone(
     source: str,
     prefix: str | None = None,
 ) -> Found | None:
-    """Find the weights that match a member's names best.
+    """Find the weights that match a member's names best, if any do.
 
     Args:
         flat: the tensors of the file under their dotted paths.
         names: the state-dict names of the member with all its stages.
         source: the name of the file, for errors.
         prefix: the components that a path must contain.
-
-    Returns:
-        The weights; None if the file has almost none of the names.
 
     Raises:
         ValueError: nothing is found under ``prefix``, several paths match

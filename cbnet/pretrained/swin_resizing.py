@@ -14,17 +14,11 @@ from torch import Tensor
 def resize_positions(
     weights: dict[str, Tensor], own: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Resize position-bias tables and absolute positions to a member's.
+    """Resize the positions in a file to those of a member, ``own``.
 
-    Args:
-        weights: the weights under mmdet's names; tables have the shape
-            ((2 * window - 1)^2, heads), absolute positions of square images
-            the shape (1, H * W, C).
-        own: the member's state dict.
-
-    Returns:
-        The weights, and the names of those that were resized.  Weights that
-        differ in more than this size are unchanged.
+    Tables have the shape ((2 * window - 1)^2, heads), absolute positions of
+    square images (1, H * W, C).  Weights that differ in more than this size
+    are unchanged.  The names of those that were resized are returned, too.
     """
     resized = {}
     for name, value in weights.items():
