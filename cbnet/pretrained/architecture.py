@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor
 
 from ..messages import listed
-from .search import known_layouts
+from .search import candidates
 
 # Patterns of names, in mmdet's form or timm's; the first match counts.
 _KINDS = (
@@ -45,7 +45,7 @@ def describe(
 
 def describe_file(flat: dict[str, Tensor]) -> str:
     """Describe the architecture in a file, from all its tensors."""
-    renamed = (found.weights for found in known_layouts(flat, frozenset()))
+    renamed = (found.weights for found in candidates(flat, frozenset()))
     for weights in (*renamed, flat):
         if text := describe(weights, weights):
             return text

@@ -48,8 +48,8 @@ def compare_with_member(
         new: regular expressions of further names that files lack.
 
     Returns:
-        The comparison of the weights that both should have, and the names
-        of all others under ``LoadReport``'s words for them.
+        The comparison of the weights that both should have, and the other
+        names: ``shared``, ``new`` and ``ignored``, as in ``LoadReport``.
     """
     own = {n: w for n, w in own.items() if not n.endswith(_COMPUTED)}
     complete = {n for n in complete if not n.endswith(_COMPUTED)}

@@ -34,7 +34,8 @@ def init_member(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is cut short, or see ``load_into``.
+        ValueError: the file is cut short or does not fit the member;
+            nothing is loaded then.
     """
     init_cfg = member.init_cfg
     if not names_a_file(init_cfg):

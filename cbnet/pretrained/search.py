@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import UserValueError
 from ..messages import listed
-from .layouts import LAYOUTS
+from .layouts import LAYOUTS, Layout
 
 OWN_NAMES = 'its own names'
 _DEPTH = 6  # the deepest nesting of dicts; real files end at 3
@@ -124,18 +124,18 @@ def find_backbone(
                 f'{listed(dict.fromkeys(starts), 6)}'
             )
     try:
-        candidates = [
+        all_found = [
             found
-            for found in _candidates(flat, names)
+            for found in candidates(flat, names)
             if not prefix or f'.{prefix}' in f'.{found.path}'
         ]
     except ValueError as error:  # a layout does not know the file's name
         raise UserValueError(f'checkpoint={source!r}: {error}') from None
-    best = max((found.score for found in candidates), default=0)
+    best = max((found.score for found in all_found), default=0)
     # Single blocks have a few of the names too, such as conv1 and bn1.  A
     # preferred copy may lack a few names, such as counters of norms.
     enough = max(len(names), best * 9)
-    near = [found for found in candidates if found.score * 10 >= enough]
+    near = [found for found in all_found if found.score * 10 >= enough]
     if not near:
         return None
     near.sort(key=lambda found: (found.rank, -found.score))
@@ -143,30 +143,17 @@ def find_backbone(
     return near[0]
 
 
-def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    paths = dict.fromkeys(  # in the order of the file
-        name[: part.start()]
-        for name in flat
-        for part in re.finditer(r'^|(?<=\.)', name)
-        if name[part.start() :] in names
-    )
-    for path in paths:
-        below = under(flat, path)
-        score = len(below.keys() & names)
-        yield Found(path, OWN_NAMES, below, below, score)
-    yield from known_layouts(flat, names)
-
-
-def known_layouts(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    """Find the weights that have a known layout; see ``find_backbone``."""
-    for layout in LAYOUTS:
-        places = [
-            name.removesuffix(anchor)
+def candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
+    """Find all weights that have the member's names or a known layout."""
+    own = Layout(OWN_NAMES, names, lambda weights, names: weights)
+    for layout in (own, *LAYOUTS):
+        paths = dict.fromkeys(  # in the order of the file
+            name[: part.start()]
             for name in flat
-            for anchor in layout.anchors
-            if f'.{name}'.endswith(f'.{anchor}')
-        ]
-        for path in places:
+            for part in re.finditer(r'^|(?<=\.)', name)
+            if name[part.start() :] in layout.anchors
+        )
+        for path in paths:
             below = under(flat, path)
             weights = layout.rename(below, names)
             if weights is not None:

@@ -1,7 +1,7 @@
 """The description of a layout, and renaming by rules."""
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -28,7 +28,7 @@ class Layout:
     """
 
     title: str
-    anchors: tuple[str, ...]
+    anchors: Collection[str]
     rename: Rename
 
 
