@@ -80,7 +80,7 @@ class PublishedModel:
     def __str__(self) -> str:
         members = f'two members {self.member}'
         if self.detector is None:
-            return f'a backbone alone, {members}'
+            return f'a backbone without a detector, {members}'
         text = f'{self.detector}, {members}, box heads {self.box_heads}'
         if self.detector == 'HTC':
             text += f', with{"" if self.semantic else "out"} semantic branch'

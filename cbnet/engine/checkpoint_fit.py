@@ -1,4 +1,4 @@
-"""Refuse a checkpoint of another model than the one that loads it."""
+"""Refuse checkpoints that do not fit the model that loads them."""
 
 from collections.abc import Mapping
 from typing import Any

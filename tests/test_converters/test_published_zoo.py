@@ -126,8 +126,8 @@ def test_models_of_no_config():
     found = recognise(small)
     assert (found.detector, found.config) == (None, None)
     assert str(found) == (
-        'a backbone alone, two members Swin (embed_dim 96, depths '
-        '(2, 2, 5, 2))'
+        'a backbone without a detector, two members Swin (embed_dim 96, '
+        'depths (2, 2, 5, 2))'
     )
     found = recognise(small | named('roi_head.bbox_head.fc_cls.weight'))
     assert (found.detector, found.config) == ('Faster R-CNN', None)
