@@ -16,6 +16,7 @@ REQUIRES = [
     'torch>=2.6',  # older ones load checkpoints unsafely by default
     'torchvision>=0.21',
     'timm>=1.0',
+    'safetensors',
     'numpy>=1.21',
     'pycocotools',
     'packaging',

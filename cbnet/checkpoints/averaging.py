@@ -1,4 +1,4 @@
-"""The average of several checkpoints' weights, all counting the same."""
+"""Average the weights of several checkpoints equally."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def average_checkpoints(
 def _weights(
     file: Mapping[str, Any], path: Path, take: str | None
 ) -> dict[str, Tensor]:
-    """Choose among the weights of a file.
+    """Choose the averaged or the trained weights of a file.
 
     mmengine's averaging hooks save the average as ``state_dict`` and the
     trained weights beside it.

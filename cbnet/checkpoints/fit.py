@@ -1,4 +1,4 @@
-"""Do these weights fit?  One comparison and one report for all callers."""
+"""Compare weights with the expected ones and describe all differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Comparison:
         matching: the names of weights that both have in the same shape.
         missing: the expected names that the file lacks.
         surplus: the names in the file that are not expected.
-        differing: the names that both have in different shapes, with both
-            shapes as text: the file's, then the expected one.
+        differing: the names that both have in different shapes, with a text
+            such as ``'(3, 2) instead of (2, 3)'``, the file's shape first.
         aspect: the property that was compared, ``'shape'`` or ``'shape or
             type'``.
     """
@@ -27,20 +27,17 @@ class Comparison:
     matching: tuple[str, ...]
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
-    differing: Mapping[str, tuple[str, str]]
+    differing: Mapping[str, str]
     aspect: str
 
     def differences(
         self, file: str = 'the file', other: str = 'the model'
     ) -> str:
-        """Describe all differences in one line.
+        """Describe all differences in one line, empty if there are none.
 
         Args:
             file: the name of the file for the text.
             other: the name of the object that expects the weights.
-
-        Returns:
-            The description, or an empty string if there are no differences.
         """
         found = []
         if self.surplus:
@@ -48,10 +45,7 @@ class Comparison:
         if self.missing:
             found.append(f'{file} lacks {counted(self.missing)}')
         if self.differing:
-            shown = [
-                f'{name} {theirs} instead of {ours}'
-                for name, (theirs, ours) in self.differing.items()
-            ]
+            shown = [f'{name} {text}' for name, text in self.differing.items()]
             differ = 'differs' if len(shown) == 1 else 'differ'
             found.append(
                 f'{len(shown)} {differ} in {self.aspect} ({listed(shown, 3)})'
@@ -76,14 +70,14 @@ def compare(
         dtype = f' {str(weight.dtype).removeprefix("torch.")}' if types else ''
         return f'{tuple(weight.shape)}{dtype}'
 
-    kinds = {
-        name: (kind(found[name]), kind(weight))
-        for name, weight in expected.items()
-        if name in found
+    shared = [name for name in expected if name in found]
+    differing = {
+        name: f'{kind(found[name])} instead of {kind(expected[name])}'
+        for name in shared
+        if kind(found[name]) != kind(expected[name])
     }
-    differing = {n: pair for n, pair in kinds.items() if pair[0] != pair[1]}
     return Comparison(
-        matching=tuple(name for name in kinds if name not in differing),
+        matching=tuple(name for name in shared if name not in differing),
         missing=tuple(name for name in expected if name not in found),
         surplus=tuple(name for name in found if name not in expected),
         differing=differing,
@@ -95,8 +89,7 @@ def load_strictly(
     weights: Mapping[str, Tensor],
     model: nn.Module,
     config: str,
-    prefix: str = '',
-    optional: str | None = None,
+    optional: tuple[str, ...] = (),
 ) -> dict[str, Tensor]:
     """Load weights that must have exactly a model's names and shapes.
 
@@ -104,8 +97,7 @@ def load_strictly(
         weights: the weights, under the names of this package.
         model: the model on the meta device; it takes over the tensors.
         config: the name of the model's config, for errors.
-        prefix: the prefix of the weights' names that the model's names lack.
-        optional: the prefix of names that may be missing.
+        optional: the prefixes of names that may be missing.
 
     Returns:
         The weights in the order and with the data types of the model.
@@ -114,11 +106,9 @@ def load_strictly(
         ValueError: lists all differences.
     """
     own = {
-        prefix + name: tensor
+        name: tensor
         for name, tensor in model.state_dict().items()
-        if optional is None
-        or prefix + name in weights
-        or not (prefix + name).startswith(optional)
+        if name in weights or not name.startswith(optional)
     }
     if wrong := compare(weights, own).differences():
         raise UserValueError(
@@ -127,11 +117,7 @@ def load_strictly(
             f'--config'
         )
     cast = {n: _as_type(weights[n], t.dtype) for n, t in own.items()}
-    model.load_state_dict(
-        {name.removeprefix(prefix): t for name, t in cast.items()},
-        strict=optional is None,
-        assign=True,
-    )
+    model.load_state_dict(cast, strict=not optional, assign=True)
     return cast
 
 

@@ -18,6 +18,9 @@ from ..messages import listed
 from ..version import __version__
 from .local_files import require_checkpoint
 
+# zipfile raises a RuntimeError for an encrypted file.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a ``.pth`` file, or a zip file that contains one.
@@ -30,13 +33,8 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     require_checkpoint(path, 'IN')
-    inside = _checkpoint_inside(path) if zipfile.is_zipfile(path) else None
-    if inside is None:
-        file = load_safely(path)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            extracted = _extract(path, inside, folder)
-            file = load_safely(extracted, name=f'{path}, {inside}')
+    load = _load_zip if zipfile.is_zipfile(path) else load_safely
+    file = load(path)
     if not isinstance(file, Mapping):
         raise UserValueError(
             f'{path} holds a {type(file).__name__}; expected a dict of '
@@ -45,48 +43,41 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(file)
 
 
-def _checkpoint_inside(path: Path) -> str | None:
-    """Name the checkpoint inside a zip file; None: it is torch's own zip."""
+def _load_zip(path: Path) -> Any:
+    """Load a zip that torch wrote, or the checkpoint inside another zip."""
     with zipfile.ZipFile(path) as outer:
         names = [name for name in outer.namelist() if name[-1:] != '/']
-    if any(PurePosixPath(name).name == 'data.pkl' for name in names):
-        return None
-    found = [
-        name
-        for name in names
-        if name.endswith('.pth') and not name.startswith('__MACOSX/')
-    ]
-    if len(found) != 1:
-        raise UserValueError(
-            f'{path} is a zip with {len(found)} files that end in .pth (it '
-            f'holds {listed(names) or "nothing"}); expected one'
-        )
-    return found[0]
-
-
-def _extract(path: Path, inside: str, folder: str) -> str:
-    try:
-        with zipfile.ZipFile(path) as outer:
-            return outer.extract(inside, folder)
-    # zipfile raises a RuntimeError for an encrypted file.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise UserValueError(
-            f'{path}: {inside} cannot be extracted from the zip ({error}); '
-            f'download it again'
-        ) from None
+        if any(PurePosixPath(name).name == 'data.pkl' for name in names):
+            return load_safely(path)
+        found = [
+            name
+            for name in names
+            if name.endswith('.pth') and not name.startswith('__MACOSX/')
+        ]
+        if len(found) != 1:
+            raise UserValueError(
+                f'{path} is a zip with {len(found)} files that end in .pth '
+                f'(it holds {listed(names) or "nothing"}); expected one'
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                inside = outer.extract(found[0], folder)
+            except _UNREADABLE as error:
+                raise UserValueError(
+                    f'{path}: {found[0]} cannot be extracted from the zip '
+                    f'({error}); download it again'
+                ) from None
+            return load_safely(inside, name=f'{path}, {found[0]}')
 
 
 def find_weights(
     file: Mapping[str, Any], source: str = 'the file'
 ) -> dict[str, Tensor]:
-    """Take the weights out of a file's content.
+    """Take the weights out of a file, without DataParallel's ``module.``.
 
     Args:
         file: the weights, or a dict with the weights under ``state_dict``.
         source: the name of the file, for errors.
-
-    Returns:
-        The weights, without the prefix ``module.`` of DataParallel.
 
     Raises:
         ValueError: the file holds no tensors.

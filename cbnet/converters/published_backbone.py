@@ -1,19 +1,6 @@
 """Convert the arguments of a published CBNetV2 backbone into ours.
 
-======================================  ====================================
-published                               here
-======================================  ====================================
-``type='CBResNet'``, ...                ``member.type='ResNet'``, ...
-``cb_del_stages=D``, CNN, default 0     ``shared_stages=D`` (-1: None)
-``cb_del_stages=D``, Swin, default 1    ``shared_stages=D - 1`` (0: 0 too,
-                                        -1: None)
-``cb_zero_init``                        ``connection.zero_init``
-``cb_inplanes``                         computed from the members
-``pretrained``                          ``member.init_cfg``
-``embed_dim``, ``ape``, ``in_chans``,   ``embed_dims``, ``in_channels``,
-``use_checkpoint``                      ``use_abs_pos_embed``, ``with_cp``
-``frozen_stages=K`` of Swin, K >= 0     ``frozen_stages=max(K - 1, 0)``
-======================================  ====================================
+docs/migrate.md lists the arguments.
 """
 
 import inspect
@@ -39,6 +26,31 @@ _SWIN_ARGUMENTS = {
     'attn_drop_rate', 'drop_path_rate', 'patch_norm', 'out_indices',
     'frozen_stages', 'init_cfg',
 }  # fmt: skip
+_REFUSED = (
+    (
+        'mlp_ratio',
+        lambda ratio: ratio % 1,
+        "mmdet's SwinTransformer takes whole numbers only",
+    ),
+    # Deviation: patch_norm=False of Swin.
+    (
+        'patch_norm',
+        lambda norm: not norm,
+        "mmdet's SwinTransformer then has no norm in patch merging either, "
+        'but the published one keeps it',
+    ),
+    (
+        'out_indices',
+        lambda indices: tuple(indices) != (0, 1, 2, 3),
+        'the connections of the published Swin composite read all four maps, '
+        '(0, 1, 2, 3)',
+    ),
+    (
+        'depths',
+        lambda depths: len(depths) != 4,
+        'the published composites have four stages',
+    ),
+)
 
 
 def convert_published_backbone(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,34 +103,10 @@ def convert_published_backbone(cfg: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _swin(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the config of a Swin member."""
+    """Turn the published arguments of a Swin into a member's config."""
     _refuse_unknown(_SWIN, arguments, _SWIN_ARGUMENTS)
-    for key, refused, reason in (
-        (
-            'mlp_ratio',
-            arguments.get('mlp_ratio', 4) % 1,
-            "mmdet's SwinTransformer takes whole numbers only",
-        ),
-        # Deviation: patch_norm=False of Swin.
-        (
-            'patch_norm',
-            not arguments.get('patch_norm', True),
-            "mmdet's SwinTransformer then has no norm in patch merging "
-            'either, but the published one keeps it',
-        ),
-        (
-            'out_indices',
-            tuple(arguments.get('out_indices', range(4))) != (0, 1, 2, 3),
-            'the connections of the published Swin composite read all four '
-            'maps, (0, 1, 2, 3)',
-        ),
-        (
-            'depths',
-            len(arguments.get('depths', range(4))) != 4,
-            'the published composites have four stages',
-        ),
-    ):
-        if refused:
+    for key, is_refused, reason in _REFUSED:
+        if key in arguments and is_refused(arguments[key]):
             raise UserValueError(
                 f'backbone.{key}={arguments[key]}: such a model cannot be '
                 f'represented here, because {reason}'

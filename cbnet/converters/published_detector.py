@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from mmengine.config import Config
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints.fit import load_strictly
 from ..checkpoints.weight_files import find_weights
 from ..models.building import build_without_weights
 from .published_models import PublishedModel, recognise
-from .published_weights import Conversion, convert_with_report
+from .published_weights import Conversion, convert_published
 
 
 def published_weights(
@@ -19,12 +19,8 @@ def published_weights(
 ) -> tuple[dict[str, Tensor], PublishedModel]:
     """Take the weights out of a file and recognise their model.
 
-    Args:
-        file: the weights, or ``state_dict`` beside ``meta`` and others.
-
-    Returns:
-        The weights under their published names, with the prefix
-        ``backbone.`` if the file holds only a backbone; and the model.
+    The names of a file that holds only a backbone get the prefix
+    ``backbone.``.
 
     Raises:
         ValueError: the file holds no published composite.
@@ -45,24 +41,18 @@ def convert_detector(
     cfg: Config,
     config: str,
 ) -> Conversion:
-    """Convert published weights and load them strictly into a config's model.
+    """Convert published weights for a config, whose model they must fit.
 
-    Args:
-        weights: the weights from ``published_weights``.
-        found: their model; if it is only a backbone, it is compared with
-            the config's backbone.
-        cfg: the whole config.
-        config: the name of the config, for errors.
-
-    Returns:
-        The weights in the order and with the data types of the model.
+    A file that holds only a backbone is compared with the config's backbone.
+    The result has the order and the data types of the config's model.
 
     Raises:
         ValueError: the weights do not fit the config.
     """
-    done = convert_with_report(weights)
-    alone = found.detector is None
-    model = build_without_weights(cfg, cfg.model.backbone if alone else None)
-    prefix = 'backbone.' if alone else ''
-    loaded = load_strictly(done.weights, model, config, prefix)
-    return replace(done, weights=loaded)
+    done = convert_published(weights)
+    if found.detector is None:
+        backbone = build_without_weights(cfg, cfg.model.backbone)
+        model = nn.ModuleDict(dict(backbone=backbone))
+    else:
+        model = build_without_weights(cfg)
+    return replace(done, weights=load_strictly(done.weights, model, config))

@@ -41,6 +41,13 @@ CONFIGS = {
     ('Swin-L', 'HTC', '4conv1fc'): 'dual_swin_l',
 }  # fmt: skip
 _FIRST = 'cb_modules.0.'
+# a part of the names in another file -> advice; the first match counts
+_HINTS = {
+    'backbone.members.': 'these are names of this package: nothing to convert',
+    'backbone.net.': 'files of CB-EVA-02 come from other code and are not '
+    'served',
+    '': '`cbnet replicate-members` puts an ordinary file into every member',
+}
 _BOX_CONV = re.compile(r'\.bbox_head\.(?:0\.)?shared_convs\.(\d+)\.')
 
 
@@ -73,7 +80,7 @@ class PublishedModel:
     def __str__(self) -> str:
         members = f'two members {self.member}'
         if self.detector is None:
-            return f'a backbone alone, {members}'
+            return f'a backbone without a detector, {members}'
         text = f'{self.detector}, {members}, box heads {self.box_heads}'
         if self.detector == 'HTC':
             text += f', with{"" if self.semantic else "out"} semantic branch'
@@ -82,9 +89,6 @@ class PublishedModel:
 
 def recognise(weights: Mapping[str, Tensor]) -> PublishedModel:
     """Recognise the published model of a state dict by its keys.
-
-    Args:
-        weights: the weights under their published names.
 
     Raises:
         ValueError: the state dict is no published composite.
@@ -96,18 +100,10 @@ def recognise(weights: Mapping[str, Tensor]) -> PublishedModel:
         if _FIRST in name
     }
     if not first:
-        if 'backbone.members.' in names:
-            hint = 'these are names of this package: nothing to convert'
-        elif 'backbone.net.' in names:
-            hint = 'files of CB-EVA-02 come from other code and are not served'
-        else:
-            hint = (
-                '`cbnet replicate-members` puts an ordinary file into every '
-                'member'
-            )
+        hints = (hint for part, hint in _HINTS.items() if part in names)
         raise UserValueError(
             f'no published composite: expected names with {_FIRST}, '
-            f'found {listed(weights, 3)}; {hint}'
+            f'found {listed(weights, 3)}; {next(hints)}'
         )
     member = _member(first)
     if 'roi_head.' not in names:

@@ -1,24 +1,12 @@
 """Rename published CBNetV2 weights to our names.
 
-======================================  ====================================
-published                               here
-======================================  ====================================
-``cb_modules.K.X``                      ``members.K.X``; Swin's X renamed,
-                                        patch merging permuted
-``cb_linears.S.J.0.weight``             ``connections.0.{S+J}_to_S.conv...``
-``cb_linears.S.J.1.weight`` (BN)        ``connections.0.{S+J}_to_S.norm...``
-``cb_linears.S.J.weight`` (Swin)        ``connections.0.{S+J}_to_S.conv...``
-``cb_modules.1.bn1.*`` without conv1    dropped: the stem is shared
-``cb_modules.1.absolute_pos_embed``     dropped, without patch_embed
-neck, heads                             unchanged
-======================================  ====================================
-
-``cb_linears.S.J`` reads stage ``S + J`` of the assistant and is added at the
-input of stage ``S`` of the lead.
+docs/published_checkpoints.md lists the names.  ``cb_linears.S.J`` reads
+stage ``S + J`` of the assistant and is added at the input of stage ``S`` of
+the lead; a ResNet's has a convolution (0) and a norm (1).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -49,7 +37,7 @@ class Conversion:
         weights: the weights under our names.
         dropped: the published names of entries that nothing ever reads.
         permuted: the published names of entries whose numbers were
-            reordered.
+            reordered: patch merging and absolute positions.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -57,30 +45,36 @@ class Conversion:
     permuted: list[str] = field(default_factory=list)
 
 
-def convert_published(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_published(state_dict: Mapping[str, Tensor]) -> Conversion:
     """Rename a published state dict, or a part of it, to our names.
 
     Args:
         state_dict: the weights of a ResNet or Swin composite under their
             published names, with or without the prefix ``backbone.``.
 
-    Returns:
-        The same tensors under our names; patch merging and absolute
-        positions are reordered, and the dead entries of the lead's stem are
-        left out.
-
     Raises:
-        ValueError: a name is of a composite that is not served.
+        ValueError: a name belongs to a composite that is not served.
     """
-    return convert_with_report(state_dict).weights
-
-
-def convert_with_report(state_dict: Mapping[str, Tensor]) -> Conversion:
-    """Convert like ``convert_published`` and record the changes."""
     done = Conversion()
     for name, value in state_dict.items():
         if match := _MEMBER.match(name):
-            _convert_member(name, value, match, state_dict, done)
+            prefix, k, own = match.groups()
+            if k not in ('0', '1'):
+                raise UserValueError(
+                    f'{name}: the published code has two members, but this '
+                    f'file has more, and the connections between them are '
+                    f'unknown'
+                )
+            if k == '1' and _is_dead(prefix, own, state_dict):
+                done.dropped.append(name)
+                continue
+            renamed = {own: value}
+            if _SWIN.match(own):
+                renamed = microsoft_to_mmdet(renamed)
+            ((own, converted),) = renamed.items()
+            if converted is not value:
+                done.permuted.append(name)
+            done.weights[f'{prefix}members.{k}.{own}'] = converted
         elif match := _LINEAR.match(name):
             prefix, target, step, layer, leaf = match.groups()
             edge = f'{int(target) + int(step)}_to_{target}.{_LAYERS[layer]}'
@@ -95,28 +89,9 @@ def convert_with_report(state_dict: Mapping[str, Tensor]) -> Conversion:
     return done
 
 
-def _convert_member(
-    name: str,
-    value: Tensor,
-    match: re.Match[str],
-    state_dict: Mapping[str, Tensor],
-    done: Conversion,
-) -> None:
-    prefix, k, own = match.groups()
-    if k not in ('0', '1'):
-        raise UserValueError(
-            f'{name}: the published code has two members, but this file has '
-            f'more, and the connections between them are unknown'
-        )
-    if k == '1' and any(
-        dead.match(own) and f'{prefix}cb_modules.1.{alive}' not in state_dict
+def _is_dead(prefix: str, own: str, names: Container[str]) -> bool:
+    """Tell whether an entry of the lead belongs to a stem that it shares."""
+    return any(
+        dead.match(own) and f'{prefix}cb_modules.1.{alive}' not in names
         for dead, alive in _DEAD
-    ):
-        done.dropped.append(name)
-        return
-    converted = value
-    if _SWIN.match(own):
-        ((own, converted),) = microsoft_to_mmdet({own: value}).items()
-    if converted is not value:
-        done.permuted.append(name)
-    done.weights[f'{prefix}members.{k}.{own}'] = converted
+    )

@@ -1,14 +1,8 @@
 """Put the weights of an ordinary detector or backbone into every member.
 
-======================================  ====================================
-in the file                             in the result
-======================================  ====================================
-``backbone.X``, or ``X`` of a backbone  ``backbone.members.K.X`` for each
-alone, or ``backbone.members.0.X``      member that owns ``X``
-neck, heads                             unchanged
-(nothing)                               connections: left out, so that they
-                                        keep their initial values
-======================================  ====================================
+Each member gets the backbone's weights that it owns, the neck and the heads
+are unchanged, and connections are left out, so that they keep their initial
+values.
 """
 
 import re
@@ -21,17 +15,23 @@ from ..checkpoints.fit import load_strictly
 from ..errors import UserValueError
 from ..messages import listed
 from ..models.backbones import CompositeBackbone
-from ..pretrained.layouts.swin import microsoft_to_mmdet
+from ..pretrained.layouts.swin import MICROSOFT_SWIN
 from ..pretrained.search import under
 
 _STEM = re.compile(
     r'^(conv1|bn1|gn1|in1|stem|patch_embed|absolute_pos_embed)\b'
 )
-_STAGE = re.compile(r'^(?:layer(\d+)|stages\.(\d+))\.')
+_STAGE = re.compile(r'^(layer|stages\.)(\d+)\.')
+# An entry that every backbone of a family has under mmdet's names.
+_FAMILIES = {
+    'patch_embed.projection.weight': 'Swin',
+    'layer1.0.conv1.weight': 'ResNet',
+}
 # The classifier in the file of a pretrained backbone.
 _CLASSIFIER = re.compile(r'^(fc|head|classifier|norm)\.')
 _OTHERS = re.compile(r'^(neck|rpn_head|roi_head|bbox_head|mask_head)\.')
 _COMPOSITE = re.compile(r'(^|\.)(members\.[1-9]|cb_modules\.|connections\.)')
+_CONNECTIONS = 'backbone.connections.'
 
 
 @dataclass
@@ -53,10 +53,8 @@ class Plain:
 def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     """Find the backbone in an ordinary file.
 
-    Args:
-        weights: the weights of an mmdet detector, of one of our detectors
-            with a single member, or of a backbone under mmdet's or
-            Microsoft's names.
+    The file may hold an mmdet detector, one of our detectors with a single
+    member, or a backbone under mmdet's or Microsoft's names.
 
     Raises:
         ValueError: the file holds a composite already, or no backbone.
@@ -77,37 +75,35 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
             f'{listed(weights, 3)}'
         )
     rest = {n: w for n, w in weights.items() if not n.startswith(prefix)}
-    dropped = [n for n in member if not prefix and _CLASSIFIER.match(n)]
+    dropped = [] if prefix else list(filter(_CLASSIFIER.match, member))
     member = {n: w for n, w in member.items() if n not in dropped}
     if 'patch_embed.proj.weight' in member:
-        member = _from_microsoft(member)
+        converted = MICROSOFT_SWIN.rename(member, frozenset())
+        if converted is None:
+            raise UserValueError(
+                "the file's Swin has neither mmdet's nor Microsoft's layout "
+                '(patch merging begins its stages); load it through the '
+                'init_cfg of the members'
+            )
+        # Files of classifiers hold masks, which the member computes.
+        member = {
+            name: weight
+            for name, weight in converted.items()
+            if not name.endswith('attn_mask')
+        }
     return Plain(member, rest, dropped)
 
 
-def _from_microsoft(member: dict[str, Tensor]) -> dict[str, Tensor]:
-    if 'layers.0.downsample.norm.weight' not in member:
-        raise UserValueError(
-            "the file's Swin has neither mmdet's nor Microsoft's layout "
-            '(patch merging begins its stages); load it through the init_cfg '
-            'of the members'
-        )
-    member = microsoft_to_mmdet(member)
-    # Files of classifiers hold masks, which the member computes.
-    return {n: w for n, w in member.items() if not n.endswith('attn_mask')}
+def family_of(plain: Plain) -> str | None:
+    """Return ``'ResNet'``, ``'Swin'`` or None, judging by the names."""
+    families = (f for name, f in _FAMILIES.items() if name in plain.member)
+    return next(families, None)
 
 
 def replicate(
     plain: Plain, num_members: int, shared_stages: int | None
 ) -> dict[str, Tensor]:
-    """Put a member's weights into each member that owns them.
-
-    Args:
-        plain: the result of ``take_apart``, for a ResNet or Swin.
-        num_members: the number of members in the result.
-        shared_stages: the shared stages, as in ``CompositeBackbone``.
-
-    Returns:
-        The weights under the names of a detector with a composite backbone.
+    """Put the weights of a ResNet or Swin into each member that owns them.
 
     Raises:
         ValueError: the backbone is of another family, whose names do not
@@ -119,28 +115,16 @@ def replicate(
             f'(found {listed(plain.member, 3)}); give the config of the '
             f'composite with --config'
         )
-    later = {n for n in plain.member if not _shared(n, shared_stages)}
+    later = {n for n in plain.member if not _is_shared(n, shared_stages)}
     return _placed(plain, [set(plain.member), *[later] * (num_members - 1)])
 
 
-def family_of(plain: Plain) -> str | None:
-    """Return ``'ResNet'``, ``'Swin'`` or None, judging by the names."""
-    for name, family in (
-        ('patch_embed.projection.weight', 'Swin'),
-        ('layer1.0.conv1.weight', 'ResNet'),
-    ):
-        if name in plain.member:
-            return family
-    return None
-
-
-def _shared(name: str, shared_stages: int | None) -> bool:
+def _is_shared(name: str, shared_stages: int | None) -> bool:
     if shared_stages is None:
         return False
     if match := _STAGE.match(name):
-        layer, stage = match.groups()
-        number = int(layer) - 1 if layer else int(stage)
-        return number < shared_stages
+        # ResNet counts its layers from 1, Swin its stages from 0.
+        return int(match[2]) - (match[1] == 'layer') < shared_stages
     return bool(_STEM.match(name))
 
 
@@ -159,11 +143,7 @@ def replicate_into(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Put weights into every member of a config's model, strictly.
 
-    Args:
-        plain: the result of ``take_apart``; if it is only a backbone, it is
-            compared with the model's backbone.
-        model: the detector, on the meta device.
-        config: the name of the config, for errors.
+    A file that holds only a backbone is compared with the model's backbone.
 
     Returns:
         The weights under the model's names, and the names of the model's
@@ -182,11 +162,10 @@ def replicate_into(
     owned = [set(member.state_dict()) for member in backbone.members]
     # The strict comparison reports the names that no member knows.
     owned[0] |= plain.member.keys() - set().union(*owned)
-    connections = 'backbone.connections.'
-    target, prefix = (model, '') if plain.rest else (backbone, 'backbone.')
-    loaded = load_strictly(
-        _placed(plain, owned), target, config, prefix, connections
-    )
+    if not plain.rest:
+        model = nn.ModuleDict(dict(backbone=backbone))
+    weights = _placed(plain, owned)
+    loaded = load_strictly(weights, model, config, (_CONNECTIONS,))
     return loaded, [
-        connections + name for name in backbone.connections.state_dict()
+        n for n in model.state_dict() if n.startswith(_CONNECTIONS)
     ]

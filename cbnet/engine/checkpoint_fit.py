@@ -1,4 +1,4 @@
-"""Refuse a checkpoint of another model than the one that loads it."""
+"""Refuse checkpoints that do not fit the model that loads them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from .checked_saving import bare_model
 class CheckpointFitHook(Hook):
     """Compare the weights of ``load_from`` or a resumed file with the model.
 
-    mmengine loads what it can and only warns of the rest, so that a file of
+    mmengine only warns of weights that it cannot load, so that a file of
     another architecture leaves a model with random weights.  For
     fine-tuning, some weights must fit (heads for other classes do not); for
     resuming and evaluating, all parameters must.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor
 
 from ..messages import listed
-from .search import known_layouts
+from .search import candidates
 
 # Patterns of names, in mmdet's form or timm's; the first match counts.
 _KINDS = (
@@ -29,15 +29,10 @@ _BLOCK = r'(?:^|\.)(?:stages\.|layers?\.?)(\d+)\.(?:blocks\.)?(\d+)\.'
 def describe(
     names: Iterable[str], weights: Mapping[str, Tensor]
 ) -> str | None:
-    """Describe a backbone.
+    """Describe a backbone by all its names and the weights that are known.
 
-    Args:
-        names: the names of its weights.
-        weights: the tensors that are known for some of the names.
-
-    Returns:
-        For example ``'a Swin with depths (2, 2, 6, 2), ...'``; None for an
-        unknown architecture.
+    For example ``'a Swin with depths (2, 2, 6, 2), 96 channels, windows of
+    7'``; None means that the architecture is unknown.
     """
     names = list(names)
     for pattern, kind in _KINDS:
@@ -50,7 +45,7 @@ def describe(
 
 def describe_file(flat: dict[str, Tensor]) -> str:
     """Describe the architecture in a file, from all its tensors."""
-    renamed = (found.weights for found in known_layouts(flat, frozenset()))
+    renamed = (found.weights for found in candidates(flat, frozenset()))
     for weights in (*renamed, flat):
         if text := describe(weights, weights):
             return text

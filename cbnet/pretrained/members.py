@@ -6,13 +6,15 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from ..checkpoints.local_files import require_checkpoint
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
 from .report import LoadReport
-from .search import find_backbone, flatten
+from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
 
@@ -32,7 +34,7 @@ def init_member(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is cut short or holds another architecture;
+        ValueError: the file is cut short or does not fit the member;
             nothing is loaded then.
     """
     init_cfg = member.init_cfg
@@ -53,13 +55,10 @@ def names_a_file(init_cfg: Any) -> bool:
 
 
 def _read(source: str, key: str) -> Any:
-    """Read a file safely; a safetensors file holds only tensors."""
+    """Read a file safely, with mmengine unless it is a safetensors file."""
     require_checkpoint(source, key)
     if not source.endswith('.safetensors') or '://' in source:
         return CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         return load_file(source)
     except SafetensorError as error:
@@ -93,10 +92,7 @@ def load_into(
     # TimmBackbone holds timm's model one level down.
     level = 'model.' if all(n.startswith('model.') for n in complete) else ''
     names = {name.removeprefix(level) for name in complete}
-    own = {
-        name.removeprefix(level): value
-        for name, value in member.state_dict().items()
-    }
+    own = under(member.state_dict(), level)
     flat = flatten(file, source)
     found = find_backbone(flat, names, source, prefix)
     if found is None:
@@ -105,7 +101,7 @@ def load_into(
     else:
         architecture = describe(found.weights, found.weights)
         weights, resized = resize_positions(found.weights, own)
-        comparison, ignored, new = compare_with_member(
+        comparison, others = compare_with_member(
             weights, own, names, new_modules(member)
         )
         wrong = describe_differences(comparison, weights, own)
@@ -122,16 +118,13 @@ def load_into(
     member.load_state_dict(
         {level + name: weights[name] for name in loaded}, strict=False
     )
-    others = {*ignored, *own}
     return LoadReport(
         source=source,
         path=found.path,
         layout=found.layout,
         loaded=loaded,
         renamed=tuple(name for name in loaded if name not in found.below),
-        resized=tuple(resized),
-        shared=tuple(n for n in weights if n in names and n not in others),
-        new=new,
-        ignored=ignored,
+        resized=resized,
         outside=len(flat) - len(found.below),
+        **others,
     )

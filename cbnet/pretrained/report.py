@@ -7,7 +7,7 @@ from ..messages import counted
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What was loaded into a member, and what was not.
+    """The names that were loaded into a member, and those that were not.
 
     Attributes:
         source: the name of the file.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import UserValueError
 from ..messages import listed
-from .layouts import LAYOUTS
+from .layouts import LAYOUTS, Layout
 
 OWN_NAMES = 'its own names'
 _DEPTH = 6  # the deepest nesting of dicts; real files end at 3
@@ -41,29 +41,26 @@ class Found:
         weights: the weights under the member's names; the layout leaves
             unknown names unchanged.
         below: the same weights under the names that follow ``path``.
+        score: the number of names that the member has as well.
     """
 
     path: str
     layout: str
     weights: dict[str, Tensor]
     below: dict[str, Tensor]
+    score: int
 
     @property
     def rank(self) -> int:
         """The rank among copies, lowest first, according to the path."""
-        parts = self.path.split('.')
         return sum(
             bool(_AVOIDED.match(part)) - bool(_PREFERRED.match(part))
-            for part in parts
+            for part in self.path.split('.')
         )
 
 
 def flatten(file: Any, source: str) -> dict[str, Tensor]:
-    """List all tensors of a loaded file under their dotted paths.
-
-    Raises:
-        ValueError: the file holds no named tensors.
-    """
+    """List all tensors of a loaded file under their dotted paths."""
     flat = dict(_tensors(file, '', ()))
     if not flat:
         raise UserValueError(
@@ -103,16 +100,13 @@ def find_backbone(
     source: str,
     prefix: str | None = None,
 ) -> Found | None:
-    """Find the weights that match a member's names best.
+    """Find the weights that match a member's names best, if any do.
 
     Args:
         flat: the tensors of the file under their dotted paths.
         names: the state-dict names of the member with all its stages.
         source: the name of the file, for errors.
         prefix: the components that a path must contain.
-
-    Returns:
-        The weights, or None if the file has almost none of the names.
 
     Raises:
         ValueError: nothing is found under ``prefix``, several paths match
@@ -130,56 +124,47 @@ def find_backbone(
                 f'{listed(dict.fromkeys(starts), 6)}'
             )
     try:
-        candidates = [
-            (len(found.weights.keys() & names), found)
-            for found in _candidates(flat, names)
+        all_found = [
+            found
+            for found in candidates(flat, names)
             if not prefix or f'.{prefix}' in f'.{found.path}'
         ]
     except ValueError as error:  # a layout does not know the file's name
         raise UserValueError(f'checkpoint={source!r}: {error}') from None
-    best = max((score for score, _ in candidates), default=0)
+    best = max((found.score for found in all_found), default=0)
     # Single blocks have a few of the names too, such as conv1 and bn1.  A
     # preferred copy may lack a few names, such as counters of norms.
     enough = max(len(names), best * 9)
-    near = [(s, found) for s, found in candidates if s * 10 >= enough]
+    near = [found for found in all_found if found.score * 10 >= enough]
     if not near:
         return None
-    near.sort(key=lambda pair: (pair[1].rank, -pair[0]))
+    near.sort(key=lambda found: (found.rank, -found.score))
     _refuse_ambiguity(near, source, prefix)
-    return near[0][1]
+    return near[0]
 
 
-def _candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    paths = {}  # in the order of the file
-    for name in flat:
-        start = 0
-        while start >= 0:
-            if name[start:] in names:
-                paths[name[:start]] = None
-            start = name.find('.', start) + 1 or -1
-    for path in paths:
-        below = under(flat, path)
-        yield Found(path, OWN_NAMES, below, below)
-    yield from known_layouts(flat, names)
-
-
-def known_layouts(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
-    """Find the weights that have a known layout; see ``find_backbone``."""
-    for layout in LAYOUTS:
-        for name in flat:
-            for anchor in layout.anchors:
-                if f'.{name}'.endswith(f'.{anchor}'):
-                    path = name.removesuffix(anchor)
-                    below = under(flat, path)
-                    weights = layout.rename(below, names)
-                    if weights is not None:
-                        yield Found(path, layout.title, weights, below)
+def candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
+    """Find all weights that have the member's names or a known layout."""
+    own = Layout(OWN_NAMES, names, lambda weights, names: weights)
+    for layout in (own, *LAYOUTS):
+        paths = dict.fromkeys(  # in the order of the file
+            name[: part.start()]
+            for name in flat
+            for part in re.finditer(r'^|(?<=\.)', name)
+            if name[part.start() :] in layout.anchors
+        )
+        for path in paths:
+            below = under(flat, path)
+            weights = layout.rename(below, names)
+            if weights is not None:
+                score = len(weights.keys() & names)
+                yield Found(path, layout.title, weights, below, score)
 
 
 def _refuse_ambiguity(
-    near: Sequence[tuple[int, Found]], source: str, prefix: str | None
+    near: Sequence[Found], source: str, prefix: str | None
 ) -> None:
-    score, first = near[0]
+    first = near[0]
     if not prefix and (composite := _COMPOSITE.search(first.path)):
         raise UserValueError(
             f'checkpoint={source!r} holds a composite backbone; choose one '
@@ -189,8 +174,8 @@ def _refuse_ambiguity(
         )
     rivals = [
         found.path
-        for other, found in near[1:]
-        if (other, found.rank) == (score, first.rank)
+        for found in near[1:]
+        if (found.score, found.rank) == (first.score, first.rank)
         and found.path != first.path
         and not all(
             torch.equal(first.below[name], found.below[name])

@@ -13,38 +13,30 @@ from torch import Tensor
 
 def resize_positions(
     weights: dict[str, Tensor], own: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Resize position-bias tables and absolute positions to a member's.
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Resize the positions in a file to those of a member, ``own``.
 
-    Args:
-        weights: the weights under mmdet's names; tables have the shape
-            ((2 * window - 1)^2, heads), absolute positions of square images
-            the shape (1, H * W, C).
-        own: the member's state dict.
-
-    Returns:
-        The weights, and the names of those that were resized.  Weights that
-        differ in more than this size are unchanged.
+    Tables have the shape ((2 * window - 1)^2, heads), absolute positions of
+    square images (1, H * W, C).  Weights that differ in more than this size
+    are unchanged.  The names of those that were resized are returned, too.
     """
-    resized = dict(weights)
-    names = []
+    resized = {}
     for name, value in weights.items():
         # Deviation: position tables of a pruned Swin.  A later member has no
         # table for the stages that it shares.
         if name not in own or value.shape == own[name].shape:
             continue
-        table = name.endswith('.relative_position_bias_table')
-        if not table and (name != 'absolute_pos_embed' or value.dim() != 3):
-            continue
-        new = _resize(value, own[name].shape[-2])
-        if new is not None and new.shape == own[name].shape:
-            resized[name] = new
-            names.append(name)
-    return resized, names
+        if name.endswith('.relative_position_bias_table') or (
+            name == 'absolute_pos_embed' and value.dim() == 3
+        ):
+            new = _resize(value, own[name].shape[-2])
+            if new is not None and new.shape == own[name].shape:
+                resized[name] = new
+    return weights | resized, tuple(resized)
 
 
 def _resize(entries: Tensor, size: int) -> Tensor | None:
-    """Resize (..., S * S, C) to (..., size, C); None: a grid is no square."""
+    """Resize (..., S * S, C) to (..., size, C); None if not of squares."""
     before, after = isqrt(entries.shape[-2]), isqrt(size)
     if before**2 != entries.shape[-2] or after**2 != size:
         return None

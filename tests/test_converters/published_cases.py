@@ -79,7 +79,7 @@ def load_composite(backbone, weights):
         weights: published names to tensors, without ``backbone.``.
     """
     composite = build_model(convert_published_backbone(backbone)).double()
-    composite.load_state_dict(convert_published(weights), strict=True)
+    composite.load_state_dict(convert_published(weights).weights, strict=True)
     return composite.eval()
 
 

@@ -14,7 +14,7 @@
 import pytest
 import torch
 
-from cbnet.converters.published_weights import convert_with_report
+from cbnet.converters import convert_published
 from cbnet.testing import build_model
 
 from .published_cases import (
@@ -159,7 +159,7 @@ def test_the_reference_agrees(name):
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
 def test_the_report(prefix):
     _, weights = other_case('positions, d0')
-    done = convert_with_report({prefix + n: w for n, w in weights.items()})
+    done = convert_published({prefix + n: w for n, w in weights.items()})
     assert done.dropped == [f'{prefix}cb_modules.1.absolute_pos_embed']
     merging = {
         f'{prefix}cb_modules.{k}.layers.{i}.downsample.{leaf}'

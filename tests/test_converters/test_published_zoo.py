@@ -20,8 +20,8 @@ import torch
 from mmengine.config import Config
 
 from cbnet.checkpoints.fit import load_strictly
+from cbnet.converters import convert_published
 from cbnet.converters.published_models import CONFIGS, recognise
-from cbnet.converters.published_weights import convert_with_report
 from cbnet.models.building import build_without_weights
 
 from .published_layout import publish
@@ -84,7 +84,7 @@ def test_a_published_detector(config):
     assert found.semantic == ('swin_b' in config or 'swin_l' in config) & (
         'cascade' not in config
     )
-    done = convert_with_report(published)
+    done = convert_published(published)
     dead = {n for n in published if n.startswith('backbone.cb_modules.1.bn1')}
     assert set(done.dropped) == dead
     assert bool(dead) == (config == 'dual_r50')
@@ -126,8 +126,8 @@ def test_models_of_no_config():
     found = recognise(small)
     assert (found.detector, found.config) == (None, None)
     assert str(found) == (
-        'a backbone alone, two members Swin (embed_dim 96, depths '
-        '(2, 2, 5, 2))'
+        'a backbone without a detector, two members Swin (embed_dim 96, '
+        'depths (2, 2, 5, 2))'
     )
     found = recognise(small | named('roi_head.bbox_head.fc_cls.weight'))
     assert (found.detector, found.config) == ('Faster R-CNN', None)

@@ -176,7 +176,8 @@ def test_a_backbone_alone(prefix, make, call, tmp_path):
     out = tmp_path / 'out.pth'
     status, said, errors = call('published_to_cbnet', source, out)
     assert status == 2 and not out.exists()
-    assert 'no config of a backbone alone, two members Swin' in errors[-1]
+    wanted = 'no config of a backbone without a detector, two members Swin'
+    assert wanted in errors[-1]
     status, said, _ = call(
         'published_to_cbnet', source, out, '--config', config
     )

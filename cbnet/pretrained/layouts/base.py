@@ -1,7 +1,7 @@
-"""A layout: the names that some code gives to the weights of a backbone."""
+"""The description of a layout, and renaming by rules."""
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -28,30 +28,27 @@ class Layout:
     """
 
     title: str
-    anchors: tuple[str, ...]
+    anchors: Collection[str]
     rename: Rename
 
 
-def substituted(name: str, *groups: Rules) -> str:
-    """Rename by regular expressions.
+def renamed(weights: Weights, *groups: Rules) -> Weights:
+    """Rename weights by regular expressions.
 
-    Args:
-        name: the name of one weight.
-        groups: the rules.  The first rule of a group that matches is
-            applied; the next group continues with the result.
+    The first rule of a group that matches a name is applied; the next group
+    continues with the result.
     """
-    for rules in groups:
-        for pattern, to in rules:
-            name, found = re.subn(pattern, to, name)
-            if found:
-                break
-    return name
+    result = {}
+    for name, value in weights.items():
+        for rules in groups:
+            for pattern, to in rules:
+                name, found = re.subn(pattern, to, name)
+                if found:
+                    break
+        result[name] = value
+    return result
 
 
 def by_rules(*groups: Rules) -> Rename:
-    """Make the ``rename`` of a layout from rules, see ``substituted``."""
-
-    def rename(weights: Weights, names: Set[str]) -> Weights:
-        return {substituted(n, *groups): v for n, v in weights.items()}
-
-    return rename
+    """Make the ``rename`` of a layout from rules, see ``renamed``."""
+    return lambda weights, names: renamed(weights, *groups)

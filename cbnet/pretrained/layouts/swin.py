@@ -1,44 +1,31 @@
 """Layouts of Swin Transformers, all turned into mmdet's names.
 
-=====================================  ======================================
-Microsoft's (and timm's blocks)        mmdet's
-=====================================  ======================================
-``patch_embed.proj.*``                 ``patch_embed.projection.*``
-``layers.S.blocks.B.attn.*``           ``stages.S.blocks.B.attn.w_msa.*``
-``layers.S.blocks.B.mlp.fc1.*``        ``stages.S.blocks.B.ffn.layers.0.0.*``
-``layers.S.blocks.B.mlp.fc2.*``        ``stages.S.blocks.B.ffn.layers.1.*``
-``layers.S.downsample.*``              ``stages.S.downsample.*``, permuted
-``absolute_pos_embed`` (1, C, H, W)    ``absolute_pos_embed`` (1, H * W, C)
-=====================================  ======================================
-
-Patch merging joins the C channels of 2 x 2 positions.  Microsoft's code
-joins blocks of C channels, in the order (row, column) = (0, 0), (1, 0),
-(0, 1), (1, 1).  mmdet's uses ``nn.Unfold``, which lists the four positions
-of each channel, row by row.  Without the permutation, a file would load
-without an error but compute something else.
+timm's and torchvision's names become Microsoft's, and mmdet's own converter
+turns these into mmdet's and permutes patch merging, which joins the C
+channels of 2 x 2 positions.  Microsoft's code joins blocks of C channels, in
+the order (row, column) = (0, 0), (1, 0), (0, 1), (1, 1).  mmdet's uses
+``nn.Unfold``, which lists the four positions of each channel, row by row.
+Without the permutation, a file would load without an error but compute
+something else.
 """
 
 import re
 from collections.abc import Set
 
-from torch import Tensor
+from mmdet.models.backbones.swin import swin_converter
 
 from ...errors import UserValueError
-from .base import Layout, Weights, substituted
+from .base import Layout, Weights, renamed
 
-_MICROSOFT = (
-    [
-        (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
-        (r'^(layers\.\d+\.blocks\.\d+)\.attn\.', r'\1.attn.w_msa.'),
-        (r'^(layers\.\d+\.blocks\.\d+)\.mlp\.fc1\.', r'\1.ffn.layers.0.0.'),
-        (r'^(layers\.\d+\.blocks\.\d+)\.mlp\.fc2\.', r'\1.ffn.layers.1.'),
-    ],
-    [(r'^layers\.(\d+)\.', r'stages.\1.')],
-)
-_MERGING = re.compile(
-    r'^layers\.\d+\.downsample\.(reduction\.weight|norm\.(weight|bias))$'
-)
+_MERGING = re.compile(r'^layers\.\d+\.downsample\.(reduction|norm)\.')
+_DIMENSIONS = {'reduction': 2, 'norm': 1}
 _LATE = re.compile(r'^layers[._](\d+)\.downsample\.')
+_TIMM = (
+    # timm begins a stage with its patch merging, Microsoft ends one with it.
+    (_LATE.pattern, lambda m: f'layers.{int(m[1]) - 1}.downsample.'),
+    # With features_only, timm joins the names of submodules by `_`.
+    (r'^layers_(\d+)\.', r'layers.\1.'),
+)
 
 
 def _numbered(match: re.Match[str]) -> str:
@@ -64,32 +51,35 @@ def microsoft_to_mmdet(weights: Weights) -> Weights:
     Args:
         weights: the weights under the names of Microsoft's classification
             or detection code, without a prefix (``layers.0.blocks...``).
+            Absolute positions may have the shape (1, C, H, W).
 
     Returns:
         The weights under mmdet's names; unknown names are unchanged.
+        Absolute positions have the shape (1, H * W, C).
 
     Raises:
         ValueError: a patch merging does not join four positions.
     """
-    renamed = {}
     for name, value in weights.items():
-        if _MERGING.match(name):
-            value = _merging_to_unfold(name, value)
-        elif name == 'absolute_pos_embed' and value.dim() == 4:
-            value = value.flatten(2).transpose(1, 2).contiguous()
-        renamed[substituted(name, *_MICROSOFT)] = value
-    return renamed
-
-
-def _merging_to_unfold(name: str, weight: Tensor) -> Tensor:
-    """Reorder the inputs of patch merging, (..., 4 * C), to mmdet's order."""
-    if weight.dim() not in (1, 2) or weight.shape[-1] % 4:
-        raise UserValueError(
-            f'{name} has shape {tuple(weight.shape)}; expected a last '
-            f'dimension of 4 * channels, for patch merging of 2 x 2 positions'
-        )
-    blocks = weight.unflatten(-1, (2, 2, -1))  # column, row, channel
-    return blocks.movedim(-1, -3).transpose(-1, -2).flatten(-3).contiguous()
+        merging = _MERGING.match(name)
+        if merging and (
+            value.dim() != _DIMENSIONS[merging[1]] or value.shape[-1] % 4
+        ):
+            raise UserValueError(
+                f'{name} has shape {tuple(value.shape)}; expected a last '
+                f'dimension of 4 * channels, for patch merging of 2 x 2 '
+                f'positions'
+            )
+    # mmdet's converter adds a prefix and drops the classifier.
+    ours = {
+        name.removeprefix('backbone.'): value
+        for name, value in swin_converter(weights).items()
+    } | {n: w for n, w in weights.items() if n.startswith('head')}
+    positions = ours.get('absolute_pos_embed')
+    if positions is not None and positions.dim() == 4:
+        positions = positions.flatten(2).transpose(1, 2).contiguous()
+        ours['absolute_pos_embed'] = positions
+    return ours
 
 
 def _merges_late(weights: Weights) -> bool:
@@ -105,20 +95,11 @@ def _microsoft(weights: Weights, names: Set[str]) -> Weights | None:
 def _timm(weights: Weights, names: Set[str]) -> Weights | None:
     if not _merges_late(weights):
         return None
-    rules = [
-        (_LATE.pattern, lambda m: f'layers.{int(m[1]) - 1}.downsample.'),
-        # With features_only, timm joins the names of submodules by `_`.
-        (r'^layers_(\d+)\.', r'layers.\1.'),
-    ]
-    return microsoft_to_mmdet(
-        {substituted(name, rules): value for name, value in weights.items()}
-    )
+    return microsoft_to_mmdet(renamed(weights, _TIMM))
 
 
 def _torchvision(weights: Weights, names: Set[str]) -> Weights:
-    return microsoft_to_mmdet(
-        {substituted(n, *_TORCHVISION): value for n, value in weights.items()}
-    )
+    return microsoft_to_mmdet(renamed(weights, *_TORCHVISION))
 
 
 _BLOCK = 'layers.0.blocks.0.attn.qkv.weight'
