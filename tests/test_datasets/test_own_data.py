@@ -134,7 +134,10 @@ def test_validation_is_an_explicit_choice(tmp_path):
         (dict(train_ann='gone.json'), '--train-ann: no file .*gone.json'),
         (dict(val_ann='gone.json'), '--val-ann: no file .*has .*train.json'),
         (dict(train_img='gone'), '--train-img: no folder'),
-        (dict(val_img='empty'), 'the image .*empty.*a.png is not there'),
+        (
+            dict(val_img='empty'),
+            "is 'a.png', expected an image file in .*empty; ",
+        ),
     ],
 )
 def test_a_path_that_is_not_there(tmp_path, given, message):
