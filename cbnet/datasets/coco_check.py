@@ -1,7 +1,7 @@
 """Check a COCO annotation file before anything is trained on it.
 
 Otherwise a mistake in the file would appear hours later, as a crash deep in
-a worker process, or never, as wrong labels. This lists all of them::
+a worker process, or never, as wrong labels. List all mistakes of a file::
 
     python -m cbnet.datasets.coco_check FILE --images FOLDER
 """
@@ -65,14 +65,14 @@ def check_coco(
     """
     content = read_coco(path)
     problems = list(find_problems(content, images, classes, needs_masks))
+    if len(problems) > 1:
+        folder = f' --images {images}' if images else ''
+        problems[0] += (
+            f' (and {len(problems) - 1} more: python -m {__name__} {path}'
+            f'{folder})'
+        )
     if problems:
-        others = ''
-        if len(problems) > 1:
-            others = (
-                f' (and {len(problems) - 1} more: python -m {__name__} '
-                f'{path}{f" --images {images}" if images else ""})'
-            )
-        raise UserValueError(f'{path}: {problems[0]}{others}')
+        raise UserValueError(f'{path}: {problems[0]}')
     return content
 
 
@@ -113,7 +113,7 @@ def annotation_problems(
     """
     images, categories = by_id(content, 'images'), by_id(content, 'categories')
     rules = {
-        **reference_rules(images, categories, 'correct or remove it'),
+        **reference_rules(images, categories, 'correct or remove the entry'),
         'id': id_rule,
         'bbox': BOX,
         'area': (
