@@ -169,21 +169,17 @@ def index(kind: type, content: dict[str, Any]) -> COCO:
 
 
 def to_instance(entry: dict[str, Any], image: dict[str, Any]) -> Instance:
-    """Convert an annotation or a detection.
-
-    Raises:
-        ValueError: the mask is wrong.
-    """
+    """Convert an annotation or a detection; a wrong mask is a ValueError."""
     try:
         rle = to_rle(entry, image)
     except ValueError as error:
         raise UserValueError(f'image {image["id"]}: {error}') from None
-    box = entry.get('bbox') or None  # some results have an empty list
-    if box is None and rle is not None:
-        box = coco_mask.toBbox(rle)
+    box = entry.get('bbox')  # some results have an empty list
+    if not box and rle is not None:
+        box = coco_mask.toBbox(rle).tolist()
     return Instance(
         category_id=entry['category_id'],
-        box=None if box is None else tuple(float(edge) for edge in box),
+        box=tuple(map(float, box)) if box else None,
         mask=None if rle is None else coco_mask.decode(rle).astype(bool),
         score=entry.get('score'),
     )

@@ -91,10 +91,13 @@ def find_problems(
         'categories', categories, dict(id=_ID, name=_NAME)
     )
     yield from _class_problems(categories, classes)
-    rules = dict(
-        id=_ID, file_name=_image_rule(images), width=_PIXELS, height=_PIXELS
-    )
-    yield from wrong_entries('images', content['images'], rules)
+    image_rules = {
+        'id': _ID,
+        'file_name': _image_rule(images),
+        'width': _PIXELS,
+        'height': _PIXELS,
+    }
+    yield from wrong_entries('images', content['images'], image_rules)
     no_mask = _NO_MASK if needs_masks else ''
     checks = _size_problem, partial(mask_problem, if_missing=no_mask)
     yield from annotation_problems(content, _ID, checks)
@@ -104,12 +107,10 @@ def find_problems(
 def annotation_problems(
     content: dict[str, Any], id_rule: Rule, checks: Iterable[Check]
 ) -> Iterator[str]:
-    """Yield one line for each annotation that breaks a rule.
+    """Yield one line for each wrong annotation in the content of a file.
 
-    Args:
-        content: the content of an annotation file.
-        id_rule: the rule for ids; training and evaluation share the others.
-        checks: the checks of annotations that keep all rules.
+    Training and evaluation share all rules but the one for the ids; each
+    adds its own checks of the annotations that keep the rules.
     """
     images, categories = by_id(content, 'images'), by_id(content, 'categories')
     rules = {

@@ -28,12 +28,8 @@ def wrong_entries(
 ) -> Iterator[str]:
     """Yield the place and the first problem of each wrong entry of a list.
 
-    Args:
-        name: the name of the list.
-        entries: the list.
-        rules: the rules for the values of an entry, by key.
-        images: the entries of the images by id, for the checks.
-        checks: the checks of entries that keep all rules.
+    An entry that keeps the rules for its keys is checked further, together
+    with the entry of its image, which is found by its id in ``images``.
     """
     for place, entry in enumerate(entries):
         problem = rule_problem(entry, rules)

@@ -100,16 +100,8 @@ def check_semantic_maps(
 ) -> None:
     """Look for the map of every image; list each folder only once.
 
-    Args:
-        folder: the folder of the maps.
-        file_names: the file names of the images in the annotation file; a
-            map has its image's name with another suffix.
-        advice: the alternative to adding the maps, for the message.
-        suffix: the suffix of the maps.
-
-    Raises:
-        ValueError: names the folder, or the first map that is missing and
-            how many are.
+    A map has its image's name with another suffix. The advice completes the
+    message "put them there, or ...".
     """
     folder = Path(folder)
     if not folder.is_dir():

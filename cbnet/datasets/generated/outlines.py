@@ -76,8 +76,7 @@ def pose(
         outline: the outline in any unit.
         side: the square root of the new area, in pixels.
         angle: the rotation in radians.
-        stretch: the factor along x before the rotation; y is divided by it,
-            so the area does not change.
+        stretch: the factor along x before the rotation; y is divided by it.
 
     Returns:
         An outline in pixels, with the middle of its box at the origin.

@@ -16,9 +16,9 @@ NUM_INSTANCES = 3, 7
 #: The least part of an instance's area that is inside the image and not
 #: covered.
 MIN_VISIBLE = 0.7
-#: Ranges of sqrt(area) in pixels and the share of draws: COCO's small, medium
-#: and large, whose limits are 32 and 96. Large shapes are drawn more often
-#: than wanted, because fewer of them find a place and others cover them.
+# Ranges of sqrt(area) in pixels and their shares: COCO's small, medium and
+# large, whose limits are 32 and 96. Large shapes are drawn more often than
+# wanted, because fewer of them find a place and others cover them.
 _SIDES = ((20.0, 31.0, 0.32), (33.0, 95.0, 0.36), (102.0, 126.0, 0.32))
 # The largest sqrt(area) as a part of the image's shorter side.
 _MAX_SIDE = 0.5
@@ -28,6 +28,7 @@ _SHADOW = 0.35
 # A rim is either darker or lighter than the shape.
 _RIM_TONES = 0.62, 1.4
 _PLACE_TRIES = 25
+_TURN = 2 * np.pi
 
 
 @dataclass
@@ -54,7 +55,7 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     canvas = _background(rng, (height, width))
     for _ in range(rng.integers(2, 6)):
         side = min(rng.uniform(12, 48), _MAX_SIDE * min(size))
-        alpha = coverage(pose(distractor(rng), side, _angle(rng)))
+        alpha = coverage(pose(distractor(rng), side, rng.uniform(0, _TURN)))
         corner = _scatter(rng, alpha.shape, size)
         _paint(rng, canvas, alpha, corner, side)
 
@@ -69,7 +70,7 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
             break
         label = int(rng.integers(len(outlines)))
         side = _side(rng, size)
-        angle, stretch = _angle(rng), rng.uniform(0.87, 1.15)
+        angle, stretch = rng.uniform(0, _TURN), rng.uniform(0.87, 1.15)
         alpha = coverage(pose(outlines[label], side, angle, stretch))
         areas = [*full_areas, int((alpha >= 0.5).sum())]
         placed = _place(
@@ -81,10 +82,6 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
             full_areas = areas
             _paint(rng, canvas, alpha, corner, side)
     return Scene(_finish(rng, canvas), labels, masks, full_areas)
-
-
-def _angle(rng: np.random.Generator) -> float:
-    return rng.uniform(0, 2 * np.pi)
 
 
 def _side(rng: np.random.Generator, size: tuple[int, int]) -> float:
@@ -124,17 +121,16 @@ def _place(
     masks: np.ndarray,
     least: np.ndarray,
 ) -> tuple[tuple[int, int], np.ndarray] | None:
-    """Find a place on top that keeps every instance visible enough.
+    """Find a place on top where enough of every instance stays visible.
 
     Args:
         rng: the source of randomness.
         solid: the new instance's pixels, a bool patch (h, w).
         masks: the visible pixels of the others, bool of shape (N, H, W).
-        least: the pixels that must stay visible of each instance, (N + 1,).
+        least: the least visible pixels of each, the new one last, (N + 1,).
 
     Returns:
-        The patch's corner (x, y) and the masks (N + 1, H, W), with the new
-        one last; None if no place was found.
+        The patch's corner (x, y) and all masks (N + 1, H, W), or None.
     """
     shape = masks.shape[1:]
     visible = masks.sum(axis=(1, 2))
@@ -169,9 +165,8 @@ def _paint(
 ) -> None:
     """Paint a textured shape with a soft shadow and a thin rim.
 
-    Class shapes and distractors are painted in the same way, so that the
-    paint does not reveal which of them a shape is. ``canvas``, RGB float32
-    (H, W, 3), changes in place.
+    Class shapes and distractors are painted alike, so that the paint reveals
+    nothing. ``canvas``, RGB float32 (H, W, 3), changes in place.
     """
     reach = 6  # of the shadow
     padded = np.pad(alpha, reach)
@@ -184,8 +179,8 @@ def _paint(
     fill = texture(rng, padded.shape, colours, period)
 
     rim = padded - cv2.erode(padded, np.ones((3, 3), np.uint8))
-    rim_tone = _RIM_TONES[rng.integers(2)]
-    fill *= (1 + (rim_tone - 1) * rim)[..., None]
+    tone = _RIM_TONES[rng.integers(2)]
+    fill *= (1 + (tone - 1) * rim)[..., None]
     shadow = cv2.GaussianBlur(np.roll(padded, (2, 2), (0, 1)), (0, 0), 1.6)
     below *= 1 - _SHADOW * shadow[own][..., None]
     below += cover * (np.clip(fill[own], 0, 255) - below)

@@ -76,7 +76,7 @@ def texture(
 def _pattern(
     rng: np.random.Generator, name: str, shape: tuple[int, int], period: float
 ) -> np.ndarray:
-    """Draw the weights in [0, 1] of a pattern, of the patch's shape."""
+    """Draw a pattern: weights in [0, 1] of the patch's shape."""
     if name == 'plain':
         return np.zeros(shape, np.float32)
     if name == 'clouds':
@@ -88,13 +88,12 @@ def _pattern(
     step = 2 * np.pi / period
     if name == 'gradient':
         return (u - u.min()) / max(float(np.ptp(u)), 1.0)
-    if name == 'stripes':
-        return _steepen(np.sin(u * step), period / 5)
     if name == 'dots':
         wave = np.sin(u * step) * np.sin(v * step) - 0.35
         return _steepen(wave, period / 4)
-    bent = u + 0.4 * period * np.sin(v * (np.pi / period))
-    return _steepen(np.sin(bent * step), period / 5)
+    if name == 'waves':
+        u = u + 0.4 * period * np.sin(v * (np.pi / period))
+    return _steepen(np.sin(u * step), period / 5)
 
 
 def _slant(
