@@ -116,6 +116,10 @@ WRONG = {
     'no images': (change('images', []), 'images is empty'),
     'no categories': (change('categories', []), 'categories is empty'),
     'name twice': (change('categories', 1, 'name', 'cat'), "'cat' occurs 2"),
+    'a list as name': (
+        change('categories', 1, 'name', ['dog']),
+        r"categories\[1\] \(id 2\): name is \['dog'\], expected a name",
+    ),
     'category id twice': (change('categories', 1, 'id', 5), 'the id 5 occurs'),
     'image id twice': (
         change('images', 1, 'id', 7),
