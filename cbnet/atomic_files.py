@@ -78,7 +78,7 @@ def remove_unfinished(folder: AnyPath) -> list[Path]:
 
 @contextmanager
 def whole_folder(path: AnyPath) -> Iterator[Path]:
-    """Give a folder that appears under its name when the block has succeeded.
+    """Make a folder that appears under its name when the block has succeeded.
 
     Args:
         path: the folder to write, new or empty; a link is followed.

@@ -10,12 +10,12 @@ from ..evaluation.coco_input import IOU_TYPES
 from ..text_tables import text_table
 
 EXAMPLES = """examples:
-  python tools/analysis_tools/eval_coco.py instances_val2017.json boxes.json
-  python tools/analysis_tools/eval_coco.py ann.json results.segm.json \\
+  cbnet eval-coco instances_val2017.json boxes.json
+  cbnet eval-coco ann.json results.segm.json \\
       --iou-type segm --backend faster --classwise --out figures.json
 
 mmdet writes such results with
-  python tools/test.py CONFIG CHECKPOINT \\
+  cbnet test CONFIG CHECKPOINT \\
       --cfg-options test_evaluator.outfile_prefix=results
 """
 

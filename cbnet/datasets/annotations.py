@@ -1,4 +1,4 @@
-"""The one reader of COCO annotation files."""
+"""Read COCO annotation files, and their objects image by image."""
 
 import contextlib
 import io
@@ -160,7 +160,7 @@ class CocoAnnotations:
 
 
 def index(kind: type, content: dict[str, Any]) -> COCO:
-    """Let a COCO class index the content of a file, without its prints."""
+    """Let a COCO class index the content of a file, without its output."""
     api = kind()
     api.dataset = content
     with contextlib.redirect_stdout(io.StringIO()):

@@ -88,7 +88,7 @@ def find_problems(
             yield f'{name} is empty, expected at least one entry'
     categories = content['categories']
     yield from wrong_entries(
-        'categories', categories, dict(id=_ID, name=_NAME)
+        'categories', categories, {'id': _ID, 'name': _NAME}
     )
     yield from _class_problems(categories, classes)
     image_rules = {
@@ -210,7 +210,7 @@ def _size_problem(annotation: dict, image: dict) -> str:
 
 
 def main() -> None:
-    """Print everything that is wrong with a file."""
+    """Print all mistakes of a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add('file', help='the annotation file in COCO format')

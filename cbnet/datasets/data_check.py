@@ -1,4 +1,4 @@
-"""Check the annotation files and maps that a config names, before it runs."""
+"""Check the annotation files and maps of a config before anything runs."""
 
 import os
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ _WITHOUT_SEMANTIC = '_without_semantic'
 def check_data(cfg: Config, *splits: str) -> None:
     """Check the COCO-format files that some dataloaders of a config read.
 
-    If a pipeline loads semantic maps, they have to exist as well. Data sets
-    of other formats, and files that are not on a disk, are left to mmdet.
+    If a pipeline loads semantic maps, they must exist as well. Data sets of
+    other formats, and files that are not on a disk, are left to mmdet.
 
     Args:
         cfg: the config.
@@ -56,7 +56,7 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 
 def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
-    """Build a data set without its content; None if it cannot be checked."""
+    """Build a data set without reading its file, if that can be checked."""
     config = config or {}
     kind = config.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind

@@ -14,7 +14,7 @@ from ..messages import listed
 from .annotations import read_coco, read_once
 from .coco_check import check_coco
 
-# How exporters name a split, and a folder of its images.
+# How exporters name a split and the folder of its images.
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
 
 
@@ -61,7 +61,7 @@ def find_own_data(
         val_ann: the annotation file to evaluate on, found the same way.
         train_img: the folder of the training images, found the same way.
         val_img: the folder of the validation images, found the same way.
-        validate: whether there is a split to evaluate on.
+        validate: whether to look for a split to evaluate on.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
@@ -205,7 +205,7 @@ def split_for_evaluation(
             for number, entry in enumerate(content['annotations'], start=1)
         ]
     copy = Path(folder, f'{split.annotations.stem}_for_evaluation.json')
-    # All processes of a distributed run write the same content; each of them
-    # reads a whole file.
+    # All processes of a distributed run write the same content. A file that
+    # appears at once is whole for each of them.
     write_whole(copy, json.dumps(content).encode())
     return replace(split, annotations=copy, classes=classes)

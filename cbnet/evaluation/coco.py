@@ -1,4 +1,4 @@
-"""COCO's figures for a results file."""
+"""Evaluate a results file: COCO's 12 figures, mmdet's, and each class's."""
 
 import contextlib
 import io
@@ -17,8 +17,8 @@ from .coco_input import IOU_TYPES, read_pair
 #: the numbers of detections per image in COCO's own figures, and in mmdet's
 COCO_MAX_DETS = (1, 10, 100)
 MMDET_MAX_DETS = (100, 300, 1000)
-# Matching goes by score, so that the first detections of a larger number are
-# those of a smaller number: one run serves all of them.
+# Detections are matched in the order of their scores, so that a run with more
+# detections per image contains the runs with fewer: one run serves all.
 _MAX_DETS = sorted({*COCO_MAX_DETS, *MMDET_MAX_DETS})
 #: the names of COCO's 12 figures in mmdet's ``CocoMetric``, in the order of
 #: ``COCOeval.stats``

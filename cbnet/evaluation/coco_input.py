@@ -1,4 +1,4 @@
-"""Read what a COCO evaluation compares, and refuse what would mislead it."""
+"""Read the two files of a COCO evaluation and refuse misleading entries."""
 
 import os
 from itertools import chain

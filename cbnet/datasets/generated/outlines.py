@@ -1,7 +1,7 @@
 """The outlines of the generated data set: classes and distractors.
 
-:func:`pose` gives every outline a random size and angle, so that neither of
-them reveals the class.
+:func:`pose` gives an outline any size and angle, so that neither reveals the
+class.
 """
 
 import math
@@ -12,7 +12,7 @@ from shapely import Polygon, affinity, box, get_coordinates
 
 # Sub-pixels per pixel and axis; coverage counts them, so masks are exact.
 _SUBPIXELS = 4
-# Fixed-point bits of the polygon corners that OpenCV gets.
+# Fractional bits of the corners in the fixed-point numbers of OpenCV.
 _SHIFT = 6
 
 

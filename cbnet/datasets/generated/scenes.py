@@ -20,7 +20,7 @@ MIN_VISIBLE = 0.7
 # large, whose limits are 32 and 96. Large shapes are drawn more often than
 # wanted, because fewer of them find a place and others cover them.
 _SIDES = ((20.0, 31.0, 0.32), (33.0, 95.0, 0.36), (102.0, 126.0, 0.32))
-# The largest sqrt(area) as a part of the image's shorter side.
+# The largest sqrt(area) relative to the image's shorter side.
 _MAX_SIDE = 0.5
 _MIN_CONTRAST = 75.0
 _NOISE = 3.0
