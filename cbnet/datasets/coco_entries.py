@@ -33,10 +33,8 @@ def wrong_entries(
     """
     for place, entry in enumerate(entries):
         problem = rule_problem(entry, rules)
-        if checks and not problem:
-            image = images[entry['image_id']]
-            found = (check(entry, image) for check in checks)
-            problem = next(filter(None, found), '')
+        for check in checks:
+            problem = problem or check(entry, images[entry['image_id']])
         if problem:
             key = f' (id {entry["id"]!r})' if 'id' in entry else ''
             yield f'{name}[{place}]{key}: {problem}'
