@@ -26,7 +26,7 @@ def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name when the block has succeeded.
 
     The content goes to a temporary file in the same folder and is on the
-    disk before the name points to it.  A full disk, a killed process or a
+    disk before the name points to it. A full disk, a killed process or a
     power cut therefore never leaves half a file under the name.
 
     Args:
@@ -34,8 +34,7 @@ def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
         size: the size of the content in bytes, for the error message.
 
     Raises:
-        FileNotSavedError: names the file, the space that it needs and the
-            space that is free.
+        FileNotSavedError: the message gives the needed and the free space.
     """
     path = Path(path)
     unfinished = path.with_name(f'{_PREFIX}{path.name}-{os.getpid()}{_SUFFIX}')
@@ -67,13 +66,9 @@ def write_whole(path: AnyPath, content: bytes) -> None:
 
 
 def remove_unfinished(folder: AnyPath) -> list[Path]:
-    """Remove the temporary files that a killed process left in a folder.
+    """Remove and return the temporary files that a killed process left.
 
-    Args:
-        folder: the folder, without its subfolders; it need not exist.
-
-    Returns:
-        The files that were removed.
+    Subfolders are not searched; the folder need not exist.
     """
     found = sorted(Path(folder).glob(f'{_PREFIX}*{_SUFFIX}'))
     for path in found:
@@ -82,18 +77,15 @@ def remove_unfinished(folder: AnyPath) -> list[Path]:
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that appears under its name when the block has succeeded.
+def whole_folder(path: AnyPath) -> Iterator[Path]:
+    """Make a folder that appears under its name when the block has succeeded.
 
     Args:
         path: the folder to write, new or empty; a link is followed.
 
-    Yields:
-        The temporary folder to fill.
-
     Raises:
-        OSError: the folder cannot be written or has content by now, for
-            instance because another process was faster.
+        OSError: the folder cannot be written, or another process has put
+            something into it.
     """
     # The temporary folder has to be on the disk that a link points to.
     target = Path(path).resolve()

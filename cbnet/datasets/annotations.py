@@ -1,4 +1,4 @@
-"""The one reader of COCO annotation files."""
+"""Read COCO annotation files, and their objects image by image."""
 
 import contextlib
 import io
@@ -18,21 +18,20 @@ from ..errors import UserValueError
 from ..messages import listed
 from .coco_entries import to_rle
 
-#: the lists of an annotation file that are needed here
+#: the lists that an annotation file must have
 LISTS = ('images', 'annotations', 'categories')
-# what read_once() keeps; not set outside of it
+# the content of files inside read_once(); not set outside of it
 _KEPT: ContextVar[dict[tuple, Any]] = ContextVar('kept')
 
 
 @contextlib.contextmanager
 def read_once() -> Iterator[None]:
-    """Keep what is read inside this block, and parse each file only once.
+    """Parse each file only once inside this block, unless it changes.
 
-    COCO's training file has 450 MB and takes several times that as Python
-    objects, so nothing is kept after the block. Inside it, nobody may change
-    what is read. A file that changes on the disk is read again.
+    Nobody may change the content inside the block. Nothing is kept after it,
+    because COCO's training file takes more than 450 MB as Python objects.
     """
-    token = _KEPT.set(_KEPT.get({}))  # inside another block, shares it
+    token = _KEPT.set(_KEPT.get({}))  # shared with an outer block
     try:
         yield
     finally:
@@ -64,7 +63,7 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_json(path: Path, kind: str) -> Any:
-    """Read a COCO file; messages call it an ``annotation`` file, say.
+    """Read a JSON file of a kind: ``annotation`` or ``results``.
 
     Raises:
         ValueError: the file is missing or is not JSON.
@@ -161,7 +160,7 @@ class CocoAnnotations:
 
 
 def index(kind: type, content: dict[str, Any]) -> COCO:
-    """Let a COCO class index the content of a file, without its prints."""
+    """Let a COCO class index the content of a file, without its output."""
     api = kind()
     api.dataset = content
     with contextlib.redirect_stdout(io.StringIO()):
@@ -170,21 +169,17 @@ def index(kind: type, content: dict[str, Any]) -> COCO:
 
 
 def to_instance(entry: dict[str, Any], image: dict[str, Any]) -> Instance:
-    """Convert an annotation or a detection.
-
-    Raises:
-        ValueError: the mask is wrong.
-    """
+    """Convert an annotation or a detection; a wrong mask is a ValueError."""
     try:
         rle = to_rle(entry, image)
     except ValueError as error:
         raise UserValueError(f'image {image["id"]}: {error}') from None
-    box = entry.get('bbox') or None  # some results have an empty list
-    if box is None and rle is not None:
-        box = coco_mask.toBbox(rle)
+    box = entry.get('bbox')  # some results have an empty list
+    if not box and rle is not None:
+        box = coco_mask.toBbox(rle).tolist()
     return Instance(
         category_id=entry['category_id'],
-        box=None if box is None else tuple(float(edge) for edge in box),
+        box=tuple(map(float, box)) if box else None,
         mask=None if rle is None else coco_mask.decode(rle).astype(bool),
         score=entry.get('score'),
     )

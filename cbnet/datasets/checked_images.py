@@ -40,12 +40,11 @@ class ImageFileError(UserError, OSError):
 class CheckedLoadImageFromFile(LoadImageFromFile):
     """mmcv's ``LoadImageFromFile``, with the same options and results.
 
-    If a file is cut short, a decoder may silently return half of the image
-    and fill the rest with grey. The last bytes show whether a JPEG or PNG
-    file is whole. Files with another end are decoded a second time by
-    Pillow, which is strict.
+    If a file is cut short, a decoder may silently fill the rest of the image
+    with grey. The last bytes show whether a JPEG or PNG file is whole; files
+    with another end are decoded a second time by Pillow, which is strict.
 
-    With ``ignore_empty=True``, such a file gives None, as in mmcv.
+    With ``ignore_empty=True``, a wrong file gives None, as in mmcv.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -78,17 +77,18 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         except OSError as error:
             reason = f'cannot be read: {error.strerror or error}'
             raise _error(path, reason) from error
-        image, wrong = None, what_is_cut_short(content)
-        if wrong is None:
+        problem = _what_is_cut_short(content)
+        image = None
+        if not problem:
             try:
                 image = mmcv.imfrombytes(
                     content, self.color_type, backend=self.imdecode_backend
                 )
+                problem = 'is not an image that can be decoded'
             except Exception as error:  # every backend has its own errors
-                wrong = f'cannot be decoded: {one_line(error)}'
+                problem = f'cannot be decoded: {one_line(error)}'
         if image is None:
-            wrong = wrong or 'is not an image that can be decoded'
-            raise _error(path, f'({len(content)} bytes) {wrong}')
+            raise _error(path, f'({len(content)} bytes) {problem}')
         return image
 
     def _read(self, path: str) -> bytes:
@@ -98,35 +98,29 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         return client.get(path)
 
 
-def what_is_cut_short(content: bytes) -> str | None:
-    """Describe what is missing at the end of an image file.
+def _what_is_cut_short(content: bytes) -> str:
+    """Describe what is missing at the end of an image file, if anything is.
 
-    Args:
-        content: the whole content of the file.
-
-    Returns:
-        None if the file is whole, or if its format is unknown here and the
-        decoder has to find out.
+    A file of an unknown format is left to the decoder.
     """
     if not content:
         return 'is empty'
     for start, end in _ENDS.items():
         if content.startswith(start) and content.endswith(end):
-            return None
+            return ''
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
     except UnidentifiedImageError:
-        return None
+        return ''
     except (OSError, SyntaxError, ValueError) as error:
         return f'is cut short or damaged: {one_line(error)}'
     # An aborted download may be filled with zeros, which can be decoded. A
     # thumbnail inside the file has an end marker too, but before the scan.
-    if content.startswith(_JPEG) and content.rfind(_END) < content.rfind(
-        _SCAN
-    ):
+    after_scan = content.rpartition(_SCAN)[2]
+    if content.startswith(_JPEG) and _END not in after_scan:
         return 'is cut short: it has no end marker'
-    return None
+    return ''
 
 
 def use_checked_loader() -> None:
@@ -141,8 +135,8 @@ def use_checked_loader() -> None:
 
 
 def _error(path: str, reason: str) -> ImageFileError:
+    place = path if '://' in path else os.path.abspath(path)
     return ImageFileError(
-        f'image {os.path.abspath(path) if "://" not in path else path} '
-        f'{reason}; expected a whole image file. Restore it, or remove it '
-        f'from the annotation file'
+        f'image {place} {reason}; expected a whole image file. Restore it, or '
+        'remove it from the annotation file'
     )

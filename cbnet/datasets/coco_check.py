@@ -1,7 +1,7 @@
 """Check a COCO annotation file before anything is trained on it.
 
 Otherwise a mistake in the file would appear hours later, as a crash deep in
-a worker process, or never, as wrong labels. This lists all of them::
+a worker process, or never, as wrong labels. List all mistakes of a file::
 
     python -m cbnet.datasets.coco_check FILE --images FOLDER
 """
@@ -10,18 +10,35 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed
 from .annotations import LISTS, read_coco
-from .coco_entries import box_problem, is_number, mask_problem, number_problem
+from .coco_entries import (
+    BOX,
+    Check,
+    Rule,
+    is_id,
+    is_number,
+    mask_problem,
+    reference_rules,
+    wrong_entries,
+)
 
 #: Pixels by which a box may reach over the border of its image: annotation
 #: tools round, and COCO's own files do so by a fraction of a pixel.
 TOLERANCE = 1.0
+_NO_MASK = (
+    'has no segmentation, which a detector with masks learns from; add it, or '
+    'use a detector that predicts only boxes'
+)
+_ID: Rule = is_id, 'an integer; number the entries'
+_NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')
+_PIXELS: Rule = (lambda n: is_number(n) and n >= 1, 'a number of pixels')
 
 
 def check_coco(
@@ -48,14 +65,14 @@ def check_coco(
     """
     content = read_coco(path)
     problems = list(find_problems(content, images, classes, needs_masks))
+    if len(problems) > 1:
+        folder = f' --images {images}' if images else ''
+        problems[0] += (
+            f' (and {len(problems) - 1} more: python -m {__name__} {path}'
+            f'{folder})'
+        )
     if problems:
-        others = ''
-        if len(problems) > 1:
-            others = (
-                f' (and {len(problems) - 1} more: python -m {__name__} '
-                f'{path}{f" --images {images}" if images else ""})'
-            )
-        raise UserValueError(f'{path}: {problems[0]}{others}')
+        raise UserValueError(f'{path}: {problems[0]}')
     return content
 
 
@@ -66,135 +83,92 @@ def find_problems(
     needs_masks: bool = False,
 ) -> Iterator[str]:
     """Yield one line for each mistake in the content of a file."""
-    yield from _category_problems(content['categories'], classes)
-    if not content['images']:
-        yield 'images is empty, expected at least one image'
-    for where, image in entries(content, 'images'):
-        problem = _image_problem(image, images)
-        if problem:
-            yield f'{where}: {problem}'
-    known, declared = by_id(content, 'images'), by_id(content, 'categories')
-    for where, annotation in entries(content, 'annotations'):
-        problem = annotation_problem(annotation, known, declared)
-        if not problem:
-            image = known[annotation['image_id']]
-            problem = _size_problem(annotation['bbox'], image)
-            problem = problem or mask_problem(annotation, image)
-        if not problem and needs_masks and not annotation.get('segmentation'):
-            problem = (
-                'has no segmentation, which a detector with masks learns '
-                'from; add it, or use a detector that predicts only boxes'
-            )
-        if problem:
-            yield f'{where}: {problem}'
-    yield from id_problems(content)
+    for name in ('images', 'categories'):
+        if not content[name]:
+            yield f'{name} is empty, expected at least one entry'
+    categories = content['categories']
+    yield from wrong_entries(
+        'categories', categories, {'id': _ID, 'name': _NAME}
+    )
+    yield from _class_problems(categories, classes)
+    image_rules = {
+        'id': _ID,
+        'file_name': _image_rule(images),
+        'width': _PIXELS,
+        'height': _PIXELS,
+    }
+    yield from wrong_entries('images', content['images'], image_rules)
+    no_mask = _NO_MASK if needs_masks else ''
+    checks = _size_problem, partial(mask_problem, if_missing=no_mask)
+    yield from annotation_problems(content, _ID, checks)
+    yield from repeated_ids(content)
 
 
-def entries(content: dict[str, Any], name: str) -> Iterator[tuple[str, dict]]:
-    """Yield the entries of one list, each with its place for messages."""
-    for number, entry in enumerate(content[name]):
-        yield f'{name}[{number}] (id {entry.get("id")!r})', entry
+def annotation_problems(
+    content: dict[str, Any], id_rule: Rule, checks: Iterable[Check]
+) -> Iterator[str]:
+    """Yield one line for each wrong annotation in the content of a file.
+
+    Training and evaluation share all rules but the one for the ids; each
+    adds its own checks of the annotations that keep the rules.
+    """
+    images, categories = by_id(content, 'images'), by_id(content, 'categories')
+    rules = {
+        **reference_rules(images, categories, 'correct or remove the entry'),
+        'id': id_rule,
+        'bbox': BOX,
+        'area': (
+            is_number,
+            'the number of pixels of the object (of its box, if it has no '
+            'mask), which tells small objects from large ones',
+        ),
+    }
+    return wrong_entries(
+        'annotations', content['annotations'], rules, images, checks
+    )
 
 
 def by_id(content: dict[str, Any], name: str) -> dict[int | str, dict]:
     """Map the ids of one list to its entries, without invalid ids."""
-    found = {_id(entry): entry for entry in content[name]}
-    found.pop(None, None)
-    return found
+    return {
+        entry['id']: entry for entry in content[name] if is_id(entry.get('id'))
+    }
 
 
-def _id(entry: dict, key: str = 'id') -> int | str | None:
-    value = entry.get(key)
-    return value if isinstance(value, int | str) else None
-
-
-def id_problems(
-    content: dict[str, Any], only_integers: bool = False
-) -> Iterator[str]:
-    """Check that every entry has an id, and that ids occur once."""
-    kinds = int if only_integers else int | str
+def repeated_ids(content: dict[str, Any]) -> Iterator[str]:
+    """Yield one line for each id that occurs more than once in a list."""
     for name in LISTS:
         ids = [entry.get('id') for entry in content[name]]
-        ids = [value if isinstance(value, kinds) else None for value in ids]
-        for value, count in Counter(ids).items():
-            if value is None:
-                where = ids.index(None)
+        for value, count in Counter(filter(is_id, ids)).items():
+            if count > 1:
+                place = ids.index(value, ids.index(value) + 1)
                 yield (
-                    f'{name}[{where}]: id is '
-                    f'{content[name][where].get("id")!r}, expected an '
-                    f'integer ({count} entries have none); number the entries'
-                )
-            elif count > 1:
-                where = ids.index(value, ids.index(value) + 1)
-                yield (
-                    f'{name}[{where}]: the id {value!r} occurs {count} '
-                    'times, expected ids that occur once; renumber the '
-                    'entries'
+                    f'{name}[{place}]: the id {value!r} occurs {count} times, '
+                    'expected ids that occur once; renumber the entries'
                 )
 
 
-def annotation_problem(
-    annotation: dict[str, Any],
-    images: dict[int | str, dict],
-    categories: dict[int | str, dict],
-) -> str:
-    """Check what training and evaluation alike need of an annotation.
-
-    Args:
-        annotation: the entry.
-        images: the entries of the images by id.
-        categories: the entries of the categories by id.
-
-    Returns:
-        One sentence, or an empty string.
-    """
-    if _id(annotation, 'image_id') not in images:
-        return (
-            f'image_id is {annotation.get("image_id")!r}, which is not the '
-            'id of an image of this file; remove the annotation or add the '
-            'image'
-        )
-    if _id(annotation, 'category_id') not in categories:
-        return (
-            f'category_id is {annotation.get("category_id")!r}, expected one '
-            f'of {listed(sorted(map(str, categories)), 10)}; correct it or '
-            'declare it'
-        )
-    return box_problem(annotation) or number_problem(
-        annotation,
-        'area',
-        'expected the number of pixels of the object (of its box, if it has '
-        'no mask), which tells small objects from large ones',
-    )
-
-
-def _category_problems(
+def _class_problems(
     categories: list[dict], classes: Sequence[str] | None
 ) -> Iterator[str]:
-    names = [category.get('name') for category in categories]
-    if not names:
-        yield 'categories is empty, expected at least one with id and name'
-        return
+    names = [str(category.get('name')) for category in categories]
     for name, count in Counter(names).items():
-        if count > 1 or not isinstance(name, str):
+        if count > 1:
             yield (
                 f'categories: the name {name!r} occurs {count} times, '
                 'expected one category for each name; rename or join them'
             )
-    if classes is None:
-        return
-    declared = list(map(str, names))
-    for name in classes:
+    for name in classes or ():
         if name not in names:
             yield (
                 f'declares no category {name!r}, which metainfo.classes of '
-                f'the data set names{did_you_mean(name, declared)}; it '
-                f'declares {listed(declared, 10)}'
+                f'the data set names{did_you_mean(name, names)}; it '
+                f'declares {listed(names, 10)}'
             )
     # mmdet numbers the labels in the file's order, whatever the order of
     # metainfo.classes is: the names would be swapped silently.
-    order = [name for name in names if name in classes]
-    if sorted(order) == sorted(classes) and order != list(classes):
+    order = [name for name in names if name in (classes or ())]
+    if classes and sorted(order) == sorted(classes) and order != list(classes):
         yield (
             f'categories are in the order {listed(order, 10)}, '
             f'metainfo.classes in the order {listed(classes, 10)}; mmdet '
@@ -203,26 +177,19 @@ def _category_problems(
         )
 
 
-def _image_problem(image: dict, folder: str | os.PathLike | None) -> str:
-    name = image.get('file_name')
-    if not isinstance(name, str) or not name:
-        return f'file_name is {name!r}, expected the name of an image file'
-    for key in ('width', 'height'):
-        if not is_number(image.get(key)) or image[key] < 1:
-            return (
-                f'{key} of {name} is {image.get(key)!r}, expected the number '
-                'of pixels'
-            )
-    if folder is not None and not Path(folder, name).is_file():
-        return (
-            f'the image {Path(folder, name)} is not there; put it there, or '
-            'name the folder that contains the images'
-        )
-    return ''
+def _image_rule(folder: str | os.PathLike | None) -> Rule:
+    if folder is None:
+        return _NAME
+    is_name, _ = _NAME
+    return (
+        lambda name: is_name(name) and Path(folder, name).is_file(),
+        f'an image file in {folder}; put it there, or name the folder that '
+        'contains the images',
+    )
 
 
-def _size_problem(box: Sequence[float], image: dict) -> str:
-    x, y, width, height = box
+def _size_problem(annotation: dict, image: dict) -> str:
+    x, y, width, height = box = annotation['bbox']
     if width < 0 or height < 0:
         return (
             f'bbox {box} has a negative size, expected x, y, width, height; '
@@ -243,7 +210,7 @@ def _size_problem(box: Sequence[float], image: dict) -> str:
 
 
 def main() -> None:
-    """Print everything that is wrong with a file."""
+    """Print all mistakes of a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add('file', help='the annotation file in COCO format')

@@ -1,16 +1,52 @@
-"""The rules for the box and the mask of one annotation or detection.
+"""Rules for the entries of COCO files, and the masks in them.
 
-Each ``..._problem`` returns what is wrong in one sentence, or an empty
-string.
+Each ``..._problem`` describes what is wrong in one sentence; if nothing is,
+it returns an empty string.
 """
 
 import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
 from ..errors import UserValueError
-from ..messages import brief
+from ..messages import brief, listed
+
+#: a test of a value, and what is expected of it
+Rule = tuple[Callable[[Any], bool], str]
+#: takes an annotation or a detection and the entry of its image
+Check = Callable[[dict[str, Any], dict[str, Any]], str]
+
+
+def wrong_entries(
+    name: str,
+    entries: Iterable[dict[str, Any]],
+    rules: Mapping[str, Rule],
+    images: Mapping[int | str, dict] | None = None,
+    checks: Iterable[Check] = (),
+) -> Iterator[str]:
+    """Yield the place and the first problem of each wrong entry of a list.
+
+    An entry that keeps the rules for its keys is checked further, together
+    with the entry of its image, which is found by its id in ``images``.
+    """
+    for place, entry in enumerate(entries):
+        problem = rule_problem(entry, rules)
+        for check in checks:
+            problem = problem or check(entry, images[entry['image_id']])
+        if problem:
+            key = f' (id {entry["id"]!r})' if 'id' in entry else ''
+            yield f'{name}[{place}]{key}: {problem}'
+
+
+def rule_problem(entry: dict[str, Any], rules: Mapping[str, Rule]) -> str:
+    """Check the values of an entry."""
+    for key, (is_right, expected) in rules.items():
+        value = entry.get(key)
+        if not is_right(value):
+            return f'{key} is {brief(value)}, expected {expected}'
+    return ''
 
 
 def is_number(value: Any) -> bool:
@@ -22,57 +58,81 @@ def is_number(value: Any) -> bool:
     )
 
 
-def number_problem(entry: dict[str, Any], key: str, expected: str) -> str:
-    """Check that an entry has a finite number under a key."""
-    value = entry.get(key)
-    return '' if is_number(value) else f'{key} is {value!r}, {expected}'
+def is_id(value: Any) -> bool:
+    """Tell whether a value can be an id."""
+    return isinstance(value, int | str)
 
 
-def box_problem(entry: dict[str, Any]) -> str:
-    """Check that an entry has a box."""
-    box = entry.get('bbox')
-    if (
-        isinstance(box, list | tuple)
-        and len(box) == 4
-        and all(map(is_number, box))
-    ):
-        return ''
-    return f'bbox is {brief(box)}, expected four numbers: x, y, width, height'
+def reference_rules(
+    images: Collection[int | str],
+    categories: Collection[int | str],
+    advice: str,
+) -> dict[str, Rule]:
+    """Make the rules for the ids of an entry's image and category."""
+    numbers = listed(sorted(map(str, categories)), 10)
+    return {
+        'image_id': (
+            lambda value: is_id(value) and value in images,
+            f'the id of an image of the annotation file; {advice}',
+        ),
+        'category_id': (
+            lambda value: is_id(value) and value in categories,
+            f'one of {numbers}; {advice}',
+        ),
+    }
 
 
-def mask_problem(entry: dict[str, Any], image: dict[str, Any]) -> str:
-    """Check an entry's segmentation, if any, by the entry of its image."""
-    found = entry.get('segmentation')
-    if not found:
-        return ''
-    if isinstance(found, list):
-        return _polygon_problem(found)
-    if isinstance(found, dict):
-        return _rle_problem(found, image)
+def _is_box(value: Any) -> bool:
     return (
-        f'segmentation is a {type(found).__name__}, expected a list of '
+        isinstance(value, list | tuple)
+        and len(value) == 4
+        and all(map(is_number, value))
+    )
+
+
+BOX: Rule = _is_box, 'four numbers: x, y, width, height'
+
+
+def mask_problem(
+    entry: dict[str, Any], image: dict[str, Any], if_missing: str = ''
+) -> str:
+    """Check that an entry's segmentation is right and fits its image.
+
+    ``if_missing`` is returned if there is no segmentation.
+    """
+    mask = entry.get('segmentation')
+    if not mask:
+        return if_missing
+    if isinstance(mask, list):
+        problems = map(_polygon_problem, range(len(mask)), mask)
+        return next(filter(None, problems), '')
+    if isinstance(mask, dict):
+        return _rle_problem(mask, image)
+    return (
+        f'segmentation is a {type(mask).__name__}, expected a list of '
         'polygons or a dict of size and counts'
     )
 
 
-def _polygon_problem(polygons: list) -> str:
-    for number, polygon in enumerate(polygons):
-        where = f'segmentation[{number}]'
-        if not isinstance(polygon, list):
-            return (
-                f'{where} is {brief(polygon)}, expected a list of x, y, x, '
-                'y, ... (a polygon is a list inside the list of polygons)'
-            )
-        if len(polygon) % 2 or len(polygon) < 6:
-            return (
-                f'{where} has {len(polygon)} numbers, expected an even '
-                'number of at least 6 (x and y of each corner); correct or '
-                'remove the polygon'
-            )
-        wrong = [value for value in polygon if not is_number(value)]
-        if wrong:
-            return f'{where} contains {wrong[0]!r}, expected only numbers'
-    return ''
+def _polygon_problem(place: int, polygon: Any) -> str:
+    where = f'segmentation[{place}]'
+    if not isinstance(polygon, list):
+        return (
+            f'{where} is {brief(polygon)}, expected a list of x, y, x, y, ... '
+            '(a polygon is a list inside the list of polygons)'
+        )
+    if len(polygon) % 2 or len(polygon) < 6:
+        return (
+            f'{where} has {len(polygon)} numbers, expected an even number of '
+            'at least 6 (x and y of each corner); correct or remove the '
+            'polygon'
+        )
+    wrong = [value for value in polygon if not is_number(value)]
+    return (
+        f'{where} contains {wrong[0]!r}, expected only numbers'
+        if wrong
+        else ''
+    )
 
 
 def _rle_problem(rle: dict, image: dict) -> str:
@@ -80,7 +140,7 @@ def _rle_problem(rle: dict, image: dict) -> str:
     height, width = image.get('height'), image.get('width')
     if not isinstance(size, list | tuple) or [*size] != [height, width]:
         return (
-            f'segmentation.size is {size!r}, expected {[height, width]}, '
+            f'segmentation.size is {size!r}, expected {[height, width]}, the '
             f'height and width of {image.get("file_name")}'
         )
     if isinstance(counts, str | bytes) and counts:

@@ -1,17 +1,16 @@
-"""Check the annotation files and maps that a config names, before it runs."""
+"""Check the annotation files and maps of a config before anything runs."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.fileio import join_path
 
 from ..errors import UserValueError
 from .coco_check import check_coco
-from .semantic_maps import check_semantic_maps
 from .walking import innermost_datasets, loads
 
 _WITHOUT_SEMANTIC = '_without_semantic'
@@ -20,96 +19,111 @@ _WITHOUT_SEMANTIC = '_without_semantic'
 def check_data(cfg: Config, *splits: str) -> None:
     """Check the COCO-format files that some dataloaders of a config read.
 
-    If a pipeline loads semantic maps, they have to exist as well. Data sets
-    of other formats, and files that are not on a disk, are left to mmdet.
+    If a pipeline loads semantic maps, they must exist as well. Data sets of
+    other formats, and files that are not on a disk, are left to mmdet.
 
     Args:
         cfg: the config.
-        splits: the splits to check: ``train``, ``val`` and ``test``.
+        *splits: the splits to check: ``train``, ``val`` and ``test``.
 
     Raises:
         ValueError: names the file and what is wrong with it.
     """
     checked = set()
     for split in splits:
-        for dataset in innermost_datasets(cfg.get(f'{split}_dataloader')):
-            arguments = _arguments(dataset)
-            if arguments is None:
+        for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
+            dataset = _build_unread(config)
+            if dataset is None:
                 continue
-            maps = _maps(cfg, dataset)
+            pipeline = config.get('pipeline')
+            with_masks = loads(pipeline, 'with_mask') and not dataset.test_mode
+            arguments = (
+                dataset.ann_file,
+                dataset.data_prefix.get('img') or '.',
+                tuple(dataset.metainfo['classes']),
+                with_masks,
+            )
+            maps = None
+            if loads(pipeline, 'with_seg'):
+                maps = _maps(cfg, dataset)
             if (arguments, maps) not in checked:
                 content = check_coco(*arguments)
                 if maps:
-                    _check_maps(cfg, dataset, maps, content)
+                    names = _images_with_maps(dataset, content)
+                    suffix = dataset.seg_map_suffix
+                    check_semantic_maps(maps, names, take_variant(cfg), suffix)
                 checked.add((arguments, maps))
 
 
-def _arguments(dataset: dict[str, Any] | None) -> tuple | None:
-    """Give the arguments of ``check_coco``; None if it cannot check."""
-    if not dataset or 'ann_file' not in dataset:
-        return None
-    kind = dataset.get('type')
+def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
+    """Build a data set without reading its file, if that can be checked."""
+    config = config or {}
+    kind = config.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     # Subclasses may read other keys, as LVIS does.
-    if kind is not CocoDataset or dataset.get('backend_args'):
+    if kind is not CocoDataset or config.get('backend_args'):
         return None
-    file = _join(dataset, dataset['ann_file'])
-    if '://' in file:
-        return None
-    classes = (dataset.get('metainfo') or {}).get('classes')
-    if isinstance(classes, str):
-        return None  # the name of a file; mmengine reads it
-    return (
-        file,
-        _folder(dataset, 'img') or '.',
-        tuple(classes or kind.METAINFO['classes']),
-        _loads(dataset, 'with_mask') and not dataset.get('test_mode', False),
-    )
+    dataset = DATASETS.build({**config, 'lazy_init': True, 'pipeline': []})
+    file, classes = dataset.ann_file, dataset.metainfo['classes']
+    # mmengine keeps the path of a file of names that it does not find.
+    unknown = not file or '://' in file or isinstance(classes, str)
+    return None if unknown else dataset
 
 
-def _loads(dataset: dict[str, Any], what: str) -> bool:
-    return loads(dataset.get('pipeline'), what)
-
-
-def _join(dataset: dict[str, Any], path: str) -> str:
-    if os.path.isabs(path):
-        return path
-    return join_path(dataset.get('data_root') or '', path)
-
-
-def _folder(dataset: dict[str, Any], prefix: str) -> str:
-    """Give the folder of one of ``data_prefix``'s kinds of files."""
-    return _join(dataset, (dataset.get('data_prefix') or {}).get(prefix, ''))
-
-
-def _maps(cfg: Config, dataset: dict[str, Any]) -> str | None:
-    """Give the folder of the semantic maps, if any are loaded."""
-    if not _loads(dataset, 'with_seg'):
-        return None
-    if (dataset.get('data_prefix') or {}).get('seg'):
-        return _folder(dataset, 'seg')
+def _maps(cfg: Config, dataset: CocoDataset) -> str | None:
+    """Give the folder of the semantic maps; None if they are not needed."""
+    folder = dataset.data_prefix.get('seg')
     # In an evaluation, mmdet ignores maps that do not exist.
-    if dataset.get('test_mode', False):
-        return None
+    if folder or dataset.test_mode:
+        return folder
     raise UserValueError(
         'data_prefix has no seg, the folder of the semantic maps, which the '
         f'pipeline loads (with_seg=True); name it, or {take_variant(cfg)}'
     )
 
 
-def _check_maps(
-    cfg: Config, dataset: dict[str, Any], folder: str, content: dict[str, Any]
-) -> None:
+def _images_with_maps(
+    dataset: CocoDataset, content: dict[str, Any]
+) -> list[str]:
     images = content['images']
-    if (dataset.get('filter_cfg') or {}).get('filter_empty_gt'):
+    if (dataset.filter_cfg or {}).get('filter_empty_gt'):
         used = {one['image_id'] for one in content['annotations']}
         images = [image for image in images if image['id'] in used]
-    check_semantic_maps(
-        folder,
-        [image['file_name'] for image in images],
-        take_variant(cfg),
-        dataset.get('seg_map_suffix', '.png'),
-    )
+    return [image['file_name'] for image in images]
+
+
+def check_semantic_maps(
+    folder: str | os.PathLike,
+    file_names: Iterable[str],
+    advice: str,
+    suffix: str = '.png',
+) -> None:
+    """Look for the map of every image; list each folder only once.
+
+    A map has its image's name with another suffix. The advice completes the
+    message "put them there, or ...".
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserValueError(
+            f'{folder}: there is no such folder of semantic maps '
+            f'(stuffthingmaps), which the config learns from; put them '
+            f'there, or {advice}'
+        )
+    maps = [f'{name.rsplit(".", 1)[0]}{suffix}' for name in file_names]
+    found = {
+        os.path.join(parent, name)
+        for parent in {os.path.dirname(name) for name in maps}
+        if (folder / parent).is_dir()
+        for name in os.listdir(folder / parent)
+    }
+    missing = [name for name in maps if name not in found]
+    if missing:
+        raise UserValueError(
+            f'{folder / missing[0]}: the semantic map is not there '
+            f'({len(missing)} of {len(maps)} images have none in {folder}); '
+            f'put them there, or {advice}'
+        )
 
 
 def take_variant(cfg: Config) -> str:

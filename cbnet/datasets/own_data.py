@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,31 @@ from ..messages import listed
 from .annotations import read_coco, read_once
 from .coco_check import check_coco
 
-# How exporters name a split, and a folder of its images.
+# How exporters name a split and the folder of its images.
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a data set.
+    """One split of a data set in COCO format.
 
     Attributes:
-        annotations: the annotation file in COCO format.
+        annotations: the annotation file.
         images: the folder that contains the images.
+        classes: the names of the categories in the order of the file.
         has_masks: whether every annotation has a segmentation.
     """
 
     annotations: Path
     images: Path
+    classes: tuple[str, ...]
     has_masks: bool
 
 
 @dataclass(frozen=True)
 class OwnData:
-    """A data set in COCO format.
+    """The splits to train on and to evaluate on, if there is an evaluation."""
 
-    Attributes:
-        root: the folder of the data set.
-        classes: the names in the order of the training file's categories.
-        train: the split to train on.
-        val: the split to evaluate on; None for no evaluation.
-    """
-
-    root: Path
-    classes: tuple[str, ...]
     train: Split
     val: Split | None
 
@@ -69,7 +61,7 @@ def find_own_data(
         val_ann: the annotation file to evaluate on, found the same way.
         train_img: the folder of the training images, found the same way.
         val_img: the folder of the validation images, found the same way.
-        validate: whether there is a split to evaluate on.
+        validate: whether to look for a split to evaluate on.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
@@ -78,46 +70,41 @@ def find_own_data(
     root = Path(root)
     if not root.is_dir():
         raise UserValueError(f'--data-root: no folder {root}')
-    train, classes = _split(root, 'train', train_ann, train_img)
+    train = _split(root, 'train', train_ann, train_img)
     if not validate:
-        return OwnData(root, classes, train, None)
-    val, declared = _split(root, 'val', val_ann, val_img)
-    foreign = [name for name in declared if name not in classes]
+        return OwnData(train, None)
+    val = _split(root, 'val', val_ann, val_img)
+    foreign = [name for name in val.classes if name not in train.classes]
     if foreign:
         raise UserValueError(
             f'{val.annotations}: declares {listed(foreign)}, which '
             f'{train.annotations} does not (it declares '
-            f'{listed(classes, 10)}); both need the same categories'
+            f'{listed(train.classes, 10)}); both need the same categories'
         )
-    return OwnData(root, classes, train, val)
+    return OwnData(train, val)
 
 
 def _split(
     root: Path, name: str, annotations: str | None, images: str | None
-) -> tuple[Split, tuple[str, ...]]:
-    """Find and check one split; give it with the names of its categories."""
-    if annotations is None:
-        file = _look_for_annotations(root, name)
-    else:
-        file = _below(root, annotations)
-        if not file.is_file():
-            raise UserValueError(
-                f'--{name}-ann: no file {file}{_contents(root)}'
-            )
+) -> Split:
+    file = _below(root, annotations) or _look_for_annotations(root, name)
+    if not file.is_file():
+        raise UserValueError(f'--{name}-ann: no file {file}{_contents(root)}')
     content = read_coco(file)
-    if images is None:
-        folder = _look_for_images(root, name, file, content)
-    else:
-        folder = _below(root, images)
-        if not folder.is_dir():
-            raise UserValueError(f'--{name}-img: no folder {folder}')
+    folder = _below(root, images) or _look_for_images(
+        root, name, file, content
+    )
+    if not folder.is_dir():
+        raise UserValueError(f'--{name}-img: no folder {folder}')
     check_coco(file, folder)
-    has_masks = all(a.get('segmentation') for a in content['annotations'])
     classes = tuple(entry['name'] for entry in content['categories'])
-    return Split(file, folder, has_masks), classes
+    has_masks = all(a.get('segmentation') for a in content['annotations'])
+    return Split(file, folder, classes, has_masks)
 
 
-def _below(root: Path, given: str) -> Path:
+def _below(root: Path, given: str | None) -> Path | None:
+    if given is None:
+        return None
     inside, outside = root / given, Path(given)
     return outside if outside.exists() and not inside.exists() else inside
 
@@ -160,11 +147,10 @@ def _look_for_images(
 ) -> Path:
     """Take the first likely folder that contains the first image."""
     words = _SPLITS[name]
+    patterns = '{}', 'images/{}', '{}/images'
     likely = [
         file.parent,
-        *(root / word for word in words),
-        *(root / 'images' / word for word in words),
-        *(root / word / 'images' for word in words),
+        *(root / p.format(word) for p in patterns for word in words),
         root / 'images',
         root,
         # such as train2017, whose annotations are instances_train2017.json
@@ -182,17 +168,16 @@ def _look_for_images(
     )
 
 
-def annotations_for_evaluation(
-    split: Split, classes: Sequence[str], folder: str | os.PathLike
-) -> Path:
-    """Give an annotation file that COCO's and mmdet's evaluation understand.
+def split_for_evaluation(
+    split: Split, classes: tuple[str, ...], folder: str | os.PathLike
+) -> Split:
+    """Give a split that COCO's and mmdet's evaluation understand.
 
-    mmdet numbers labels in the order of the file it reads. A validation file
-    that lists the categories in another order, or lacks some, would be
-    evaluated with the wrong names. COCO's evaluation takes the annotation id
-    0 for "no match", so that this object is never found. In both cases, a
-    copy is written with the categories in the order of the classes, and
-    annotation ids from 1; the other ids stay.
+    mmdet numbers labels in the order of the file it reads: with categories
+    in another order, or with some missing, it would evaluate wrong names.
+    COCO's evaluation takes the annotation id 0 for "no match", so that this
+    object is never found. In both cases, a copy of the annotation file gets
+    the categories in the order of the classes, and annotation ids from 1.
 
     Args:
         split: the split to evaluate on.
@@ -200,27 +185,27 @@ def annotations_for_evaluation(
         folder: the folder for the copy.
 
     Returns:
-        The file itself, or its copy.
+        The split itself, or one with the copy.
     """
     content = read_coco(split.annotations)
-    annotations = content['annotations']
-    categories = {entry['name']: entry for entry in content['categories']}
-    from_zero = any(entry['id'] == 0 for entry in annotations)
-    if list(categories) == list(classes) and not from_zero:
-        return split.annotations
-    free = max((c['id'] for c in categories.values()), default=0) + 1
-    changed = [
-        categories.get(name) or dict(id=free + number, name=name)
-        for number, name in enumerate(classes)
-    ]
-    if from_zero:
-        annotations = [
-            entry | dict(id=number)
-            for number, entry in enumerate(annotations, start=1)
+    from_zero = any(entry['id'] == 0 for entry in content['annotations'])
+    if split.classes == classes and not from_zero:
+        return split
+    known = {entry['name']: entry for entry in content['categories']}
+    free = max((entry['id'] for entry in known.values()), default=0) + 1
+    content = content | dict(
+        categories=[
+            known.get(name) or dict(id=free + number, name=name)
+            for number, name in enumerate(classes)
         ]
-    content = content | dict(categories=changed, annotations=annotations)
+    )
+    if from_zero:
+        content['annotations'] = [
+            entry | dict(id=number)
+            for number, entry in enumerate(content['annotations'], start=1)
+        ]
     copy = Path(folder, f'{split.annotations.stem}_for_evaluation.json')
-    # All processes of a distributed run write the same content; each of them
-    # reads a whole file.
+    # All processes of a distributed run write the same content. A file that
+    # appears at once is whole for each of them.
     write_whole(copy, json.dumps(content).encode())
-    return copy
+    return replace(split, annotations=copy, classes=classes)

@@ -1,4 +1,4 @@
-"""Read detections in COCO's results format."""
+"""Read and check detections in COCO's results format."""
 
 import os
 from collections import defaultdict
@@ -14,7 +14,14 @@ from .annotations import (
     read_json,
     to_instance,
 )
-from .coco_entries import box_problem, number_problem
+from .coco_entries import (
+    BOX,
+    Check,
+    is_number,
+    reference_rules,
+    rule_problem,
+    wrong_entries,
+)
 
 
 class CocoResults:
@@ -24,20 +31,32 @@ class CocoResults:
         entries: the detections, dicts of image_id, category_id, score, and
             bbox (xywh) or segmentation (RLE) or both.
         annotations: the annotations that the detections belong to.
+        checks: further checks of the detections.
 
     Raises:
         ValueError: an entry lacks a key, or a value is wrong or unknown.
     """
 
     def __init__(
-        self, entries: Iterable[dict], annotations: CocoAnnotations
+        self,
+        entries: Iterable[dict],
+        annotations: CocoAnnotations,
+        checks: Iterable[Check] = (),
     ) -> None:
+        entries = _checked_list(list(entries), 'results')
         self._images = annotations.images
+        advice = f'do the results belong to {annotations.path}?'
+        rules = {
+            **reference_rules(self._images, annotations.categories, advice),
+            'score': (is_number, 'a number'),
+        }
+        checks = _box_problem, *checks
+        for problem in wrong_entries(
+            'results', entries, rules, self._images, checks
+        ):
+            raise UserValueError(problem)
         self._by_image: dict[int, list[dict]] = defaultdict(list)
-        for number, entry in enumerate(entries):
-            problem = _result_problem(entry, annotations)
-            if problem:
-                raise UserValueError(f'Result number {number} {problem}')
+        for entry in entries:
             self._by_image[entry['image_id']].append(entry)
 
     def instances(self, image_id: int, score_thr: float) -> list[Instance]:
@@ -50,27 +69,12 @@ class CocoResults:
         ]
 
 
-def _result_problem(entry: Any, annotations: CocoAnnotations) -> str:
-    if not isinstance(entry, dict):
-        return f'is {entry!r}, expected a dict'
-    for key in ('image_id', 'category_id', 'score'):
-        if key not in entry:
-            return f'has no {key}'
-    if 'bbox' not in entry and 'segmentation' not in entry:
-        return 'has no bbox and no segmentation'
-    for key, known in (
-        ('image_id', annotations.images),
-        ('category_id', annotations.categories),
-    ):
-        if not isinstance(entry[key], int | str) or entry[key] not in known:
-            return (
-                f'has {key} {entry[key]!r}, unknown to {annotations.path}: '
-                'do they belong together?'
-            )
-    wrong = number_problem(entry, 'score', 'expected a number')
-    if not wrong and (entry.get('bbox') or 'segmentation' not in entry):
-        wrong = box_problem(entry)
-    return f'is wrong: {wrong}' if wrong else ''
+def _box_problem(entry: dict[str, Any], _: dict[str, Any]) -> str:
+    if 'segmentation' in entry and not entry.get('bbox'):
+        return ''  # the mask gives the box
+    is_box, expected = BOX
+    rule = is_box, f'{expected}, or a segmentation instead'
+    return rule_problem(entry, {'bbox': rule})
 
 
 def read_results(
@@ -97,7 +101,9 @@ def read_results(
     files = [file for file in (bbox_file, segm_file) if file is not None]
     if not files:
         raise UserValueError('Give bbox_file, segm_file or both, got neither')
-    boxes, *rest = (_read_list(Path(file)) for file in files)
+    boxes, *rest = (
+        _checked_list(read_json(Path(file), 'results'), file) for file in files
+    )
     for masks in rest:
         if list(map(_ids, boxes)) != list(map(_ids, masks)):
             raise UserValueError(
@@ -113,11 +119,10 @@ def _ids(entry: dict[str, Any]) -> tuple:
     return entry.get('image_id'), entry.get('category_id')
 
 
-def _read_list(path: Path) -> list[dict[str, Any]]:
-    content = read_json(path, 'results')
+def _checked_list(content: Any, source: str | os.PathLike) -> list[dict]:
     if not is_list_of_dicts(content):
         raise UserValueError(
-            f'{path}: contains a {type(content).__name__}, expected a list '
+            f'{source}: contains a {type(content).__name__}, expected a list '
             'of dicts as in COCO results files (a dict is an annotation file)'
         )
     return content

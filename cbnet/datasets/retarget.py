@@ -1,6 +1,5 @@
 """Adapt any mmdet config to a user's data: classes, data sets, metrics."""
 
-from dataclasses import replace
 from typing import Any
 
 from mmdet.datasets import CocoDataset
@@ -10,13 +9,13 @@ from mmengine.config import Config, ConfigDict
 from ..errors import UserValueError
 from ..messages import listed
 from .data_check import take_variant
-from .own_data import OwnData, Split, annotations_for_evaluation
+from .own_data import OwnData, Split, split_for_evaluation
 from .walking import loads, walk_dicts
 
-#: Keys below which num_classes means something else: an RPN separates objects
-#: from background, a semantic head learns from maps of stuff and things.
+# Keys below which num_classes means something else: an RPN separates objects
+# from background, a semantic head learns from maps of stuff and things.
 _OTHER_CLASSES = ('rpn_head', 'semantic_head')
-# What stays of the config of a data set or a metric when its data change.
+# The settings of a data set or a metric that stay when its data change.
 _KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
 _KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
 
@@ -37,33 +36,35 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     """
     _refuse_other_tasks(cfg)
     with_masks = loads(cfg.train_dataloader, 'with_mask')
-    for split in (data.train, data.val):
-        if with_masks and split is not None and not split.has_masks:
+    train, val = data.train, data.val
+    for split in filter(None, (train, val)):
+        if with_masks and not split.has_masks:
             raise UserValueError(
                 f'{split.annotations}: the config trains masks, but not '
                 'every annotation has a segmentation; add the missing ones, '
                 'or use the config of a detector without masks'
             )
-    changed = set_num_classes(cfg.model, len(data.classes))
-    _exchange(cfg.train_dataloader, data, data.train)
+    number = len(train.classes)
+    changed = set_num_classes(cfg.model, number)
+    _exchange(cfg.train_dataloader, train)
     lines = [
-        f'classes: {len(data.classes)} ({listed(data.classes, 8)}), set at '
-        f'{changed} places',
-        f'train on {data.train.annotations}, images in {data.train.images}',
+        f'classes: {number} ({listed(train.classes, 8)}), set at {changed} '
+        'places',
+        f'train on {train.annotations}, images in {train.images}',
     ]
-    if data.val is None:
+    if val is None:
         _drop_validation(cfg)
         return [*lines, 'no validation, as requested']
-    folder = f'{cfg.work_dir}/annotations'
-    file = annotations_for_evaluation(data.val, data.classes, folder)
-    val = replace(data.val, annotations=file)
+    val = split_for_evaluation(
+        val, train.classes, f'{cfg.work_dir}/annotations'
+    )
     for name in ('val', 'test'):
         if not cfg.get(f'{name}_dataloader'):
             raise UserValueError(
                 f'{name}_dataloader: the config has none, expected one for '
                 'the evaluation; give --no-val or use another config'
             )
-        _exchange(cfg[f'{name}_dataloader'], data, val)
+        _exchange(cfg[f'{name}_dataloader'], val)
         cfg[f'{name}_evaluator'] = _evaluator(
             cfg.get(f'{name}_evaluator'), val, with_masks
         )
@@ -108,44 +109,44 @@ def _class_weight(weights: list[float], number: int) -> list[float]:
 def _refuse_other_tasks(cfg: Config) -> None:
     loader = cfg.get('train_dataloader')
     types = [part.get('type') for part in walk_dicts(loader)]
-    problem = ''
-    if not loader:
-        problem = 'the config has none, expected one to train with'
-    elif loads(loader, 'with_seg'):
-        problem = (
+    more = 'needs more than COCO-format instances; use a config without it'
+    for found, problem in (
+        (not loader, 'the config has none, expected one to train with'),
+        (
+            loads(loader, 'with_seg'),
             'the config learns from semantic maps (LoadAnnotations '
             'with_seg=True), which COCO-format instances do not have; '
-            f'{take_variant(cfg)}'
-        )
-    elif 'GroupMultiSourceSampler' in types:
-        problem = (
+            f'{take_variant(cfg)}',
+        ),
+        (
+            'GroupMultiSourceSampler' in types,
             'the config mixes labelled and unlabelled data '
-            '(GroupMultiSourceSampler); use its supervised variant'
-        )
-    for step in ('LoadPanopticAnnotations', 'LoadProposals'):
-        if step in types and not problem:
-            problem = (
-                f'the pipeline has {step}, which needs more than COCO-format '
-                'instances; use a config without it'
-            )
-    if problem:
-        raise UserValueError(f'train_dataloader: {problem}')
+            '(GroupMultiSourceSampler); use its supervised variant',
+        ),
+        (
+            'LoadPanopticAnnotations' in types,
+            f'the pipeline has LoadPanopticAnnotations, which {more}',
+        ),
+        (
+            'LoadProposals' in types,
+            f'the pipeline has LoadProposals, which {more}',
+        ),
+    ):
+        if found:
+            raise UserValueError(f'train_dataloader: {problem}')
 
 
-def _exchange(node: ConfigDict, data: OwnData, split: Split) -> ConfigDict:
-    """Exchange the data set inside a dataloader and its wrappers.
-
-    One data set replaces several.
-    """
+def _exchange(node: ConfigDict, split: Split) -> ConfigDict:
+    """Exchange the data sets inside a dataloader and its wrappers for one."""
     if 'dataset' in node:
-        node.dataset = _exchange(node.dataset, data, split)
+        node.dataset = _exchange(node.dataset, split)
         return node
     if 'datasets' in node:
-        return _exchange(node.datasets[0], data, split)
-    metainfo = dict(classes=data.classes)
+        return _exchange(node.datasets[0], split)
+    metainfo = dict(classes=split.classes)
     # mmdet's visualizer needs a colour for every class.
-    if len(data.classes) > len(CocoDataset.METAINFO['palette']):
-        metainfo['palette'] = get_palette('random', len(data.classes))
+    if len(split.classes) > len(CocoDataset.METAINFO['palette']):
+        metainfo['palette'] = get_palette('random', len(split.classes))
     return ConfigDict(
         type='CocoDataset',
         ann_file=str(split.annotations),
@@ -160,9 +161,11 @@ def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
     options = {key: kept[key] for key in _KEPT_OF_METRIC if key in kept}
-    file = str(split.annotations)
     return ConfigDict(
-        type='CocoMetric', ann_file=file, metric=metric, **options
+        type='CocoMetric',
+        ann_file=str(split.annotations),
+        metric=metric,
+        **options,
     )
 
 

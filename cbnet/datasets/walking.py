@@ -46,5 +46,5 @@ def walk_dicts(node: Any, skip: Collection[str] = ()) -> Iterator[dict]:
 
 
 def loads(node: Any, what: str) -> bool:
-    """Tell whether a pipeline at or below a node loads, say, ``with_mask``."""
+    """Tell whether any dict at or below a node sets, say, ``with_mask``."""
     return any(part.get(what) for part in walk_dicts(node))

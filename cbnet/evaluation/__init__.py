@@ -1,1 +1,1 @@
-"""Figures for results files."""
+"""COCO's figures for results files."""

@@ -1,4 +1,4 @@
-"""COCO's figures for a results file."""
+"""Evaluate a results file: COCO's 12 figures, mmdet's, and each class's."""
 
 import contextlib
 import io
@@ -17,8 +17,8 @@ from .coco_input import IOU_TYPES, read_pair
 #: the numbers of detections per image in COCO's own figures, and in mmdet's
 COCO_MAX_DETS = (1, 10, 100)
 MMDET_MAX_DETS = (100, 300, 1000)
-# Matching goes by score, so that the first detections of a larger number are
-# those of a smaller number: one run serves all of them.
+# Detections are matched in the order of their scores, so that a run with more
+# detections per image contains the runs with fewer: one run serves all.
 _MAX_DETS = sorted({*COCO_MAX_DETS, *MMDET_MAX_DETS})
 #: the names of COCO's 12 figures in mmdet's ``CocoMetric``, in the order of
 #: ``COCOeval.stats``
@@ -47,12 +47,12 @@ class CocoFigures:
         results: the results file.
         iou_type: ``bbox`` or ``segm``.
         backend: the package that computed the figures.
-        images: the number of images, with those without any object.
+        images: the number of images, including those without an object.
         detections: the number of entries of the results file.
         stats: COCO's 12 figures in the order of ``COCOeval.stats``, for at
             most 100 detections per image.
-        mmdet: the same for at most 1000 detections, under mmdet's names and
-            not rounded. As in mmdet, ``mAP`` is for 100 here as well.
+        mmdet: the same for at most 1000 detections (mAP: 100), under mmdet's
+            names and not rounded.
         classwise: for each category its id, its name, the number of objects
             (without crowds), and AP, AP50, AP75, APs, APm, APl.
         table: the table of ``stats`` that COCO prints.
@@ -108,6 +108,7 @@ def evaluate(
     stats, table = _summarize(precision, recall, iou_type, COCO_MAX_DETS)
     mmdet, _ = _summarize(precision, recall, iou_type, MMDET_MAX_DETS)
     names = (f'{iou_type}_{name}' for name in MMDET_NAMES)
+    at_most_100 = precision[..., _MAX_DETS.index(COCO_MAX_DETS[-1])]
     return CocoFigures(
         annotations=str(ann_file),
         results=str(results_file),
@@ -117,9 +118,7 @@ def evaluate(
         detections=detections,
         stats=stats,
         mmdet=dict(zip(names, mmdet, strict=True)),
-        classwise=_classwise(
-            precision[..., _MAX_DETS.index(COCO_MAX_DETS[-1])], content
-        ),
+        classwise=_classwise(at_most_100, content),
         table=table,
     )
 
@@ -151,10 +150,8 @@ def _classwise(precision: np.ndarray, content: dict) -> list[dict[str, Any]]:
     )
     names = {c['id']: c['name'] for c in content['categories']}
     rows = []
-    for place, category in enumerate(sorted(names)):
-        row = dict(
-            id=category, name=names[category], objects=objects[category]
-        )
+    for place, key in enumerate(sorted(names)):
+        row = dict(id=key, name=names[key], objects=objects[key])
         for name, (iou, area) in CLASS_FIGURES.items():
             values = precision[iou, ..., place, area]
             values = values[values > -1]

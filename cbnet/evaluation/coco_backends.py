@@ -16,7 +16,7 @@ BACKENDS = ('pycocotools', 'faster')
 
 
 def load_backend(name: str) -> tuple[type, type]:
-    """Give a backend's classes ``COCO`` and ``COCOeval``.
+    """Import a backend's classes ``COCO`` and ``COCOeval``.
 
     Raises:
         ValueError: the backend is unknown, or its package is missing.
@@ -44,7 +44,7 @@ def run(
     iou_type: str,
     max_dets: list[int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate detections; the backend changes both inputs.
+    """Evaluate detections; the backend may change both inputs.
 
     Args:
         backend: the classes of ``load_backend``.

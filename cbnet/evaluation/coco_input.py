@@ -1,19 +1,19 @@
-"""Read what a COCO evaluation compares, and refuse what would mislead it."""
+"""Read the two files of a COCO evaluation and refuse misleading entries."""
 
 import os
-from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
 from ..datasets.annotations import CocoAnnotations, read_coco
-from ..datasets.coco_check import (
-    annotation_problem,
-    by_id,
-    entries,
-    id_problems,
+from ..datasets.coco_check import annotation_problems, repeated_ids
+from ..datasets.coco_entries import (
+    Rule,
+    mask_problem,
+    to_rle,
+    wrong_entries,
 )
-from ..datasets.coco_entries import mask_problem, to_rle
 from ..datasets.results import CocoResults, read_results
 from ..errors import UserValueError
 
@@ -21,6 +21,14 @@ IOU_TYPES = ('bbox', 'segm')
 _NO_MASK = (
     'has no segmentation, which the evaluation of masks compares; add it, or '
     'evaluate boxes (bbox)'
+)
+_IDS = {
+    'id': (lambda key: isinstance(key, int), 'an integer; number the entries')
+}
+_ANNOTATION_ID: Rule = (
+    lambda key: isinstance(key, int) and key != 0,
+    'an integer from 1: the evaluation takes the id 0 for "no object", so '
+    'that this object would never count as found',
 )
 
 
@@ -42,46 +50,38 @@ def read_pair(
             expected.
     """
     content = read_coco(ann_file)
-    for problem in _problems(content, iou_type):
+    masks = iou_type == 'segm'
+    checks = [_no_mask_problem] if masks else []
+    for problem in chain(
+        wrong_entries('images', content['images'], _IDS),
+        wrong_entries('categories', content['categories'], _IDS),
+        annotation_problems(content, _ANNOTATION_ID, checks),
+        repeated_ids(content),
+    ):
         raise UserValueError(f'{ann_file}: {problem}')
     content = dict(
         content,
         annotations=[dict(iscrowd=0) | a for a in content['annotations']],
     )
     results = read_results(results_file)
+    annotations = CocoAnnotations(ann_file, content)
+    check = _no_mask_problem if masks else _no_box_problem
     try:
-        CocoResults(results, CocoAnnotations(ann_file, content))
+        CocoResults(results, annotations, [check])
     except ValueError as error:
         raise UserValueError(f'{results_file}: {error}') from None
-    images, found = by_id(content, 'images'), []
-    for number, entry in enumerate(results):
-        try:
-            found.append(_reduced(entry, images[entry['image_id']], iou_type))
-        except ValueError as error:
-            raise UserValueError(
-                f'{results_file}: Result number {number}: {error}'
-            ) from None
-    return content, found
+    return content, [
+        _reduced(entry, annotations.images[entry['image_id']], iou_type)
+        for entry in results
+    ]
 
 
-def _problems(content: dict[str, Any], iou_type: str) -> Iterator[str]:
-    yield from id_problems(content, only_integers=True)
-    images, categories = by_id(content, 'images'), by_id(content, 'categories')
-    for where, entry in entries(content, 'annotations'):
-        problem = annotation_problem(entry, images, categories)
-        if entry['id'] == 0:
-            # The evaluation marks an object that nothing matched by a 0.
-            problem = (
-                'the evaluation takes the id 0 for "no object", so that this '
-                'object would never count as found; number the annotations '
-                'from 1'
-            )
-        elif not problem and iou_type == 'segm':
-            problem = mask_problem(entry, images[entry['image_id']])
-            if not entry.get('segmentation'):
-                problem = _NO_MASK
-        if problem:
-            yield f'{where}: {problem}'
+def _no_mask_problem(entry: dict[str, Any], image: dict[str, Any]) -> str:
+    return mask_problem(entry, image, _NO_MASK)
+
+
+def _no_box_problem(entry: dict[str, Any], image: dict[str, Any]) -> str:
+    return '' if entry.get('bbox') else _no_mask_problem(entry, image)
 
 
 def _reduced(
@@ -91,8 +91,6 @@ def _reduced(
     if iou_type == 'bbox' and entry.get('bbox'):
         return {**reduced, 'bbox': entry['bbox']}
     mask = to_rle(entry, image)
-    if mask is None:
-        raise UserValueError(_NO_MASK)
     if iou_type == 'bbox':
         return {**reduced, 'bbox': coco_mask.toBbox(mask).tolist()}
     return {**reduced, 'segmentation': mask}

@@ -239,10 +239,13 @@ def test_results_files_are_joined(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'image_id': 99}, 'number 1 has image_id 99, unknown to .*train.js'),
-        ({'category_id': 9}, 'number 1 has category_id 9'),
-        ({'score': None}, 'number 1 has no score'),
-        ({'bbox': None, 'segmentation': None}, 'no bbox and no segm'),
+        ({'image_id': 99}, r'\[1\]: image_id is 99, expected .*train.json'),
+        ({'category_id': 9}, r'results\[1\]: category_id is 9'),
+        ({'score': None}, r'results\[1\]: score is None'),
+        (
+            {'bbox': None, 'segmentation': None},
+            'bbox is None.*or a segmentation instead',
+        ),
         ({'segmentation': square_rle(size=(64, 64))}, r'expected \[64, 96\]'),
     ],
 )

@@ -116,6 +116,10 @@ WRONG = {
     'no images': (change('images', []), 'images is empty'),
     'no categories': (change('categories', []), 'categories is empty'),
     'name twice': (change('categories', 1, 'name', 'cat'), "'cat' occurs 2"),
+    'a list as name': (
+        change('categories', 1, 'name', ['dog']),
+        r"categories\[1\] \(id 2\): name is \['dog'\], expected a name",
+    ),
     'category id twice': (change('categories', 1, 'id', 5), 'the id 5 occurs'),
     'image id twice': (
         change('images', 1, 'id', 7),
@@ -127,24 +131,27 @@ WRONG = {
     ),
     'no id': (
         change('annotations', 1, 'id', None),
-        r'annotations\[1\]: id is None.*1 entries have none',
+        r'annotations\[1\]: id is None, expected an integer',
     ),
     'a list as id': (
         change('images', 1, 'id', [7]),
-        r'images\[1\]: id is \[7\], expected an integer',
+        r'images\[1\] \(id \[7\]\): id is \[7\], expected an int',
     ),
     'no name': (
         change('images', 0, 'file_name', None),
         r'images\[0\] \(id 7\): file_name is None',
     ),
-    'no width': (change('images', 1, 'width', None), 'width of b.png is None'),
+    'no width': (
+        change('images', 1, 'width', None),
+        r'\(id 9\): width is None',
+    ),
     'no image': (
         change('annotations', 0, 'image_id', 8),
-        r'annotations\[0\] \(id 1\): image_id is 8, which is not the id',
+        r'annotations\[0\] \(id 1\): image_id is 8, expected the id',
     ),
     'undeclared category': (
         change('annotations', 0, 'category_id', 3),
-        'category_id is 3, expected one of 2, 5; correct it',
+        'category_id is 3, expected one of 2, 5; correct or',
     ),
     'no box': (change(*BOX, None), 'bbox is None, expected four numbers'),
     'three numbers': (change(*BOX, [1, 2, 3]), 'expected four numbers'),
@@ -216,7 +223,9 @@ def test_classes_of_the_data_set(tmp_path, content):
 def test_images_that_are_not_there(tmp_path, content):
     path = write(tmp_path, content)
     (tmp_path / 'a.png').touch()
-    message = f'the image {tmp_path / "b.png"} is not there'
+    message = (
+        f"(id 9): file_name is 'b.png', expected an image file in {tmp_path}"
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         check_coco(path, tmp_path)
 

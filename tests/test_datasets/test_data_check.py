@@ -6,6 +6,7 @@
 - the folder is not named at all; a config somewhere else, whose variant is
   not beside it; data with all their maps pass;
 - evaluation without maps, as in mmdet's own configs, is not checked;
+- a file of class names is read, as mmdet does;
 - images in folders of folders: each folder is listed once.
 """
 
@@ -16,8 +17,7 @@ import pytest
 from mmengine.config import Config
 
 from cbnet.commands.command_line import find_config
-from cbnet.datasets.data_check import check_data
-from cbnet.datasets.semantic_maps import check_semantic_maps
+from cbnet.datasets.data_check import check_data, check_semantic_maps
 
 ROOT = Path(__file__).parents[2]
 ALL = ('001', '002', '003', '004')
@@ -113,6 +113,16 @@ def test_evaluation_without_maps(tiny_coco):
     )
     assert data.pipeline[2].with_seg
     check_data(cfg, 'val')
+
+
+def test_a_file_of_class_names(config, tiny_coco, tmp_path):
+    cfg = config(ALL)
+    file = tmp_path / 'names.txt'
+    cfg.train_dataloader.dataset.metainfo = dict(classes=str(file))
+    file.write_text('\n'.join(tiny_coco.classes))
+    check_data(cfg, 'train')
+    file.write_text('\n'.join(tiny_coco.classes[::-1]))
+    assert 'names would be swapped' in message(cfg, 'train')
 
 
 def test_each_folder_is_listed_once(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import json
 
 import pytest
 
-from cbnet.datasets.own_data import annotations_for_evaluation, find_own_data
+from cbnet.datasets.own_data import find_own_data, split_for_evaluation
 
 CLASSES = ('cat', 'dog')
 
@@ -80,7 +80,7 @@ def test_layouts(tmp_path, name):
     assert found == [
         (tmp_path / file, tmp_path / images) for file, images in LAYOUTS[name]
     ]
-    assert data.classes == CLASSES
+    assert data.train.classes == CLASSES
     assert data.train.has_masks
 
 
@@ -108,7 +108,7 @@ def test_what_is_given_wins(tmp_path, monkeypatch):
         train_img='photos',
         val_img=str(tmp_path / 'far'),
     )
-    assert data.classes == ('x', 'y')
+    assert data.train.classes == ('x', 'y')
     assert data.train.annotations.resolve() == root / 'other.json'
     assert data.train.images.resolve() == root / 'photos'
     assert not data.train.has_masks
@@ -134,7 +134,10 @@ def test_validation_is_an_explicit_choice(tmp_path):
         (dict(train_ann='gone.json'), '--train-ann: no file .*gone.json'),
         (dict(val_ann='gone.json'), '--val-ann: no file .*has .*train.json'),
         (dict(train_img='gone'), '--train-img: no folder'),
-        (dict(val_img='empty'), 'the image .*empty.*a.png is not there'),
+        (
+            dict(val_img='empty'),
+            "is 'a.png', expected an image file in .*empty; ",
+        ),
     ],
 )
 def test_a_path_that_is_not_there(tmp_path, given, message):
@@ -183,9 +186,9 @@ def test_labels_follow_the_training_file(tmp_path, names, ids, expected):
     write(tmp_path / 'val.json', names, ids)
     touch(tmp_path / 'a.png')
     data = find_own_data(tmp_path)
-    file = annotations_for_evaluation(
-        data.val, data.classes, tmp_path / 'made'
-    )
+    file = split_for_evaluation(
+        data.val, data.train.classes, tmp_path / 'made'
+    ).annotations
     if expected is None:
         assert file == tmp_path / 'val.json'
         return
@@ -204,7 +207,9 @@ def test_an_object_of_id_0_is_evaluated(tmp_path):
     write(tmp_path / 'val.json', first=0)
     touch(tmp_path / 'a.png')
     data = find_own_data(tmp_path)
-    made = annotations_for_evaluation(data.val, data.classes, tmp_path / 'w')
+    made = split_for_evaluation(
+        data.val, data.train.classes, tmp_path / 'w'
+    ).annotations
     before, after = (
         json.loads(path.read_text()) for path in (tmp_path / 'val.json', made)
     )

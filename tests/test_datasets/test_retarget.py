@@ -7,6 +7,7 @@
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 from mmdet.registry import DATASETS, METRICS
@@ -14,7 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from cbnet.commands.command_line import find_config
-from cbnet.datasets.own_data import find_own_data
+from cbnet.datasets.own_data import OwnData, find_own_data
 from cbnet.datasets.retarget import retarget, set_num_classes
 from cbnet.testing import build_model
 
@@ -146,10 +147,8 @@ def test_without_validation(tiny_coco, tmp_path):
 
 def test_a_colour_for_every_class(data, tmp_path):
     cfg = load(CONFIGS[0], tmp_path)
-    many = data.__class__(
-        data.root, tuple(f'c{i}' for i in range(81)), data.train, None
-    )
-    retarget(cfg, many)
+    many = replace(data.train, classes=tuple(f'c{i}' for i in range(81)))
+    retarget(cfg, OwnData(many, None))
     metainfo = cfg.train_dataloader.dataset.metainfo
     assert len(metainfo.palette) == len(metainfo.classes) == 81
 

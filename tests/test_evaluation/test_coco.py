@@ -188,9 +188,9 @@ def change(entries, number, key, value):
 @pytest.mark.parametrize(
     ('number', 'key', 'value', 'message'),
     [
-        (0, 'image_id', 99, 'image_id 99, unknown to .*ann.json'),
-        (5, 'category_id', 4, 'category_id 4, unknown to .*ann.json'),
-        (7, 'score', None, 'has no score'),
+        (0, 'image_id', 99, 'image_id is 99, expected .*of .*ann.json'),
+        (5, 'category_id', 4, 'category_id is 4, expected .*ann.json'),
+        (7, 'score', None, 'score is None, expected a number'),
         (7, 'score', float('nan'), 'score is nan, expected a number'),
     ],
 )
@@ -199,7 +199,7 @@ def test_wrong_results_are_named(
 ):
     change(evaluation.entries, number, key, value)
     files = evaluation.write()
-    message = f'results.json: Result number {number}.*{message}'
+    message = rf'results.json: results\[{number}\]: {message}'
     with pytest.raises(ValueError, match=message):
         evaluate(files.ann, files.results, iou_type)
 
@@ -221,7 +221,7 @@ def test_wrong_results_are_named(
 def test_wrong_measures_in_results(evaluation, iou_type, key, value, message):
     change(evaluation.entries, 3, key, value)
     files = evaluation.write()
-    message = f'results.json: Result number 3.*{message}'
+    message = rf'results.json: results\[3\]: .*{message}'
     with pytest.raises(ValueError, match=message):
         evaluate(files.ann, files.results, iou_type)
 
@@ -229,9 +229,9 @@ def test_wrong_measures_in_results(evaluation, iou_type, key, value, message):
 @pytest.mark.parametrize(
     ('iou_type', 'key', 'value', 'message'),
     [
-        ('bbox', 'id', 0, r'\[4\] \(id 0\): .*takes the id 0 for.*from 1'),
+        ('bbox', 'id', 0, r'\(id 0\): id is 0, expected an integer from 1'),
         ('bbox', 'id', 1, r'\[4\]: the id 1 occurs 2 times'),
-        ('bbox', 'id', 'a', r"\[4\]: id is 'a', expected an integer"),
+        ('bbox', 'id', 'a', r"\[4\] \(id 'a'\): id is 'a', expected an int"),
         ('bbox', 'image_id', 99, r'\[4\] \(id 5\): image_id is 99'),
         ('bbox', 'category_id', 99, 'category_id is 99'),
         ('bbox', 'bbox', None, 'bbox is None, expected four numbers'),

@@ -16,11 +16,11 @@ NUM_INSTANCES = 3, 7
 #: The least part of an instance's area that is inside the image and not
 #: covered.
 MIN_VISIBLE = 0.7
-#: Ranges of sqrt(area) in pixels and the share of draws: COCO's small, medium
-#: and large, whose limits are 32 and 96. Large shapes are drawn more often
-#: than wanted, because fewer of them find a place and others cover them.
+# Ranges of sqrt(area) in pixels and their shares: COCO's small, medium and
+# large, whose limits are 32 and 96. Large shapes are drawn more often than
+# wanted, because fewer of them find a place and others cover them.
 _SIDES = ((20.0, 31.0, 0.32), (33.0, 95.0, 0.36), (102.0, 126.0, 0.32))
-# The largest sqrt(area) as a part of the image's shorter side.
+# The largest sqrt(area) relative to the image's shorter side.
 _MAX_SIDE = 0.5
 _MIN_CONTRAST = 75.0
 _NOISE = 3.0
@@ -28,6 +28,7 @@ _SHADOW = 0.35
 # A rim is either darker or lighter than the shape.
 _RIM_TONES = 0.62, 1.4
 _PLACE_TRIES = 25
+_TURN = 2 * np.pi
 
 
 @dataclass
@@ -49,17 +50,12 @@ class Scene:
 
 
 def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-    """Draw one scene.
-
-    Args:
-        rng: the source of all randomness.
-        size: the width and height of the image.
-    """
+    """Draw one scene on an image of a size (width, height)."""
     width, height = size
     canvas = _background(rng, (height, width))
     for _ in range(rng.integers(2, 6)):
         side = min(rng.uniform(12, 48), _MAX_SIDE * min(size))
-        alpha = coverage(pose(distractor(rng), side, _angle(rng)))
+        alpha = coverage(pose(distractor(rng), side, rng.uniform(0, _TURN)))
         corner = _scatter(rng, alpha.shape, size)
         _paint(rng, canvas, alpha, corner, side)
 
@@ -67,29 +63,25 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     full_areas: list[int] = []
     masks = np.zeros((0, height, width), bool)
     outlines = list(CLASS_OUTLINES.values())
-    wanted = rng.integers(NUM_INSTANCES[0], NUM_INSTANCES[1] + 1)
+    wanted = rng.integers(*NUM_INSTANCES, endpoint=True)
     # A few spare draws replace shapes that find no place.
     for _ in range(wanted + 20):
         if len(labels) == wanted:
             break
         label = int(rng.integers(len(outlines)))
         side = _side(rng, size)
-        posed = pose(
-            outlines[label], side, _angle(rng), rng.uniform(0.87, 1.15)
+        angle, stretch = rng.uniform(0, _TURN), rng.uniform(0.87, 1.15)
+        alpha = coverage(pose(outlines[label], side, angle, stretch))
+        areas = [*full_areas, int((alpha >= 0.5).sum())]
+        placed = _place(
+            rng, alpha >= 0.5, masks, MIN_VISIBLE * np.array(areas)
         )
-        alpha = coverage(posed)
-        placed = _place(rng, alpha, masks, full_areas)
-        if placed is None:
-            continue
-        corner, masks = placed
-        labels.append(label)
-        full_areas.append(int((alpha >= 0.5).sum()))
-        _paint(rng, canvas, alpha, corner, side)
+        if placed is not None:
+            corner, masks = placed
+            labels.append(label)
+            full_areas = areas
+            _paint(rng, canvas, alpha, corner, side)
     return Scene(_finish(rng, canvas), labels, masks, full_areas)
-
-
-def _angle(rng: np.random.Generator) -> float:
-    return rng.uniform(0, 2 * np.pi)
 
 
 def _side(rng: np.random.Generator, size: tuple[int, int]) -> float:
@@ -112,9 +104,7 @@ def _background(
         )
         for _ in range(2)
     )
-    second -= first
-    second *= np.float32(rng.uniform(0.1, 0.5))
-    return first + second
+    return first + (second - first) * np.float32(rng.uniform(0.1, 0.5))
 
 
 def _scatter(
@@ -127,29 +117,31 @@ def _scatter(
 
 def _place(
     rng: np.random.Generator,
-    alpha: np.ndarray,
+    solid: np.ndarray,
     masks: np.ndarray,
-    full_areas: list[int],
+    least: np.ndarray,
 ) -> tuple[tuple[int, int], np.ndarray] | None:
-    """Find a place on top that keeps every instance visible enough.
+    """Find a place on top where enough of every instance stays visible.
+
+    Args:
+        rng: the source of randomness.
+        solid: the new instance's pixels, a bool patch (h, w).
+        masks: the visible pixels of the others, bool of shape (N, H, W).
+        least: the least visible pixels of each, the new one last, (N + 1,).
 
     Returns:
-        The new patch's corner (x, y) and the visible masks, bool
-        (N + 1, H, W), with the new one last; None if no place was found.
+        The patch's corner (x, y) and all masks (N + 1, H, W), or None.
     """
-    solid = alpha >= 0.5
-    height, width = masks.shape[1:]
-    least = MIN_VISIBLE * np.array([*full_areas, solid.sum()])
+    shape = masks.shape[1:]
     visible = masks.sum(axis=(1, 2))
     for _ in range(_PLACE_TRIES):
-        corner = _scatter(rng, alpha.shape, (width, height))
-        (rows, columns), own = _overlap(alpha.shape, corner, (height, width))
+        corner = _scatter(rng, solid.shape, shape[::-1])
+        (rows, columns), own = _overlap(solid.shape, corner, shape)
         hidden = (masks[:, rows, columns] & solid[own]).sum(axis=(1, 2))
-        left = visible - hidden
-        if ([*left, solid[own].sum()] >= least).all():
-            mask = np.zeros((1, height, width), bool)
-            mask[0, rows, columns] = solid[own]
-            return corner, np.concatenate([masks & ~mask, mask])
+        if ([*(visible - hidden), solid[own].sum()] >= least).all():
+            mask = np.zeros(shape, bool)
+            mask[rows, columns] = solid[own]
+            return corner, np.concatenate([masks & ~mask, mask[None]])
     return None
 
 
@@ -157,12 +149,11 @@ def _overlap(
     patch: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Give the slices of the image and of the patch where they overlap."""
-    inside, own = [], []
-    for start, length, limit in zip(corner[::-1], patch, shape, strict=True):
-        low, high = max(start, 0), max(min(start + length, limit), 0)
-        inside.append(slice(low, high))
-        own.append(slice(low - start, high - start))
-    return tuple(inside), tuple(own)
+    starts = np.array(corner[::-1])
+    low = np.maximum(starts, 0)
+    high = np.maximum(np.minimum(starts + patch, shape), 0)
+    inside = tuple(map(slice, low, high))
+    return inside, tuple(map(slice, low - starts, high - starts))
 
 
 def _paint(
@@ -174,11 +165,10 @@ def _paint(
 ) -> None:
     """Paint a textured shape with a soft shadow and a thin rim.
 
-    Class shapes and distractors are painted in the same way, so that the
-    paint does not reveal which of them a shape is. ``canvas``, RGB float32
-    (H, W, 3), changes in place.
+    Class shapes and distractors are painted alike, so that the paint reveals
+    nothing. ``canvas``, RGB float32 (H, W, 3), changes in place.
     """
-    reach = 6
+    reach = 6  # of the shadow
     padded = np.pad(alpha, reach)
     corner = corner[0] - reach, corner[1] - reach
     inside, own = _overlap(padded.shape, corner, canvas.shape[:2])
@@ -189,21 +179,19 @@ def _paint(
     fill = texture(rng, padded.shape, colours, period)
 
     rim = padded - cv2.erode(padded, np.ones((3, 3), np.uint8))
-    rim_tone = _RIM_TONES[rng.integers(2)]
-    fill *= (1 + (rim_tone - 1) * rim)[..., None]
+    tone = _RIM_TONES[rng.integers(2)]
+    fill *= (1 + (tone - 1) * rim)[..., None]
     shadow = cv2.GaussianBlur(np.roll(padded, (2, 2), (0, 1)), (0, 0), 1.6)
     below *= 1 - _SHADOW * shadow[own][..., None]
     below += cover * (np.clip(fill[own], 0, 255) - below)
 
 
 def _finish(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
-    """Add uneven light and mild noise in place; convert to bytes."""
+    """Add uneven light and mild noise to the canvas; convert it to bytes."""
     height, width = canvas.shape[:2]
     slope = rng.uniform(-0.12, 0.12, 2).astype(np.float32)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
     canvas *= 1 + slope[0] * x + slope[1] * y
-    noise = rng.standard_normal(canvas.shape, dtype=np.float32)
-    noise *= _NOISE
-    canvas += noise
-    return np.clip(np.rint(canvas, out=canvas), 0, 255).astype(np.uint8)
+    canvas += _NOISE * rng.standard_normal(canvas.shape, dtype=np.float32)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)

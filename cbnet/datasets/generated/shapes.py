@@ -45,12 +45,11 @@ def generate_shapes(
 
     The folder gets ``train/`` and ``val/`` with the images (JPEG) and
     ``annotations/instances_train.json`` and ``instances_val.json`` (masks
-    as compressed RLE). It appears completely or not at all. Image i of a
-    split depends only on the seed, the split, i and the size.
+    as compressed RLE). It appears completely or not at all. An image depends
+    only on the seed, the split, the image's number in it, and the size.
 
     Args:
-        root: the folder to write; it must be new, empty, or already contain
-            this data set.
+        root: the folder to write: new, empty, or already complete.
         num_train: the number of training images.
         num_val: the number of validation images.
         seed: the seed of the whole data set, not negative.
@@ -91,10 +90,8 @@ def generate_shapes(
         # Another process may have written the same data in the meantime.
         if not _is_complete(root, parameters):
             raise
-    print_log(
-        f'Wrote {num_train} train and {num_val} val images to {root}',
-        'current',
-    )
+    done = f'Wrote {num_train} train and {num_val} val images to {root}'
+    print_log(done, 'current')
     return root
 
 
@@ -115,12 +112,11 @@ def _is_complete(root: Path, parameters: dict[str, Any]) -> bool:
     for split in _SPLITS:
         try:
             content = json.loads(_annotation_file(root, split).read_text())
-            if content['info']['parameters'] != parameters:
-                return False
-            names = [image['file_name'] for image in content['images']]
+            same = content['info']['parameters'] == parameters
+            files = [root / split / i['file_name'] for i in content['images']]
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        if not all((root / split / name).is_file() for name in names):
+        if not same or not all(file.is_file() for file in files):
             return False
     return True
 
@@ -167,12 +163,11 @@ def _annotations(
 ) -> list[dict[str, Any]]:
     """Give the COCO annotations of a scene: xywh boxes, RLE masks."""
     annotations = []
-    pairs = zip(scene.labels, scene.masks, strict=True)
-    for number, (label, mask) in enumerate(pairs, start=first_id):
+    for label, mask in zip(scene.labels, scene.masks, strict=True):
         rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
         annotations.append(
             dict(
-                id=number,
+                id=first_id + len(annotations),
                 image_id=image_id,
                 category_id=label + 1,
                 bbox=coco_mask.toBbox(rle).tolist(),

@@ -6,6 +6,7 @@ weight in [0, 1] that mixes two colours at each pixel.
 """
 
 import colorsys
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 # Weights of R, G, B in a colour distance: the eye's luminance, with a higher
 # share of red and blue, so that hues of the same brightness still differ.
 _DISTANCE_WEIGHTS = np.array([0.32, 0.48, 0.20], np.float32)
+_PAIR_DRAWS = 24
+_PATTERNS = ('plain', 'gradient', 'stripes', 'dots', 'waves', 'clouds')
 
 
 def random_colour(rng: np.random.Generator) -> np.ndarray:
@@ -36,32 +39,21 @@ def companion(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
 
 
 def contrasting_pair(
-    rng: np.random.Generator,
-    below: np.ndarray,
-    min_distance: float,
-    tries: int = 24,
+    rng: np.random.Generator, below: np.ndarray, min_distance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two colours that both stand out from the colour below.
+    """Draw two colours that both stand out from the mean RGB colour below.
 
-    Args:
-        rng: the source of randomness.
-        below: the mean RGB colour, shape (3,), of the covered pixels.
-        min_distance: the least :func:`colour_distance`.
-        tries: the number of draws, after which the best pair is taken.
-
-    Returns:
-        Two RGB colours, float32 of shape (3,).
+    If no pair of some draws has the least :func:`colour_distance`, the best
+    one is taken.
     """
-    best, best_distance = None, -1.0
-    for _ in range(tries):
+    pairs = []
+    for _ in range(_PAIR_DRAWS):
         colour = random_colour(rng)
         pair = colour, companion(rng, colour)
-        distance = min(colour_distance(c, below) for c in pair)
-        if distance > best_distance:
-            best, best_distance = pair, distance
-        if distance >= min_distance:
+        pairs.append((min(colour_distance(c, below) for c in pair), pair))
+        if pairs[-1][0] >= min_distance:
             break
-    return best
+    return max(pairs, key=itemgetter(0))[1]
 
 
 def texture(
@@ -70,32 +62,21 @@ def texture(
     colours: tuple[np.ndarray, np.ndarray],
     period: float,
 ) -> np.ndarray:
-    """Draw a pattern and fill a patch with it.
+    """Fill a patch (height, width) with a pattern of two RGB colours.
 
-    Args:
-        rng: the source of randomness.
-        shape: the height and width of the patch.
-        colours: the two RGB colours to mix.
-        period: the number of pixels after which the pattern repeats.
-
-    Returns:
-        RGB float32 of shape (height, width, 3).
+    The pattern repeats after a period in pixels. The result is RGB float32
+    of shape (height, width, 3).
     """
     name = _PATTERNS[rng.integers(len(_PATTERNS))]
     weight = _pattern(rng, name, shape, period)[..., None]
     first, second = (c.astype(np.float32) for c in colours)
-    filled = weight.astype(np.float32, copy=False) * (second - first)
-    filled += first
-    return filled
-
-
-_PATTERNS = ('plain', 'gradient', 'stripes', 'dots', 'waves', 'clouds')
+    return first + weight.astype(np.float32, copy=False) * (second - first)
 
 
 def _pattern(
     rng: np.random.Generator, name: str, shape: tuple[int, int], period: float
 ) -> np.ndarray:
-    """Draw the weights in [0, 1] of a pattern, of the patch's shape."""
+    """Draw a pattern: weights in [0, 1] of the patch's shape."""
     if name == 'plain':
         return np.zeros(shape, np.float32)
     if name == 'clouds':
@@ -107,13 +88,12 @@ def _pattern(
     step = 2 * np.pi / period
     if name == 'gradient':
         return (u - u.min()) / max(float(np.ptp(u)), 1.0)
-    if name == 'stripes':
-        return _steepen(np.sin(u * step), period / 5)
     if name == 'dots':
         wave = np.sin(u * step) * np.sin(v * step) - 0.35
         return _steepen(wave, period / 4)
-    bent = u + 0.4 * period * np.sin(v * (np.pi / period))
-    return _steepen(np.sin(bent * step), period / 5)
+    if name == 'waves':
+        u = u + 0.4 * period * np.sin(v * (np.pi / period))
+    return _steepen(np.sin(u * step), period / 5)
 
 
 def _slant(
