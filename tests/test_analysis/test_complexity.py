@@ -20,7 +20,7 @@ from cbnet.analysis.complexity.figures import Complexity, Part
 from cbnet.analysis.complexity.meter import ATTENTION, metered
 from cbnet.analysis.complexity.table import notes, part_table
 from cbnet.config_files import find_config
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import (
     TINY_MEMBERS,
     build_model,

@@ -13,7 +13,7 @@ import yaml
 from mmengine.config import Config
 
 from cbnet.config_files import find_config
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import build_model
 
 from .published_recipes import load

@@ -8,7 +8,7 @@
 
 import pytest
 
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import build_model
 
 from .published_recipes import CONFIGS, HTC, RECIPES, load, read

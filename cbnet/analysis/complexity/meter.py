@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -64,12 +64,12 @@ def metered(
     norms, activations, pooling and upsampling. It sees neither deformable
     convolutions nor the products inside attention.
 
-    The reading is complete after the block, also after an error.
+    The reading is complete after the block, even after an error.
 
     Args:
         model: the model.
         names: the names of its modules in the reading, by default those in
-            the model; what has one name is counted together.
+            the model; modules with the same name are counted together.
     """
     # FlopCounterMode also counts by module, but names modules by class where
     # they are called piecewise, so that members cannot be told apart.
@@ -80,7 +80,7 @@ def metered(
     names = names or {m: name for name, m in model.named_modules()}
     rules = get_modules_mapping()
     reading = Reading()
-    running = [names[model]]  # what runs now, the innermost module last
+    running = [names[model]]  # the innermost module is the last one
     credited = 0
 
     def credit() -> None:
@@ -148,12 +148,11 @@ def _countable_deformable() -> Iterator[None]:
     It is the operator that is counted. mmcv's own cannot run on the meta
     device where they are compiled.
     """
-    plain = deform_conv.deform_conv2d
-    modulated = modulated_deform_conv.modulated_deform_conv2d
-    deform_conv.deform_conv2d = _plain
-    modulated_deform_conv.modulated_deform_conv2d = _modulated
-    try:
+    with ExitStack() as stack:
+        for module, name, replacement in (
+            (deform_conv, 'deform_conv2d', _plain),
+            (modulated_deform_conv, 'modulated_deform_conv2d', _modulated),
+        ):
+            stack.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, replacement)
         yield
-    finally:
-        deform_conv.deform_conv2d = plain
-        modulated_deform_conv.modulated_deform_conv2d = modulated
