@@ -1,7 +1,7 @@
-"""Published CBNetV2 configs (mmdet 2.x) turned into configs of mmdet 3.x.
+"""Turn published CBNetV2 configs (mmdet 2.x) into configs of mmdet 3.x.
 
-Each section of a config has a module. What none of them understands is
-reported, one line for each key.
+The modules beside this one convert one section of a config each. A key that
+none of them understands is reported in a line of its own.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
-"""Datasets of mmdet 2.x: COCO's format, wrapped or concatenated."""
+"""Convert datasets of mmdet 2.x: COCO's format, wrapped or concatenated."""
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +54,14 @@ def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
             f'and write the dataloaders by hand'
         )
     new = dict(type=kind)
-    names = dict(ann_file='ann_file', img_prefix='img', seg_prefix='seg')
-    paths = section.rename(names)
+    paths = section.keep('ann_file', img_prefix='img', seg_prefix='seg')
     paths = {key: path for key, path in paths.items() if path is not None}
     root, common = section.take('data_root'), section.state.data_root
-    if root is None and common and _all_below(common, paths.values()):
-        root = common
-        paths = {key: path.removeprefix(root) for key, path in paths.items()}
+    if root is None and common:
+        given = paths.values()
+        if all(isinstance(p, str) and p.startswith(common) for p in given):
+            root = common
+            paths = {k: path.removeprefix(root) for k, path in paths.items()}
     if root is not None:
         new['data_root'] = root
     classes = _classes(section)
@@ -75,10 +74,6 @@ def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
         new['test_mode'] = True
     new['pipeline'] = convert_pipeline(section, train)
     return _with_paths(new | storage(section), paths)
-
-
-def _all_below(root: str, paths: Iterable[Any]) -> bool:
-    return all(isinstance(p, str) and p.startswith(root) for p in paths)
 
 
 def _classes(section: Section) -> tuple[str, ...] | None:
@@ -101,10 +96,3 @@ def _with_paths(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
         own = {k: p if isinstance(p, str) else p[i] for k, p in paths.items()}
         parts.append(_with_paths(new, dict(own, ann_file=file)))
     return dict(type='ConcatDataset', datasets=parts)
-
-
-def annotation_file(dataset: dict[str, Any]) -> str | None:
-    """Return the path of the annotation file, unless there are several."""
-    if 'ann_file' not in dataset:
-        return None
-    return os.path.join(dataset.get('data_root', ''), dataset['ann_file'])

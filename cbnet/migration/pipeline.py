@@ -1,4 +1,4 @@
-"""Pipelines of mmdet 2.x: wrappers unfolded, formatting in one transform."""
+"""Convert pipelines of mmdet 2.x: unfold wrappers, format in one transform."""
 
 from typing import Any
 
@@ -65,12 +65,12 @@ def _test_aug(section: Section) -> Transforms:
     scales, factors = section.take('img_scale'), section.take('scale_factor')
     scales = scales if isinstance(scales, list) else [scales]
     if len(scales) > 1 or factors is not None:
+        given = scales if factors is None else factors
+        used = 'the original size' if factors else scales[0]
         section.note(
             'img_scale',
-            f'{scales if factors is None else factors}: test-time '
-            f'augmentation is left out, '
-            f'{"the original size" if factors else scales[0]} is used; see '
-            f'DetTTAModel of mmdet 3.x',
+            f'{given}: test-time augmentation is left out, {used} is used; '
+            f'see DetTTAModel of mmdet 3.x',
         )
     directions = section.take('flip_direction')
     if section.take('flip', False):

@@ -1,11 +1,11 @@
-"""Hooks, logging and environment of mmdet 2.x."""
+"""Convert hooks, logging and environment."""
 
 from typing import Any
 
 from mmdet.registry import HOOKS
 
 from ..messages import brief
-from .section import Section, build_problem
+from .section import Section
 
 # key in mmdet 2.x -> key in mmdet 3.x, where only the place changed
 MOVED = {
@@ -51,11 +51,7 @@ LOGGERS = {
 
 
 def convert_runtime(top: Section) -> dict[str, Any]:
-    """Convert what differs from mmdet's ``default_runtime.py``.
-
-    Returns:
-        Values by dotted key.
-    """
+    """Return what differs from mmdet's default runtime, by dotted key."""
     if [*map(tuple, top.values.get('workflow', []))] == [('train', 1)]:
         top.drop('workflow')
     for key, text in NOTES.items():
@@ -101,9 +97,7 @@ def _custom_hooks(top: Section) -> list[dict[str, Any]]:
     kept = []
     for hook in top.sections('custom_hooks'):
         values = hook.take_all()
-        problem = build_problem(HOOKS, values)
-        if problem is None:
+        hook.place += f'={brief(values)}'
+        if hook.builds(HOOKS, values):
             kept.append(values)
-        else:
-            hook.report(f'{hook.place}={brief(values)}: left out: {problem}')
     return kept

@@ -1,4 +1,4 @@
-"""Optimizer, learning rate and loops of mmdet 2.x."""
+"""Convert the training loop, the optimizer and its schedulers."""
 
 from typing import Any
 
@@ -20,8 +20,6 @@ POLICIES = {
     ),
     'poly': ('PolyLR', dict(power='power', min_lr='eta_min')),
 }
-# published names in the keys of paramwise_cfg -> names here
-RENAMED = {'cb_modules': 'members', 'cb_linears': 'connections'}
 
 
 def convert_schedule(top: Section) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def convert_schedule(top: Section) -> dict[str, Any]:
         top.note('runner.type', f'{runner} is left out')
     new: dict[str, Any] = {}
     evaluation = top.section('evaluation')
-    when = evaluation.rename(dict(interval='val_interval', start='val_begin'))
+    when = evaluation.keep(interval='val_interval', start='val_begin')
     evaluation.drop('by_epoch')  # follows the runner
     if state.length is None:
         text = 'neither max_epochs nor max_iters; write train_cfg by hand'
@@ -60,11 +58,13 @@ def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
     wrapper = dict(type='OptimWrapper', optimizer=optimizer)
     if paramwise:
         wrapper['paramwise_cfg'] = paramwise
-        keys = paramwise.get('custom_keys') or {}
-        if keys:
-            paramwise['custom_keys'] = {
-                _renamed(key): options for key, options in keys.items()
-            }
+    if paramwise.get('custom_keys'):
+        paramwise['custom_keys'] = {
+            key.replace('cb_modules', 'members').replace(
+                'cb_linears', 'connections'
+            ): options
+            for key, options in paramwise['custom_keys'].items()
+        }
     if constructor not in (None, 'DefaultOptimizerConstructor'):
         if OPTIM_WRAPPER_CONSTRUCTORS.get(constructor) is None:
             top.report(
@@ -91,33 +91,23 @@ def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
     return wrapper
 
 
-def _renamed(key: str) -> str:
-    for published, here in RENAMED.items():
-        key = key.replace(published, here)
-    return key
-
-
 def _param_scheduler(config: Section) -> list[dict[str, Any]]:
     schedulers = _warmup(config)
-    length = config.state.length
-    span = dict(
-        by_epoch=config.take('by_epoch', config.state.by_epoch), begin=0
-    )
+    length, by_epoch = config.state.length, config.state.by_epoch
+    span = dict(by_epoch=config.take('by_epoch', by_epoch), begin=0)
     if length is not None:
         span['end'] = length
     policy = config.take('policy')
     if policy == 'step':
         steps = config.take('step')
-        one = isinstance(steps, int)
-        kind = (
-            dict(type='StepLR', step_size=steps)
-            if one
-            else dict(type='MultiStepLR', milestones=list(steps))
-        )
-        schedulers.append(kind | span | dict(gamma=config.take('gamma', 0.1)))
+        if isinstance(steps, int):
+            new = dict(type='StepLR', step_size=steps)
+        else:
+            new = dict(type='MultiStepLR', milestones=list(steps))
+        schedulers.append(new | span | dict(gamma=config.take('gamma', 0.1)))
     elif policy in POLICIES:
         kind, names = POLICIES[policy]
-        new = dict(type=kind, **span, **config.rename(names))
+        new = dict(type=kind, **span, **config.keep(**names))
         if policy == 'CosineAnnealing':
             new['T_max'] = length
         schedulers.append(new)

@@ -1,7 +1,7 @@
 """Dicts of a published config, emptied key by key.
 
 A key that the conversion does not take is still there when the sections are
-closed, and is reported; so nothing is lost silently.
+closed, and is reported, so that no setting is lost silently.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,6 +51,15 @@ class Section:
         values, self.values = self.values, {}
         return values
 
+    def keep(self, *names: str, **renamed: str) -> dict[str, Any]:
+        """Take named values out if they exist; ``old='new'`` renames one."""
+        names = dict.fromkeys(names) | renamed
+        return {
+            new or name: self.take(name)
+            for name, new in names.items()
+            if name in self.values
+        }
+
     def drop(self, *keys: str) -> None:
         """Take values out that need no counterpart."""
         for key in keys:
@@ -59,34 +68,19 @@ class Section:
     def section(self, key: str) -> 'Section':
         """Open a dict as a section; it stays open until ``close``."""
         if key not in self.opened:
-            self.opened[key] = self._open(key, self.take(key))
+            self._open(key, self.take(key))
         return self.opened[key]
 
     def sections(
         self, key: str, values: Iterable[Any] | None = None
     ) -> list['Section']:
         """Open a list of dicts, by default that of the key, as sections."""
-        opened = {
-            f'{key}[{i}]': self._open(f'{key}[{i}]', one)
-            for i, one in enumerate(values or self.take(key) or [])
-        }
-        self.opened |= opened
-        return list(opened.values())
+        values = values or self.take(key) or []
+        return [self._open(f'{key}[{i}]', v) for i, v in enumerate(values)]
 
     def _open(self, key: str, values: Any) -> 'Section':
-        return Section(values, self.name(key), self.state)
-
-    def keep(self, *names: str) -> dict[str, Any]:
-        """Take those of the named values out that exist."""
-        return self.rename({name: name for name in names})
-
-    def rename(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Take values out, as ``keep``, and give them their new names."""
-        return {
-            new: self.take(name)
-            for name, new in names.items()
-            if name in self.values
-        }
+        self.opened[key] = Section(values, self.name(key), self.state)
+        return self.opened[key]
 
     def name(self, key: str) -> str:
         """Return the name of a key in the whole config."""
@@ -100,6 +94,16 @@ class Section:
         """Add a line for the user."""
         self.state.report.append(line)
 
+    def builds(self, registry: Registry, cfg: Mapping[str, Any]) -> bool:
+        """Return whether mmdet 3.x builds a config; if not, report why."""
+        try:
+            with DefaultScope.overwrite_default_scope('mmdet'):
+                registry.build(dict(cfg))
+        except Exception as error:  # constructors may raise anything
+            self.report(f'{self.place}: left out: {one_line(error, 90)}')
+            return False
+        return True
+
     def close(self, why: str = 'left out, mmdet 3.x has no such key') -> None:
         """Report the values that nobody took, those of open sections first."""
         for section in self.opened.values():
@@ -107,13 +111,3 @@ class Section:
         for key, value in self.take_all().items():
             if value is not None:
                 self.report(f'{self.name(key)}={brief(value)}: {why}')
-
-
-def build_problem(registry: Registry, cfg: Mapping[str, Any]) -> str | None:
-    """Return why mmdet 3.x cannot build a config, or None if it can."""
-    try:
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            registry.build(dict(cfg))
-    except Exception as error:  # constructors may raise anything
-        return one_line(error, 90)
-    return None
