@@ -5,7 +5,7 @@ from typing import Any
 from .section import Section
 from .transforms import TRANSFORMED, Transforms, keep_if_built
 
-# what a test pipeline tells the metric about an image, as in mmdet 3.x
+# the data about an image that a test pipeline gives to the metric, as in 3.x
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 # transforms whose work PackDetInputs does, and arguments it does not need
 FORMATTING = {
@@ -61,7 +61,7 @@ def _choice(section: Section) -> dict[str, Any]:
 
 
 def _test_aug(section: Section) -> Transforms:
-    """Unfold; 3.x augments at test time elsewhere (``tta_model``)."""
+    """Unfold the transforms; 3.x augments at test time in ``tta_model``."""
     scales, factors = section.take('img_scale'), section.take('scale_factor')
     scales = scales if isinstance(scales, list) else [scales]
     if len(scales) > 1 or factors is not None:

@@ -1,7 +1,7 @@
 """Dicts of a published config, emptied key by key.
 
 A key that the conversion does not take is still there when the sections are
-closed, and is reported, so that no setting is lost silently.
+closed, and is then reported, so that no setting is lost silently.
 """
 
 from collections.abc import Iterable, Mapping

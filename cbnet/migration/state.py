@@ -1,4 +1,4 @@
-"""The state of one migration, which all sections of a config share."""
+"""The state of a migration, which all sections of a config share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ class State:
         by_epoch: whether training is counted in epochs, not in iterations.
         length: the number of epochs or iterations, if known.
         normalize: the settings of ``Normalize``, which 3.x has in the model.
-        pad_size_divisor: the number whose multiples images are padded to.
+        pad_size_divisor: the divisor of the sides of padded images.
         with_mask: whether a pipeline loads masks.
         with_seg: whether a pipeline loads semantic maps.
         seg_scale: the scale of semantic maps, which 3.x has in their head.

@@ -14,7 +14,7 @@ from .section import Section
 
 Transforms: TypeAlias = list[dict[str, Any]]
 
-# transforms whose arguments kept their names and meaning
+# transforms with arguments of the same names and meaning
 SAME = ('CutOut', 'Expand', 'MinIoURandomCrop', 'PhotoMetricDistortion')
 
 

@@ -1,4 +1,4 @@
-"""Build models on the meta device: tensors with shapes but no numbers."""
+"""Build models on the meta device, where tensors have only shapes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -37,7 +37,7 @@ def check_plain(plain: Config, name: str) -> None:
 
 
 def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Yield the place and config of each backbone in a model config."""
+    """Yield the place and the config of each backbone in a model config."""
     items = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list | tuple):
         items = enumerate(value)
