@@ -9,7 +9,7 @@ from mmengine.fileio import list_from_file
 
 from ..errors import UserValueError
 from .pipeline import convert_pipeline
-from .section import Section
+from .section import Section, given
 from .transforms import storage
 
 # wrappers with the same name in 3.x, and their arguments
@@ -53,37 +53,37 @@ def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
             f'format are migrated: convert the annotations, or delete data '
             f'and write the dataloaders by hand'
         )
-    new = dict(type=kind)
     paths = section.keep('ann_file', img_prefix='img', seg_prefix='seg')
-    paths = {key: path for key, path in paths.items() if path is not None}
+    paths = given(paths)
     root, common = section.take('data_root'), section.state.data_root
     if root is None and common:
-        given = paths.values()
-        if all(isinstance(p, str) and p.startswith(common) for p in given):
+        known = paths.values()
+        if all(isinstance(p, str) and p.startswith(common) for p in known):
             root = common
             paths = {k: path.removeprefix(root) for k, path in paths.items()}
-    if root is not None:
-        new['data_root'] = root
-    classes = _classes(section)
-    if classes is not None:
-        new['metainfo'] = dict(classes=classes)
     filter_empty = section.take('filter_empty_gt', True)
-    if train:  # mmdet 2.x always dropped images below 32 pixels
-        new['filter_cfg'] = dict(filter_empty_gt=filter_empty, min_size=32)
-    if section.take('test_mode', not train):
-        new['test_mode'] = True
-    new['pipeline'] = convert_pipeline(section, train)
-    return _with_paths(new | storage(section), paths)
+    # mmdet 2.x always dropped images below 32 pixels in training.
+    filters = dict(filter_empty_gt=filter_empty, min_size=32)
+    new = dict(
+        type=kind,
+        data_root=root,
+        metainfo=_metainfo(section),
+        filter_cfg=filters if train else None,
+        test_mode=section.take('test_mode', not train) or None,
+        pipeline=convert_pipeline(section, train),
+        **storage(section),
+    )
+    return _with_paths(given(new), paths)
 
 
-def _classes(section: Section) -> tuple[str, ...] | None:
+def _metainfo(section: Section) -> dict[str, Any] | None:
     classes = section.take('classes')
-    if not isinstance(classes, str):
-        return None if classes is None else tuple(classes)
-    if not Path(classes).is_file():
-        section.note('classes', f'no file {classes}: left out')
-        return None
-    return tuple(list_from_file(classes))
+    if isinstance(classes, str):
+        if not Path(classes).is_file():
+            section.note('classes', f'no file {classes}: left out')
+            return None
+        classes = list_from_file(classes)
+    return None if classes is None else dict(classes=tuple(classes))
 
 
 def _with_paths(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from mmdet.registry import HOOKS
 
 from ..messages import brief
-from .section import Section
+from .section import Section, given
 
 # key in mmdet 2.x -> key in mmdet 3.x, where only the place changed
 MOVED = {
@@ -58,8 +58,7 @@ def convert_runtime(top: Section) -> dict[str, Any]:
         if top.values.get(key):
             top.note(key, text.format(top.values[key]))
     top.drop('resume_from', 'workflow', *DROPPED)
-    found = {here: top.take(key) for key, here in MOVED.items()}
-    new = {key: value for key, value in found.items() if value is not None}
+    new = given({here: top.take(key) for key, here in MOVED.items()})
     if new.get('env_cfg.dist_cfg') == dict(backend='nccl'):
         del new['env_cfg.dist_cfg']
     best = new.get('default_hooks.checkpoint.save_best', 'auto')

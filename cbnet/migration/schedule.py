@@ -4,7 +4,7 @@ from typing import Any
 
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-from .section import Section
+from .section import Section, given
 
 MIXED = 'EpochBasedRunnerAmp'  # the runner that trains in mixed precision
 RUNNERS = ('EpochBasedRunner', 'IterBasedRunner', MIXED)
@@ -54,49 +54,47 @@ def convert_schedule(top: Section) -> dict[str, Any]:
 def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
     optimizer = dict(top.take('optimizer'))
     paramwise = dict(optimizer.pop('paramwise_cfg', None) or {})
-    constructor = optimizer.pop('constructor', None)
-    wrapper = dict(type='OptimWrapper', optimizer=optimizer)
-    if paramwise:
-        wrapper['paramwise_cfg'] = paramwise
     if paramwise.get('custom_keys'):
-        paramwise['custom_keys'] = {
-            key.replace('cb_modules', 'members').replace(
-                'cb_linears', 'connections'
-            ): options
-            for key, options in paramwise['custom_keys'].items()
-        }
-    if constructor not in (None, 'DefaultOptimizerConstructor'):
-        if OPTIM_WRAPPER_CONSTRUCTORS.get(constructor) is None:
-            top.report(
-                f'optimizer.constructor={constructor!r}: left out, mmdet 3.x '
-                f'has no constructor of this name'
-            )
-        else:
-            wrapper['constructor'] = constructor
-    config = top.section('optimizer_config')
-    clip = config.take('grad_clip')
-    if clip:
-        wrapper['clip_grad'] = dict(clip)
+        keys = paramwise['custom_keys']
+        paramwise['custom_keys'] = {_renamed(k): v for k, v in keys.items()}
+    constructor = optimizer.pop('constructor', None)
+    if constructor == 'DefaultOptimizerConstructor':
+        constructor = None
+    elif constructor and not OPTIM_WRAPPER_CONSTRUCTORS.get(constructor):
+        top.report(
+            f'optimizer.constructor={constructor!r}: left out, mmdet 3.x '
+            f'has no constructor of this name'
+        )
+        constructor = None
+    config, fp16 = top.section('optimizer_config'), top.section('fp16')
     steps = config.take('update_interval', 1)
     steps = config.take('cumulative_iters', steps)
-    if steps != 1:
-        wrapper['accumulative_counts'] = steps
-    mixed |= bool(config.take('use_fp16', False))
+    mixed |= bool(config.take('use_fp16', False) or fp16.values)
     # The last two belong to a reduction that torch's DDP does itself.
     config.drop('type', 'coalesce', 'bucket_size_mb')
-    fp16 = top.section('fp16')
-    if fp16.values or mixed:
-        scale = fp16.take('loss_scale', 'dynamic')
-        wrapper.update(type='AmpOptimWrapper', loss_scale=scale)
-    return wrapper
+    wrapper = dict(
+        type='AmpOptimWrapper' if mixed else 'OptimWrapper',
+        loss_scale=fp16.take('loss_scale', 'dynamic') if mixed else None,
+        optimizer=optimizer,
+        paramwise_cfg=paramwise or None,
+        constructor=constructor,
+        clip_grad=config.take('grad_clip') or None,
+        accumulative_counts=None if steps == 1 else steps,
+    )
+    return given(wrapper)
+
+
+def _renamed(key: str) -> str:
+    """Replace the published names of members and connections."""
+    key = key.replace('cb_modules', 'members')
+    return key.replace('cb_linears', 'connections')
 
 
 def _param_scheduler(config: Section) -> list[dict[str, Any]]:
     schedulers = _warmup(config)
     length, by_epoch = config.state.length, config.state.by_epoch
-    span = dict(by_epoch=config.take('by_epoch', by_epoch), begin=0)
-    if length is not None:
-        span['end'] = length
+    by_epoch = config.take('by_epoch', by_epoch)
+    span = given(dict(by_epoch=by_epoch, begin=0, end=length))
     policy = config.take('policy')
     if policy == 'step':
         steps = config.take('step')

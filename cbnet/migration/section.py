@@ -108,6 +108,10 @@ class Section:
         """Report the values that nobody took, those of open sections first."""
         for section in self.opened.values():
             section.close()
-        for key, value in self.take_all().items():
-            if value is not None:
-                self.report(f'{self.name(key)}={brief(value)}: {why}')
+        for key, value in given(self.take_all()).items():
+            self.report(f'{self.name(key)}={brief(value)}: {why}')
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are not None, as a new dict."""
+    return {key: value for key, value in values.items() if value is not None}
