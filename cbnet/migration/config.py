@@ -17,8 +17,7 @@ from .data import convert_data
 from .model import convert_model
 from .runtime import convert_runtime
 from .schedule import convert_schedule
-from .section import Section
-from .state import State
+from .section import Section, State
 
 HEADER = """\
 # Migrated from {name} (mmdet 2.x) by `cbnet migrate-config`.
@@ -64,9 +63,8 @@ def migrate_config(
 def convert(published: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Convert a published config that is merged with its bases.
 
-    Returns:
-        The new config, to be read on top of mmdet's ``default_runtime.py``,
-        and the report.
+    Return the new config, to be read on top of mmdet's default runtime, and
+    the report.
     """
     top = Section(published, '', State())
     imports = top.section('custom_imports').take_all().get('imports', [])

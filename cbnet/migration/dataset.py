@@ -21,11 +21,7 @@ WRAPPERS = {
 
 
 def convert_dataset(parent: Section, key: str, train: bool) -> dict[str, Any]:
-    """Convert a dataset, or a list of datasets, which is a concatenation.
-
-    Raises:
-        ValueError: a dataset is not in the COCO format.
-    """
+    """Convert a dataset, or a list of datasets, which is a concatenation."""
     if isinstance(parent.values.get(key), list | tuple):
         parts = [_dataset(part, train) for part in parent.sections(key)]
         return dict(type='ConcatDataset', datasets=parts)
@@ -53,8 +49,8 @@ def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
             f'format are migrated: convert the annotations, or delete data '
             f'and write the dataloaders by hand'
         )
-    paths = section.keep('ann_file', img_prefix='img', seg_prefix='seg')
-    paths = given(paths)
+    names = dict(ann_file='ann_file', img_prefix='img', seg_prefix='seg')
+    paths = given(section.keep(**names))
     root, common = section.take('data_root'), section.state.data_root
     if root is None and common:
         known = paths.values()

@@ -12,12 +12,7 @@ from .section import Section
 
 
 def convert_model(top: Section) -> dict[str, Any]:
-    """Convert the model, after the data, which settles its preprocessor.
-
-    Raises:
-        ValueError: there is no model, or its backbone is not a published
-            composite.
-    """
+    """Convert the model, after the data, which settles its preprocessor."""
     model, state = top.section('model'), top.state
     base = model.take('type')
     if base is None:

@@ -1,4 +1,4 @@
-"""Published configs (mmdet 2.x) migrated.
+"""Migrate published configs (mmdet 2.x).
 
 1. The published Faster R-CNN: every setting equals that of this package's own
    config, and the model has the same names and shapes; only the batch size

@@ -1,9 +1,9 @@
-"""A published Swin config migrated.
+"""Migrate a published Swin config.
 
 1. Its model equals this package's own: names, shapes, drop path rates and
    settings; also with a pretrained file and with other shared stages.
 2. Frozen stages are counted differently, which is reported.
-3. Settings that no model here has end in one line that names them.
+3. Settings without a counterpart end in one line that names them.
 """
 
 import pytest
