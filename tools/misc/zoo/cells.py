@@ -20,7 +20,7 @@ def figure_cell(
 
     Args:
         figure: the figure; None is written as ``-``.
-        zoo: the zoo, if the number of the figure's source shall follow.
+        zoo: the zoo, if the number of the figure's source is to follow.
         metric: the name of the metric; AP has one decimal.
     """
     if figure is None:
