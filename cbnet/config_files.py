@@ -1,4 +1,4 @@
-"""Read config files; report every mistake in them in one sentence."""
+"""Find and read config files; report a mistake in them in one sentence."""
 
 import importlib.util
 from pathlib import Path
@@ -18,7 +18,7 @@ def find_config(name: str) -> Path:
         name: a path, or ``package::path`` for a config of that package.
 
     Raises:
-        ValueError: if there is no such package or no such file.
+        ValueError: there is no such package or no such file.
     """
     package, separator, inside = name.rpartition('::')
     path = Path(inside)
@@ -48,7 +48,7 @@ def read_config(path: Path, name: str, **options: Any) -> Config:
         options: the options of ``Config.fromfile``.
 
     Raises:
-        ValueError: if the file, or one that it inherits from, is missing,
+        ValueError: the file, or one that it inherits from, is missing,
             broken or a pure Python config.
     """
     if is_pure_python(path):

@@ -1,4 +1,4 @@
-"""Published CBNetV2 configs (mmdet 2.x) turned into configs of mmdet 3.x."""
+"""Turn published CBNetV2 configs (mmdet 2.x) into configs of mmdet 3.x."""
 
 from .config import migrate_config
 

@@ -1,7 +1,7 @@
-"""Published CBNetV2 configs (mmdet 2.x) turned into configs of mmdet 3.x.
+"""Turn published CBNetV2 configs (mmdet 2.x) into configs of mmdet 3.x.
 
-Each section of a config has a module. What none of them understands is
-reported, one line for each key.
+The modules beside this one convert one section of a config each. A key that
+none of them understands is reported in a line of its own.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,7 @@ from .data import convert_data
 from .model import convert_model
 from .runtime import convert_runtime
 from .schedule import convert_schedule
-from .section import Section
-from .state import State
+from .section import Section, State
 
 HEADER = """\
 # Migrated from {name} (mmdet 2.x) by `cbnet migrate-config`.
@@ -64,9 +63,8 @@ def migrate_config(
 def convert(published: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Convert a published config that is merged with its bases.
 
-    Returns:
-        The new config, to be read on top of mmdet's ``default_runtime.py``,
-        and the report.
+    Return the new config, to be read on top of mmdet's default runtime, and
+    the report.
     """
     top = Section(published, '', State())
     imports = top.section('custom_imports').take_all().get('imports', [])

@@ -1,14 +1,11 @@
-"""``data`` and ``evaluation`` of mmdet 2.x: dataloaders and evaluators."""
+"""Convert ``data`` and ``evaluation`` into dataloaders and evaluators."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from .dataset import annotation_file, convert_dataset
+from .dataset import convert_dataset
 from .section import Section
-
-TESTING = dict(
-    drop_last=False, sampler=dict(type='DefaultSampler', shuffle=False)
-)
 
 
 def convert_data(top: Section) -> dict[str, Any]:
@@ -23,6 +20,14 @@ def convert_data(top: Section) -> dict[str, Any]:
     batch = data.take('samples_per_gpu', 1)
     workers = data.take('workers_per_gpu', 2)
     persistent = data.take('persistent_workers', True)
+    kind = 'DefaultSampler' if state.by_epoch else 'InfiniteSampler'
+    training = dict(
+        sampler=dict(type=kind, shuffle=True),
+        batch_sampler=dict(type='AspectRatioBatchSampler'),
+    )
+    testing = dict(
+        drop_last=False, sampler=dict(type='DefaultSampler', shuffle=False)
+    )
     for split in ('train', 'val', 'test'):
         train = split == 'train'
         loader = data.section(f'{split}_dataloader')
@@ -34,16 +39,11 @@ def convert_data(top: Section) -> dict[str, Any]:
             size = data.take(f'{split}.samples_per_gpu', size)
         number = loader.take('workers_per_gpu', workers)
         stay = loader.take('persistent_workers', persistent)
-        kind = 'DefaultSampler' if state.by_epoch else 'InfiniteSampler'
-        training = dict(
-            sampler=dict(type=kind, shuffle=True),
-            batch_sampler=dict(type='AspectRatioBatchSampler'),
-        )
         new[f'{split}_dataloader'] = dict(
             batch_size=loader.take('samples_per_gpu', size),
             num_workers=number,
             persistent_workers=bool(stay and number),
-            **(training if train else TESTING),
+            **(training if train else testing),
             dataset=convert_dataset(data, split, train),
         )
     new |= _evaluation(top.section('evaluation'), new)
@@ -60,20 +60,21 @@ def _evaluation(evaluation: Section, new: dict[str, Any]) -> dict[str, Any]:
     )
     entries: dict[str, Any] = {}
     for split in ('val', 'test'):
-        loader = new.get(f'{split}_dataloader')
-        if loader is None:
+        if f'{split}_dataloader' not in new:
             continue
         entries[f'{split}_cfg'] = dict(type=f'{split.title()}Loop')
-        file = annotation_file(loader['dataset'])
-        if file is None:
+        dataset = new[f'{split}_dataloader']['dataset']
+        if 'ann_file' in dataset:
+            root = dataset.get('data_root', '')
+            file = os.path.join(root, dataset['ann_file'])
+            entries[f'{split}_evaluator'] = dict(
+                type='CocoMetric', ann_file=file, **options
+            )
+        else:
             evaluation.report(
                 f'{split}_evaluator: data.{split} has several annotation '
                 f'files, but CocoMetric reads one; write it by hand'
             )
-            continue
-        entries[f'{split}_evaluator'] = dict(
-            type='CocoMetric', ann_file=file, **options
-        )
     return entries
 
 

@@ -1,7 +1,5 @@
-"""Datasets of mmdet 2.x: COCO's format, wrapped or concatenated."""
+"""Convert datasets of mmdet 2.x: COCO's format, wrapped or concatenated."""
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from mmengine.fileio import list_from_file
 
 from ..errors import UserValueError
 from .pipeline import convert_pipeline
-from .section import Section
+from .section import Section, given
 from .transforms import storage
 
 # wrappers with the same name in 3.x, and their arguments
@@ -23,11 +21,7 @@ WRAPPERS = {
 
 
 def convert_dataset(parent: Section, key: str, train: bool) -> dict[str, Any]:
-    """Convert a dataset, or a list of datasets, which is a concatenation.
-
-    Raises:
-        ValueError: a dataset is not in the COCO format.
-    """
+    """Convert a dataset, or a list of datasets, which is a concatenation."""
     if isinstance(parent.values.get(key), list | tuple):
         parts = [_dataset(part, train) for part in parent.sections(key)]
         return dict(type='ConcatDataset', datasets=parts)
@@ -55,40 +49,37 @@ def _coco(kind: str | None, section: Section, train: bool) -> dict[str, Any]:
             f'format are migrated: convert the annotations, or delete data '
             f'and write the dataloaders by hand'
         )
-    new = dict(type=kind)
     names = dict(ann_file='ann_file', img_prefix='img', seg_prefix='seg')
-    paths = section.rename(names)
-    paths = {key: path for key, path in paths.items() if path is not None}
+    paths = given(section.keep(**names))
     root, common = section.take('data_root'), section.state.data_root
-    if root is None and common and _all_below(common, paths.values()):
-        root = common
-        paths = {key: path.removeprefix(root) for key, path in paths.items()}
-    if root is not None:
-        new['data_root'] = root
-    classes = _classes(section)
-    if classes is not None:
-        new['metainfo'] = dict(classes=classes)
+    if root is None and common:
+        known = paths.values()
+        if all(isinstance(p, str) and p.startswith(common) for p in known):
+            root = common
+            paths = {k: path.removeprefix(root) for k, path in paths.items()}
     filter_empty = section.take('filter_empty_gt', True)
-    if train:  # mmdet 2.x always dropped images below 32 pixels
-        new['filter_cfg'] = dict(filter_empty_gt=filter_empty, min_size=32)
-    if section.take('test_mode', not train):
-        new['test_mode'] = True
-    new['pipeline'] = convert_pipeline(section, train)
-    return _with_paths(new | storage(section), paths)
+    # mmdet 2.x always dropped images below 32 pixels in training.
+    filters = dict(filter_empty_gt=filter_empty, min_size=32)
+    new = dict(
+        type=kind,
+        data_root=root,
+        metainfo=_metainfo(section),
+        filter_cfg=filters if train else None,
+        test_mode=section.take('test_mode', not train) or None,
+        pipeline=convert_pipeline(section, train),
+        **storage(section),
+    )
+    return _with_paths(given(new), paths)
 
 
-def _all_below(root: str, paths: Iterable[Any]) -> bool:
-    return all(isinstance(p, str) and p.startswith(root) for p in paths)
-
-
-def _classes(section: Section) -> tuple[str, ...] | None:
+def _metainfo(section: Section) -> dict[str, Any] | None:
     classes = section.take('classes')
-    if not isinstance(classes, str):
-        return None if classes is None else tuple(classes)
-    if not Path(classes).is_file():
-        section.note('classes', f'no file {classes}: left out')
-        return None
-    return tuple(list_from_file(classes))
+    if isinstance(classes, str):
+        if not Path(classes).is_file():
+            section.note('classes', f'no file {classes}: left out')
+            return None
+        classes = list_from_file(classes)
+    return None if classes is None else dict(classes=tuple(classes))
 
 
 def _with_paths(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
@@ -101,10 +92,3 @@ def _with_paths(new: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
         own = {k: p if isinstance(p, str) else p[i] for k, p in paths.items()}
         parts.append(_with_paths(new, dict(own, ann_file=file)))
     return dict(type='ConcatDataset', datasets=parts)
-
-
-def annotation_file(dataset: dict[str, Any]) -> str | None:
-    """Return the path of the annotation file, unless there are several."""
-    if 'ann_file' not in dataset:
-        return None
-    return os.path.join(dataset.get('data_root', ''), dataset['ann_file'])

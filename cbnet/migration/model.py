@@ -1,4 +1,4 @@
-"""The model of a published config: composite backbone, FPN, assistance.
+"""Convert the model of a published config: backbone, FPN and assistance.
 
 docs/migrate.md lists what each setting becomes.
 """
@@ -10,23 +10,14 @@ from ..errors import UserValueError
 from ..models.detectors import StageMeanHTCRoIHead
 from .section import Section
 
-_HTC = 'HybridTaskCascadeRoIHead'
-
 
 def convert_model(top: Section) -> dict[str, Any]:
-    """Convert the model, after the data, which settles its preprocessor.
-
-    Raises:
-        ValueError: there is no model, or its backbone is not a published
-            composite.
-    """
+    """Convert the model, after the data, which settles its preprocessor."""
     model, state = top.section('model'), top.state
     base = model.take('type')
     if base is None:
         raise UserValueError('the config has no model; give a whole config')
     two_stage = all(model.values.get(h) for h in ('rpn_head', 'roi_head'))
-    # The published code has no option for either.
-    assistance = dict(weights=[0.5], proposals='lead' if two_stage else 'own')
     if state.normalize is None:
         top.note(
             'model.data_preprocessor',
@@ -35,7 +26,10 @@ def convert_model(top: Section) -> dict[str, Any]:
     new: dict[str, Any] = dict(
         type='AssistedDetector',
         base=base,
-        assistance=assistance,
+        # The published code has no option for weights or proposals.
+        assistance=dict(
+            weights=[0.5], proposals='lead' if two_stage else 'own'
+        ),
         data_preprocessor=state.preprocessor(),
         backbone=_backbone(model),
     )
@@ -70,15 +64,14 @@ def _backbone(model: Section) -> dict[str, Any]:
     return composite
 
 
-def _neck(model: Section) -> dict[str, Any]:
+def _neck(model: Section) -> Any:
     neck = model.take('neck')
-    if not isinstance(neck, dict):
-        return neck
-    neck = dict(neck)
-    if neck.get('type') == 'CBFPN':
-        neck['type'] = 'FPN'
+    kind = neck.get('type') if isinstance(neck, dict) else None
+    if kind not in ('CBFPN', 'FPN'):
+        return neck  # also a list of necks
+    neck = dict(neck, type='FPN')
     end = neck.get('end_level', -1)
-    if neck.get('type') == 'FPN' and end > 0:
+    if end > 0:
         neck['end_level'] = end - 1
         model.note(
             'neck.end_level', f'{end} becomes {end - 1}, which 3.x includes'
@@ -87,20 +80,20 @@ def _neck(model: Section) -> dict[str, Any]:
 
 
 def _roi_head(head: Section) -> dict[str, Any]:
-    if head.values.get('type') == _HTC:
-        head.values['type'] = StageMeanHTCRoIHead.__name__
+    new: dict[str, Any] = {}
     if head.values.get('semantic_head'):
-        semantic = _semantic_head(head.section('semantic_head'))
-        head.values['semantic_head'] = semantic
-    return head.take_all()
+        new['semantic_head'] = _semantic_head(head.section('semantic_head'))
+    new = head.take_all() | new
+    if new.get('type') == 'HybridTaskCascadeRoIHead':
+        new['type'] = StageMeanHTCRoIHead.__name__
+    return new
 
 
 def _semantic_head(head: Section) -> dict[str, Any]:
     """Give the head of HTC's semantic branch the losses of mmdet 2.x."""
     loss = dict(type='CrossEntropyLoss', ignore_index=255, loss_weight=0.2)
     loss |= head.take('loss_seg') or {}
-    names = dict(ignore_label='ignore_index', loss_weight='loss_weight')
-    loss |= head.rename(names)
+    loss |= head.keep('loss_weight', ignore_label='ignore_index')
     loss['avg_non_ignore'] = True  # as torch's cross entropy did
     new = dict(head.take_all(), loss_seg=loss)
     if head.state.seg_scale is not None:

@@ -1,11 +1,11 @@
-"""Pipelines of mmdet 2.x: wrappers unfolded, formatting in one transform."""
+"""Convert pipelines of mmdet 2.x: unfold wrappers, format in one transform."""
 
 from typing import Any
 
 from .section import Section
 from .transforms import TRANSFORMED, Transforms, keep_if_built
 
-# what a test pipeline tells the metric about an image, as in mmdet 3.x
+# the data about an image that a test pipeline gives to the metric, as in 3.x
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 # transforms whose work PackDetInputs does, and arguments it does not need
 FORMATTING = {
@@ -61,16 +61,16 @@ def _choice(section: Section) -> dict[str, Any]:
 
 
 def _test_aug(section: Section) -> Transforms:
-    """Unfold; 3.x augments at test time elsewhere (``tta_model``)."""
+    """Unfold the transforms; 3.x augments at test time in ``tta_model``."""
     scales, factors = section.take('img_scale'), section.take('scale_factor')
     scales = scales if isinstance(scales, list) else [scales]
     if len(scales) > 1 or factors is not None:
+        given = scales if factors is None else factors
+        used = 'the original size' if factors else scales[0]
         section.note(
             'img_scale',
-            f'{scales if factors is None else factors}: test-time '
-            f'augmentation is left out, '
-            f'{"the original size" if factors else scales[0]} is used; see '
-            f'DetTTAModel of mmdet 3.x',
+            f'{given}: test-time augmentation is left out, {used} is used; '
+            f'see DetTTAModel of mmdet 3.x',
         )
     directions = section.take('flip_direction')
     if section.take('flip', False):

@@ -1,11 +1,11 @@
-"""Hooks, logging and environment of mmdet 2.x."""
+"""Convert hooks, logging and environment."""
 
 from typing import Any
 
 from mmdet.registry import HOOKS
 
 from ..messages import brief
-from .section import Section, build_problem
+from .section import Section, given
 
 # key in mmdet 2.x -> key in mmdet 3.x, where only the place changed
 MOVED = {
@@ -51,19 +51,14 @@ LOGGERS = {
 
 
 def convert_runtime(top: Section) -> dict[str, Any]:
-    """Convert what differs from mmdet's ``default_runtime.py``.
-
-    Returns:
-        Values by dotted key.
-    """
+    """Return what differs from mmdet's default runtime, by dotted key."""
     if [*map(tuple, top.values.get('workflow', []))] == [('train', 1)]:
         top.drop('workflow')
     for key, text in NOTES.items():
         if top.values.get(key):
             top.note(key, text.format(top.values[key]))
     top.drop('resume_from', 'workflow', *DROPPED)
-    found = {here: top.take(key) for key, here in MOVED.items()}
-    new = {key: value for key, value in found.items() if value is not None}
+    new = given({here: top.take(key) for key, here in MOVED.items()})
     if new.get('env_cfg.dist_cfg') == dict(backend='nccl'):
         del new['env_cfg.dist_cfg']
     best = new.get('default_hooks.checkpoint.save_best', 'auto')
@@ -101,9 +96,7 @@ def _custom_hooks(top: Section) -> list[dict[str, Any]]:
     kept = []
     for hook in top.sections('custom_hooks'):
         values = hook.take_all()
-        problem = build_problem(HOOKS, values)
-        if problem is None:
+        hook.place += f'={brief(values)}'
+        if hook.builds(HOOKS, values):
             kept.append(values)
-        else:
-            hook.report(f'{hook.place}={brief(values)}: left out: {problem}')
     return kept

@@ -1,10 +1,10 @@
-"""Optimizer, learning rate and loops of mmdet 2.x."""
+"""Convert the training loop, the optimizer and its schedulers."""
 
 from typing import Any
 
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-from .section import Section
+from .section import Section, given
 
 MIXED = 'EpochBasedRunnerAmp'  # the runner that trains in mixed precision
 RUNNERS = ('EpochBasedRunner', 'IterBasedRunner', MIXED)
@@ -20,8 +20,6 @@ POLICIES = {
     ),
     'poly': ('PolyLR', dict(power='power', min_lr='eta_min')),
 }
-# published names in the keys of paramwise_cfg -> names here
-RENAMED = {'cb_modules': 'members', 'cb_linears': 'connections'}
 
 
 def convert_schedule(top: Section) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def convert_schedule(top: Section) -> dict[str, Any]:
         top.note('runner.type', f'{runner} is left out')
     new: dict[str, Any] = {}
     evaluation = top.section('evaluation')
-    when = evaluation.rename(dict(interval='val_interval', start='val_begin'))
+    when = evaluation.keep(interval='val_interval', start='val_begin')
     evaluation.drop('by_epoch')  # follows the runner
     if state.length is None:
         text = 'neither max_epochs nor max_iters; write train_cfg by hand'
@@ -56,68 +54,58 @@ def convert_schedule(top: Section) -> dict[str, Any]:
 def _optim_wrapper(top: Section, mixed: bool) -> dict[str, Any]:
     optimizer = dict(top.take('optimizer'))
     paramwise = dict(optimizer.pop('paramwise_cfg', None) or {})
+    if paramwise.get('custom_keys'):
+        keys = paramwise['custom_keys']
+        paramwise['custom_keys'] = {_renamed(k): v for k, v in keys.items()}
     constructor = optimizer.pop('constructor', None)
-    wrapper = dict(type='OptimWrapper', optimizer=optimizer)
-    if paramwise:
-        wrapper['paramwise_cfg'] = paramwise
-        keys = paramwise.get('custom_keys') or {}
-        if keys:
-            paramwise['custom_keys'] = {
-                _renamed(key): options for key, options in keys.items()
-            }
-    if constructor not in (None, 'DefaultOptimizerConstructor'):
-        if OPTIM_WRAPPER_CONSTRUCTORS.get(constructor) is None:
-            top.report(
-                f'optimizer.constructor={constructor!r}: left out, mmdet 3.x '
-                f'has no constructor of this name'
-            )
-        else:
-            wrapper['constructor'] = constructor
-    config = top.section('optimizer_config')
-    clip = config.take('grad_clip')
-    if clip:
-        wrapper['clip_grad'] = dict(clip)
+    if constructor == 'DefaultOptimizerConstructor':
+        constructor = None
+    elif constructor and not OPTIM_WRAPPER_CONSTRUCTORS.get(constructor):
+        top.report(
+            f'optimizer.constructor={constructor!r}: left out, mmdet 3.x '
+            f'has no constructor of this name'
+        )
+        constructor = None
+    config, fp16 = top.section('optimizer_config'), top.section('fp16')
     steps = config.take('update_interval', 1)
     steps = config.take('cumulative_iters', steps)
-    if steps != 1:
-        wrapper['accumulative_counts'] = steps
-    mixed |= bool(config.take('use_fp16', False))
+    mixed |= bool(config.take('use_fp16', False) or fp16.values)
     # The last two belong to a reduction that torch's DDP does itself.
     config.drop('type', 'coalesce', 'bucket_size_mb')
-    fp16 = top.section('fp16')
-    if fp16.values or mixed:
-        scale = fp16.take('loss_scale', 'dynamic')
-        wrapper.update(type='AmpOptimWrapper', loss_scale=scale)
-    return wrapper
+    wrapper = dict(
+        type='AmpOptimWrapper' if mixed else 'OptimWrapper',
+        loss_scale=fp16.take('loss_scale', 'dynamic') if mixed else None,
+        optimizer=optimizer,
+        paramwise_cfg=paramwise or None,
+        constructor=constructor,
+        clip_grad=config.take('grad_clip') or None,
+        accumulative_counts=None if steps == 1 else steps,
+    )
+    return given(wrapper)
 
 
 def _renamed(key: str) -> str:
-    for published, here in RENAMED.items():
-        key = key.replace(published, here)
-    return key
+    """Replace the published names of members and connections."""
+    key = key.replace('cb_modules', 'members')
+    return key.replace('cb_linears', 'connections')
 
 
 def _param_scheduler(config: Section) -> list[dict[str, Any]]:
     schedulers = _warmup(config)
-    length = config.state.length
-    span = dict(
-        by_epoch=config.take('by_epoch', config.state.by_epoch), begin=0
-    )
-    if length is not None:
-        span['end'] = length
+    length, by_epoch = config.state.length, config.state.by_epoch
+    by_epoch = config.take('by_epoch', by_epoch)
+    span = given(dict(by_epoch=by_epoch, begin=0, end=length))
     policy = config.take('policy')
     if policy == 'step':
         steps = config.take('step')
-        one = isinstance(steps, int)
-        kind = (
-            dict(type='StepLR', step_size=steps)
-            if one
-            else dict(type='MultiStepLR', milestones=list(steps))
-        )
-        schedulers.append(kind | span | dict(gamma=config.take('gamma', 0.1)))
+        if isinstance(steps, int):
+            new = dict(type='StepLR', step_size=steps)
+        else:
+            new = dict(type='MultiStepLR', milestones=list(steps))
+        schedulers.append(new | span | dict(gamma=config.take('gamma', 0.1)))
     elif policy in POLICIES:
         kind, names = POLICIES[policy]
-        new = dict(type=kind, **span, **config.rename(names))
+        new = dict(type=kind, **span, **config.keep(**names))
         if policy == 'CosineAnnealing':
             new['T_max'] = length
         schedulers.append(new)

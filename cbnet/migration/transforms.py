@@ -1,8 +1,8 @@
-"""The transforms of mmdet 2.x that changed, one function for each.
+"""Convert the transforms that changed since mmdet 2.x, one by one.
 
 A function takes a transform's settings out of its section and returns the
-transforms of mmdet 3.x in its place. Settings that 3.x keeps in the model go
-into the state of the migration.
+transforms of mmdet 3.x that replace it. Settings that 3.x keeps in the model
+go into the state of the migration.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from mmdet.registry import TRANSFORMS
 
-from .section import Section, build_problem
+from .section import Section
 
 Transforms: TypeAlias = list[dict[str, Any]]
 
-# transforms whose arguments kept their names and meaning
+# transforms with arguments of the same names and meaning
 SAME = ('CutOut', 'Expand', 'MinIoURandomCrop', 'PhotoMetricDistortion')
 
 
@@ -46,8 +46,9 @@ def _resize(section: Section) -> Transforms:
     ratios = section.take('ratio_range')
     section.drop('override')  # 3.x resizes again without being told
     kept = dict(keep_ratio=section.take('keep_ratio', True))
-    kept |= section.keep('interpolation', 'backend')
-    kept |= section.rename(dict(bbox_clip_border='clip_object_border'))
+    kept |= section.keep(
+        'interpolation', 'backend', bbox_clip_border='clip_object_border'
+    )
     if scales is None:
         factor = section.take('scale_factor')
         if factor is None:
@@ -57,19 +58,21 @@ def _resize(section: Section) -> Transforms:
     scales = scales if isinstance(scales, list) else [scales]
     scales = [tuple(scale) for scale in scales]
     if ratios is not None:
-        new = dict(scale=scales[0], ratio_range=tuple(ratios))
-        return [dict(type='RandomResize', **new, **kept)]
-    if len(scales) == 1:
-        return [dict(type='Resize', scale=scales[0], **kept)]
-    if mode == 'value':
-        return [dict(type='RandomChoiceResize', scales=scales, **kept)]
-    # mmdet 2.x drew the long side from the larger numbers.
-    scales = [(max(scale), min(scale)) for scale in scales]
-    return [dict(type='RandomResize', scale=scales, **kept)]
+        new = dict(type='RandomResize', scale=scales[0])
+        new['ratio_range'] = tuple(ratios)
+    elif len(scales) == 1:
+        new = dict(type='Resize', scale=scales[0])
+    elif mode == 'value':
+        new = dict(type='RandomChoiceResize', scales=scales)
+    else:
+        # mmdet 2.x drew the long side from the larger numbers.
+        scales = [(max(scale), min(scale)) for scale in scales]
+        new = dict(type='RandomResize', scale=scales)
+    return [new | kept]
 
 
 def _flip(section: Section) -> Transforms:
-    kept = section.rename(dict(flip_ratio='prob', direction='direction'))
+    kept = section.keep('direction', flip_ratio='prob')
     if kept.get('prob') is None:
         return []  # in a test pipeline, where MultiScaleFlipAug decides
     return [dict(type='RandomFlip', **kept)]
@@ -116,9 +119,7 @@ def _seg_rescale(section: Section) -> Transforms:
 def keep_if_built(kind: str, section: Section) -> Transforms:
     """Keep a transform that 3.x builds from the same arguments."""
     cfg = dict(type=kind, **section.take_all())
-    problem = build_problem(TRANSFORMS, cfg)
-    if problem is not None:
-        section.report(f'{section.place}: left out: {problem}')
+    if not section.builds(TRANSFORMS, cfg):
         return []
     if kind not in SAME:
         section.report(

@@ -1,16 +1,19 @@
-"""Build the model of a config without memory and weights, as a check."""
+"""Build models on the meta device, where tensors have only shapes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import UserValueError
 from ..messages import one_line
-from .meta import on_meta
 
 
 def build_without_weights(
@@ -36,6 +39,31 @@ def build_without_weights(
             raise UserValueError(one_line(error)) from error
 
 
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Make all tensors inside the block on the meta device.
+
+    ``torch.linspace`` stays in memory, because constructors compute drop path
+    rates with ``torch.linspace(...).item()``.
+    """
+    with torch.device('meta'), _NumbersInMemory():
+        yield
+
+
+class _NumbersInMemory(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable,
+        types: tuple[type, ...],
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.linspace:
+            kwargs.setdefault('device', 'cpu')
+        return func(*args, **kwargs)
+
+
 def _build_on_meta(cfg: ConfigDict) -> nn.Module:
     # Constructors may change the config that they are given.
     try:
@@ -49,12 +77,9 @@ def _build_on_meta(cfg: ConfigDict) -> nn.Module:
 
 def _without_groups(value: Any) -> Any:
     """Use BN for mmcv's SyncBN, which needs a process group when built."""
-    if isinstance(value, list | tuple):
-        for part in value:
-            _without_groups(part)
-    elif isinstance(value, dict):
-        if value.get('type') == 'MMSyncBN':
-            value['type'] = 'BN'
-        for part in value.values():
+    if isinstance(value, dict) and value.get('type') == 'MMSyncBN':
+        value['type'] = 'BN'
+    if isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
             _without_groups(part)
     return value

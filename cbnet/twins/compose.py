@@ -1,20 +1,19 @@
-"""The composite twin of a plain config: a short file that inherits from it.
+"""Write the composite twin of a plain config, which inherits from it.
 
-The twin repeats nothing that its base says. Its members are the base's
-backbone and its detector is the base's detector, whatever they are.
+The twin repeats no setting of its base. Its members are the base's backbone
+and its detector is the base's detector, whatever their types.
 """
 
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 
 from ..config_files import check_new, find_config, read_config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
-from ..models.members import MemberAdapter
 from .needs import check_plain, leaves_unused, member_adapter, remarks
 
 SIZES = {1: 'single', 2: 'dual', 3: 'triple'}  # how a twin's name begins
@@ -77,20 +76,23 @@ def compose(
     if options.shared_stages == 'published':
         published = 1 if adapter is None else adapter.published_shared_stages
         options = replace(options, shared_stages=published)
-    stages = _all_stages(adapter)
+    stages = None
+    if adapter is not None:
+        # Connections read the maps of all stages, so members must emit them.
+        every = tuple(range(len(adapter.specs)))
+        stages = None if adapter.emittable == every else every
     imports = (plain.get('custom_imports') or {}).get('imports')
     out.parent.mkdir(parents=True, exist_ok=True)
     base = _base_name(config, out)
 
-    def write(weights: Any, proposals: Any, unused: bool = False) -> None:
-        assistance = dict(weights=weights, proposals=proposals)
-        text = _text(base, imports, assistance, options, stages)
+    def write(options: TwinOptions, unused: bool = False) -> None:
+        text = _text(base, imports, options, stages)
         # DDP must expect parameters without a gradient.
         out.write_text(text + 'find_unused_parameters = True\n' * unused)
 
     try:
         # Written before it is read, so that its _base_ is resolved.
-        write(options.weights, options.proposals)
+        write(options)
         twin = read_config(out, config)
         try:
             model = build_without_weights(twin)
@@ -99,8 +101,9 @@ def compose(
                 f'{config}: the composite does not build: {error}'
             ) from error
         # Written again, with the defaults that the model filled in.
-        weights = list(model.assistant_weights)
-        write(weights, model.proposals, leaves_unused(model))
+        weights, proposals = list(model.assistant_weights), model.proposals
+        options = replace(options, weights=weights, proposals=proposals)
+        write(options, leaves_unused(model))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -117,18 +120,9 @@ def _base_name(config: str, out: Path) -> str:
     return Path(path).as_posix()
 
 
-def _all_stages(adapter: MemberAdapter | None) -> tuple[int, ...] | None:
-    """Return the stages that members must emit, if theirs are too few."""
-    if adapter is None:
-        return None
-    stages = tuple(range(len(adapter.specs)))
-    return None if adapter.emittable == stages else stages
-
-
 def _text(
     base: str,
     imports: list[str] | str | None,
-    assistance: dict[str, Any],
     options: TwinOptions,
     stages: tuple[int, ...] | None,
 ) -> str:
@@ -139,10 +133,11 @@ def _text(
         star = '' if isinstance(imports, str) else '*'
         names = f"'cbnet', {star}_base_.custom_imports.imports]"
     imports_line = f'custom_imports = dict(imports=[{names})\n'
+    assistance = dict(weights=options.weights, proposals=options.proposals)
     given = (f'{k}={v!r}' for k, v in assistance.items() if v is not None)
     member = '_base_.model.backbone'
     emitted = ''
-    if stages is not None:  # connections read normed maps of all stages
+    if stages is not None:
         emitted = f'        out_indices={member}.out_indices,\n'
         member = f'dict({member}, out_indices={stages})'
     return f"""\

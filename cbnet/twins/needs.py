@@ -1,4 +1,4 @@
-"""The needs of a twin: of its base, of DDP and of its user."""
+"""Check the base of a twin, and find what DDP and its user must know."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -14,15 +14,7 @@ from ..models.members import MemberAdapter, adapt
 
 
 def check_plain(plain: Config, name: str) -> None:
-    """Refuse a config that is not a plain detector with a backbone.
-
-    Args:
-        plain: the whole config.
-        name: the name by which the user calls it.
-
-    Raises:
-        ValueError: the message says what was found instead.
-    """
+    """Refuse a config, called ``name``, without a plain detector."""
     model = plain.get('model')
     if not isinstance(model, dict) or 'type' not in model:
         raise UserValueError(
@@ -45,7 +37,7 @@ def check_plain(plain: Config, name: str) -> None:
 
 
 def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Yield the place and config of each backbone in a model config."""
+    """Yield the place and the config of each backbone in a model config."""
     items = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list | tuple):
         items = enumerate(value)
@@ -56,7 +48,7 @@ def _backbones(value: Any, place: str) -> Iterator[tuple[str, dict]]:
 
 
 def member_adapter(plain: Config) -> MemberAdapter | None:
-    """Adapt the backbone of a plain config; return None if none serves it."""
+    """Adapt the backbone of a plain config, or return None if none can."""
     try:
         backbone = build_without_weights(plain, plain.model.backbone)
         return adapt(backbone, plain.model.backbone)
@@ -75,8 +67,8 @@ def leaves_unused(model: nn.Module) -> bool:
         if weight:
             continue
         adapter, connection = composite.adapters[k], composite.connections[k]
-        read = {s for ss in connection.sources.values() for s in ss}
-        read.update(range(composite.shared_stages or 0))
+        shared = range(composite.shared_stages or 0)
+        read = connection.read_stages.union(shared)
         unread = set(composite.out_indices) - connection.normed_sources
         if max(read, default=-1) < len(adapter.specs) - 1 or any(
             _owns_emission(adapter, i) for i in unread
@@ -89,15 +81,15 @@ def _owns_emission(adapter: MemberAdapter, i: int) -> bool:
     """Return whether some parameters serve only ``emit(i, y)``."""
     without = deepcopy(adapter)
     without.drop_emission(i)
-    before, after = (
-        sum(p.numel() for p in a.backbone.parameters())
-        for a in (adapter, without)
+    names, kept = (
+        dict(one.backbone.named_parameters()).keys()
+        for one in (adapter, without)
     )
-    return before > after
+    return names > kept
 
 
 def remarks(twin: Config, model: nn.Module) -> Iterator[str]:
-    """Yield remarks on inherited settings that suit the plain model only."""
+    """Yield remarks on inherited settings that suit only the plain model."""
     if twin.get('load_from'):
         yield (
             f"load_from={twin.load_from!r} is inherited: a plain detector's "

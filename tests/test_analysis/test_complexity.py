@@ -4,8 +4,8 @@
    several numbers of shared stages.
 2. The parts add up to the whole model: for families of members, odd sizes,
    shared and own stems, and weights that two modules share.
-3. Detectors without a composite are counted, too. A detector that needs data
-   names the part that does; heads that did not run never count as free.
+3. Detectors without a composite are counted, too. If a part needs data, its
+   name is reported; heads that did not run never count as free.
 4. Configs without a detector and shapes that are not images are refused.
 """
 
@@ -20,7 +20,7 @@ from cbnet.analysis.complexity.figures import Complexity, Part
 from cbnet.analysis.complexity.meter import ATTENTION, metered
 from cbnet.analysis.complexity.table import notes, part_table
 from cbnet.config_files import find_config
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import (
     TINY_MEMBERS,
     build_model,

@@ -16,21 +16,21 @@ STDS = [
 ]
 COLUMNS = (
     'detector epochs steps images optimizer mixed augmentation tested '
-    'heads agnostic member million'
+    'heads agnostic member'
 ).split()
 # A: long side 1600, short side 400 to 1400; C: DETR's; 800: 1333x800.
 # Tested at 800: score from 0.05, NMS; at 1600: from 0.001, soft-NMS.
 ROWS = """
-r50                    FasterRCNN        12  8,11  2 SGD   no  800  800 2fc      no  r50    69
-res2net101_dcn         CascadeRCNN       20 16,19  2 SGD   yes A   1600 2fc      yes r2    141
-res2net101_dcn_4conv1fc CascadeRCNN      20 16,19  2 SGD   yes A   1600 4conv1fc no  r2    146
-swin_t                 MaskRCNN          36 27,33  2 1e-4  yes C    800 2fc      no  t      76
-swin_t_cascade         CascadeRCNN       36 27,33  2 1e-4  yes C    800 4conv1fc no  t     114
-swin_s                 CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  s     156
-swin_b_cascade         CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  b     -
-swin_b_htc             HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 2fc      yes b     231
-swin_b                 HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 4conv1fc yes b     235
-swin_l                 HybridTaskCascade 12  8,11  1 5e-5  yes A   1600 4conv1fc yes l     453
+r50                    FasterRCNN        12  8,11  2 SGD   no  800  800 2fc      no  r50
+res2net101_dcn         CascadeRCNN       20 16,19  2 SGD   yes A   1600 2fc      yes r2
+res2net101_dcn_4conv1fc CascadeRCNN      20 16,19  2 SGD   yes A   1600 4conv1fc no  r2
+swin_t                 MaskRCNN          36 27,33  2 1e-4  yes C    800 2fc      no  t
+swin_t_cascade         CascadeRCNN       36 27,33  2 1e-4  yes C    800 4conv1fc no  t
+swin_s                 CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  s
+swin_b_cascade         CascadeRCNN       36 27,33  1 5e-5  yes A   1600 4conv1fc no  b
+swin_b_htc             HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 2fc      yes b
+swin_b                 HybridTaskCascade 20 16,19  1 5e-5  yes A   1600 4conv1fc yes b
+swin_l                 HybridTaskCascade 12  8,11  1 5e-5  yes A   1600 4conv1fc yes l
 """  # noqa: E501
 RECIPES = {
     name: dict(zip(COLUMNS, values, strict=True))

@@ -1,19 +1,17 @@
-"""Configs.
+"""The configs build.
 
 1. Each has at most 40 lines and builds its detector.
 2. A single-member twin has the state-dict names of the plain detector, with
    the backbone one level deeper.
-3. Every config of the zoo is in the metafile, and every entry has its file.
 """
 
 from pathlib import Path
 
 import pytest
-import yaml
 from mmengine.config import Config
 
 from cbnet.config_files import find_config
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import build_model
 
 from .published_recipes import load
@@ -61,12 +59,3 @@ def test_single_twin_is_the_plain_detector(name):
         for key in single.state_dict()
     }
     assert found == expected
-
-
-def test_metafile_lists_the_configs():
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    listed = []
-    for file in index['Import']:
-        meta = yaml.safe_load((ROOT / file).read_text())
-        listed += [entry['Config'] for entry in meta['Models']]
-    assert sorted(listed) == [relative(path) for path in CONFIGS]

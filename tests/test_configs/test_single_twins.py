@@ -1,17 +1,13 @@
-"""Configs compared with each other: twins, variants, sizes.
+"""Compare twins and variants with the configs that they are derived from.
 
 1. A single-member twin differs only in its members and weights.
-2. A variant without semantic branch differs only in that branch and its data.
-3. The trainable parameters, rounded to millions, equal the published number
-   for all nine models (with frozen parameters, R50 would have 70 M).
+2. A variant without the semantic branch differs only in that branch and its
+   data.
 """
 
 import pytest
 
-from cbnet.models.meta import on_meta
-from cbnet.testing import build_model
-
-from .published_recipes import CONFIGS, HTC, RECIPES, load, read
+from .published_recipes import CONFIGS, HTC, RECIPES, read
 
 
 def flat(node, path=''):
@@ -70,13 +66,3 @@ def test_variant_without_semantic_branch(name):
     }
     model = read(f'dual_{name}_without_semantic').model
     assert model.roi_head.semantic_head is None
-
-
-@pytest.mark.parametrize(
-    'name', [name for name in RECIPES if RECIPES[name]['million'] != '-']
-)
-def test_parameters_are_the_published_ones(name):
-    with on_meta():
-        model = build_model(load(f'dual_{name}').model)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert round(trained / 1e6) == int(RECIPES[name]['million'])

@@ -1,4 +1,4 @@
-"""Configs written for mmdet 2.x, on the tiny data set, and migrated."""
+"""Configs of mmdet 2.x on the tiny data set, and their migration."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Published configs (mmdet 2.x) migrated.
+"""Migrate published configs (mmdet 2.x).
 
 1. The published Faster R-CNN: every setting equals that of this package's own
    config, and the model has the same names and shapes; only the batch size
@@ -8,22 +8,19 @@
    the tiny data set.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from cbnet.models.building import build_without_weights
 
-ROOT = Path(__file__).parents[2]
+from ..test_configs.published_recipes import load, without_scopes
 
 
 def test_the_published_faster_rcnn(migrate, tiny_coco):
     new, report, problem = migrate('faster_r50.py')
-    ours = Config.fromfile(ROOT / 'configs/cbnet/dual_r50.py')
+    ours = load('dual_r50')
     assert problem is None
     assert [line.split('=')[0] for line in report] == [
         'auto_scale_lr.base_batch_size'
@@ -33,13 +30,13 @@ def test_the_published_faster_rcnn(migrate, tiny_coco):
     # mmdet 3.x writes this beside the published settings, or as a default.
     expected['data_preprocessor'].pop('pad_mask', None)
     found['data_preprocessor'].pop('pad_mask', None)
-    assert _plain(found) == _plain(expected)
+    assert without_scopes(found) == without_scopes(expected)
     for key in ('optim_wrapper', 'param_scheduler', 'val_cfg', 'test_cfg',
                 'auto_scale_lr', 'train_cfg'):  # fmt: skip
-        assert _plain(new[key]) == _plain(ours[key]), key
+        assert without_scopes(new[key]) == without_scopes(ours[key]), key
     for split in ('train', 'val', 'test'):
         name = f'{split}_dataloader'
-        loader, theirs = _plain(new[name]), _plain(ours[name])
+        loader, theirs = without_scopes(new[name]), without_scopes(ours[name])
         dataset, their_set = loader.pop('dataset'), theirs.pop('dataset')
         assert loader == theirs
         assert _pipeline(dataset) == _pipeline(their_set)
@@ -58,15 +55,6 @@ def test_the_published_faster_rcnn(migrate, tiny_coco):
     assert {n: p.shape for n, p in one.state_dict().items()} == {
         n: p.shape for n, p in other.state_dict().items()
     }
-
-
-def _plain(value):
-    """Plain containers, without mmengine's scopes."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if k != '_scope_'}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return value
 
 
 def _pipeline(dataset):

@@ -1,9 +1,9 @@
-"""What the migration of a published config reports and refuses.
+"""The report of a migration, and the configs that are refused.
 
 1. Each key without a counterpart is reported by name, and no other key.
-2. Mistakes: a missing base file is named; other backbones, other datasets,
-   a missing model and broken files are clear errors that leave no file; the
-   user is told when the new model does not build.
+2. A missing base file is named. Other backbones, other datasets, a missing
+   model and broken files are clear errors that leave no file. The user is
+   told when the new model does not build.
 """
 
 import pytest
@@ -43,7 +43,7 @@ def test_nothing_is_lost_silently(everything):
         assert '\n' not in line
 
 
-# a line added to the published config, and what is reported; '' is nothing
+# a line added to the published config, and the start of its report, if any
 LINES = [
     ("evaluation = dict(own='x')", "evaluation.own='x'"),
     ("data = dict(own='x')", "data.own='x'"),

@@ -1,24 +1,21 @@
-"""A published Swin config migrated.
+"""Migrate a published Swin config.
 
 1. Its model equals this package's own: names, shapes, drop path rates and
    settings; also with a pretrained file and with other shared stages.
 2. Frozen stages are counted differently, which is reported.
-3. Settings that no model here has end in one line that names them.
+3. Settings without a counterpart end in one line that names them.
 """
 
-from pathlib import Path
-
 import pytest
-from mmengine.config import Config
 
 from cbnet.models.building import build_without_weights
 
-ROOT = Path(__file__).parents[2]
+from ..test_configs.published_recipes import load
 
 
 def test_the_published_mask_rcnn(migrate):
     new, report, problem = migrate('mask_swin.py')
-    ours = Config.fromfile(ROOT / 'configs/cbnet/dual_swin_t.py')
+    ours = load('dual_swin_t')
     assert problem is None
     assert [line.split('=')[0] for line in report] == [
         'auto_scale_lr.base_batch_size'

@@ -1,7 +1,7 @@
 """Composite twins of plain configs.
 
-1. The twins of many kinds of mmdet's own configs have at most 20 lines,
-   inherit and build. All names outside the backbone are the plain detector's,
+1. The twins of many of mmdet's own configs have at most 20 lines, inherit
+   and build. All names outside the backbone are the plain detector's,
    and each member is configured like the plain backbone, with its pretrained
    file.
 2. The written ``_base_`` resolves from the twin's folder, also through links;
@@ -24,7 +24,7 @@ from cbnet.models.building import build_without_weights
 from cbnet.models.members import served_backbones
 from cbnet.twins import TwinOptions, compose, default_name
 
-# a config, and whose proposals the assistants of its twin see
+# a config, and the proposals that the assistants of its twin see
 KINDS = """
 faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py                          lead
 mask_rcnn/mask-rcnn_x101-32x4d_fpn_1x_coco.py                       lead

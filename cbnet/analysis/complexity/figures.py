@@ -8,7 +8,7 @@ from .passes import RoIs
 
 @dataclass
 class Part:
-    """The exact cost of one part of a detector; None where not counted.
+    """The exact cost of one part of a detector; None if it is not counted.
 
     Attributes:
         parameters: the number of parameters.
@@ -58,8 +58,5 @@ class Complexity:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as numbers, texts, lists and dictionaries."""
-        parts = [
-            dict(name=name, **asdict(part))
-            for name, part in self.parts.items()
-        ]
-        return {**asdict(self), 'parts': parts, 'total': asdict(self.total)}
+        parts = [{'name': n} | asdict(part) for n, part in self.parts.items()]
+        return asdict(self) | dict(parts=parts, total=asdict(self.total))

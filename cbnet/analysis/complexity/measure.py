@@ -1,13 +1,13 @@
 """Count the parameters and multiply-accumulates of a detector's parts."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.detectors.base import BaseDetector
 from mmengine.config import Config
+from torch import Tensor, nn
 
 from ...errors import UserValueError
 from ...messages import one_line
@@ -19,6 +19,7 @@ from .parts import find_parts
 from .passes import run_inference, run_training_heads
 
 SMALLEST = 32  # pixels; below, the deepest maps of most backbones vanish
+Names = Mapping[nn.Module, str]  # the part of each module
 
 
 def check_shape(shape: Sequence[int]) -> None:
@@ -69,102 +70,90 @@ def measure_detector(
         detector: any detector of mmdet.
         shape: the (H, W) of the image in pixels.
     """
-    count = _Count(detector, shape)
-    count.inference()
-    if not count.found.uncounted:
-        count.training()
-    return count.result()
+    # Before the move to the meta device, which unties shared parameters;
+    # named_parameters() gives those to the first module that has them.
+    parameters = dict(detector.named_parameters())
+    detector.to('meta').eval()
+    image = torch.empty(1, 3, *shape, device='meta')
+    names = find_parts(detector, image)
+    parts = {part: Part() for part in names.values()}
+    for name, parameter in parameters.items():
+        module = detector.get_submodule(name.rpartition('.')[0])
+        part = parts[names[module]]
+        part.parameters += parameter.numel()
+        part.trainable += parameter.numel() * parameter.requires_grad
+    found = Complexity(tuple(shape), parts)
+    _count_inference(found, detector, names, image)
+    if not found.uncounted:
+        _count_training(found, detector, names, image)
+    if found.uncounted:
+        for part in parts.values():
+            part.training = part.assistance = None
+    found.parts = {n: p for n, p in parts.items() if any(vars(p).values())}
+    return found
 
 
-class _Count:
-    """The count of a detector in progress."""
+def _count_inference(
+    found: Complexity, detector: BaseDetector, names: Names, image: Tensor
+) -> None:
+    with _attempt(found, detector, names) as reading:
+        found.inference_rois = run_inference(detector, image)
+    found.kinds = dict(reading.kinds)
+    for name, part in found.parts.items():
+        part.macs, part.published = reading.macs[name], reading.published[name]
+    idle = [name for name in found.parts if name not in reading.macs]
+    if isinstance(detector, TwoStageDetector) and not found.uncounted:
+        # A detector with further heads runs them in a way of its own;
+        # without this they would count as free.
+        for name in idle:
+            if found.parts[name].parameters:
+                reason = 'only RPN, box and mask heads are run'
+                found.uncounted[name] = reason
+    if found.uncounted:
+        for name in {*idle, *found.uncounted}:
+            found.parts[name].macs = found.parts[name].published = None
 
-    def __init__(self, detector: BaseDetector, shape: tuple[int, int]) -> None:
-        # Before the move to the meta device, which unties shared parameters;
-        # named_parameters() gives those to the first module that has them.
-        parameters = dict(detector.named_parameters())
-        self.detector = detector.to('meta').eval()
-        self.two_stage = isinstance(detector, TwoStageDetector)
-        self.image = torch.empty(1, 3, *shape, device='meta')
-        self.names = find_parts(detector, self.image)
-        self.parts = {part: Part() for part in self.names.values()}
-        self.found = Complexity(tuple(shape))
-        for name, parameter in parameters.items():
-            module = detector.get_submodule(name.rpartition('.')[0])
-            part = self.parts[self.names[module]]
-            part.parameters += parameter.numel()
-            part.trainable += parameter.numel() * parameter.requires_grad
 
-    def inference(self) -> None:
-        """Count one inference pass."""
-        found = self.found
-        with self._attempt() as reading:
-            found.inference_rois = run_inference(self.detector, self.image)
-        self._book('macs', reading.macs)
-        self._book('published', reading.published)
-        found.kinds = dict(reading.kinds)
-        idle = [name for name in self.parts if name not in reading.macs]
-        if self.two_stage and not found.uncounted:
-            # A detector with further heads runs them in a way of its own;
-            # without this they would count as free.
-            for name in idle:
-                if self.parts[name].parameters:
-                    reason = 'only RPN, box and mask heads are run'
-                    found.uncounted[name] = reason
-        if found.uncounted:
-            for name in {*idle, *found.uncounted}:
-                self.parts[name].macs = self.parts[name].published = None
+def _count_training(
+    found: Complexity, detector: BaseDetector, names: Names, image: Tensor
+) -> None:
+    """Count the forward pass of training.
 
-    def training(self) -> None:
-        """Count the forward pass of training.
-
-        The backbone runs once; the neck and heads run once for each member
-        with losses, on the RoIs of training, or as in inference where the
-        detector has no RoI heads.
-        """
-        found, detector = self.found, self.detector
-        assisted = isinstance(detector, AssistantSupervision)
+    The backbone runs once. The neck and heads run once for each member with
+    losses, on the RoIs of training, or as in inference where the detector
+    has no RoI heads.
+    """
+    assisted = isinstance(detector, AssistantSupervision)
+    two_stage = isinstance(detector, TwoStageDetector)
+    if assisted:
+        found.assistants = sum(map(bool, detector.assistant_weights))
+    with _attempt(found, detector, names) as reading:
         if assisted:
-            found.assistants = sum(map(bool, detector.assistant_weights))
-        with self._attempt() as reading:
-            if assisted:
-                pyramid = detector.backbone(self.image, all_members=True)[-1]
-            else:
-                pyramid = detector.backbone(self.image)
-            if self.two_stage:
-                found.training_rois = run_training_heads(detector, pyramid)
-        if found.uncounted:
-            return
-        self._book('training', reading.macs)
-        backbone = {self.names[m] for m in detector.backbone.modules()}
-        for name, part in self.parts.items():
-            if name in backbone:
-                part.assistance = part.training - part.macs
-            else:
-                one = part.training if self.two_stage else part.macs
-                part.assistance = one * found.assistants
-                part.training = one + part.assistance
+            pyramid = detector.backbone(image, all_members=True)[-1]
+        else:
+            pyramid = detector.backbone(image)
+        if two_stage:
+            found.training_rois = run_training_heads(detector, pyramid)
+    if found.uncounted:
+        return
+    backbone = {names[module] for module in detector.backbone.modules()}
+    for name, part in found.parts.items():
+        if name in backbone:
+            part.training = reading.macs[name]
+            part.assistance = part.training - part.macs
+        else:
+            once = reading.macs[name] if two_stage else part.macs
+            part.assistance = once * found.assistants
+            part.training = once + part.assistance
 
-    def result(self) -> Complexity:
-        """Give the cost of all parts that have any."""
-        for name, part in self.parts.items():
-            if self.found.uncounted:
-                part.training = part.assistance = None
-            if any(vars(part).values()):
-                self.found.parts[name] = part
-        return self.found
 
-    @contextmanager
-    def _attempt(self) -> Iterator[Reading]:
-        """Meter the block; keep the part that failed, and why."""
-        try:
-            with metered(self.detector, self.names) as reading:
-                yield reading
-        # Heads of any author may raise anything without numbers.
-        except Exception as error:
-            self.found.uncounted[reading.failed_in] = one_line(error, 200)
-
-    def _book(self, column: str, counts: Counter[str]) -> None:
-        """Write the counts of the parts into a column."""
-        for name, number in counts.items():
-            setattr(self.parts[name], column, number)
+@contextmanager
+def _attempt(
+    found: Complexity, detector: BaseDetector, names: Names
+) -> Iterator[Reading]:
+    """Meter the block; keep the part that failed, and why."""
+    try:
+        with metered(detector, names) as reading:
+            yield reading
+    except Exception as error:  # heads may raise anything without numbers
+        found.uncounted[reading.failed_in] = one_line(error, 200)

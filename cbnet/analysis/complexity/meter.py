@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -30,7 +30,7 @@ _KINDS = {
     torch.ops.torchvision.deform_conv2d: DEFORMABLE,
     _ATEN.mm: LINEAR,
     _ATEN.addmm: LINEAR,
-}  # all other counted operators multiply batches of matrices
+}  # all other operators that are counted multiply batches of matrices
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Reading:
     Attributes:
         macs: the count of each module that ran, without its children, by
             the module's name.
-        published: the same by the rule of the published figures.
+        published: the same count by the rule of the published figures.
         kinds: ``macs`` by kind of operation.
         failed_in: the name of the module in which the run failed, if any.
     """
@@ -64,12 +64,12 @@ def metered(
     norms, activations, pooling and upsampling. It sees neither deformable
     convolutions nor the products inside attention.
 
-    The reading is complete after the block, also after an error.
+    The reading is complete after the block, even after an error.
 
     Args:
         model: the model.
         names: the names of its modules in the reading, by default those in
-            the model; what has one name is counted together.
+            the model; modules with the same name are counted together.
     """
     # FlopCounterMode also counts by module, but names modules by class where
     # they are called piecewise, so that members cannot be told apart.
@@ -80,11 +80,11 @@ def metered(
     names = names or {m: name for name, m in model.named_modules()}
     rules = get_modules_mapping()
     reading = Reading()
-    running = [names[model]]  # what runs now, the innermost module last
-    credited = 0
+    running = [names[model]]  # the innermost module is the last one
+    credited = 0  # the operations that some module is credited with
 
     def credit() -> None:
-        """Credit the innermost module with what was counted since."""
+        """Credit the innermost module with all operations since then."""
         nonlocal credited
         total = counter.get_total_flops()
         # Two operations (multiply, add) make one multiply-accumulate.
@@ -106,19 +106,19 @@ def metered(
                 reading.published[name] += module.__flops__
                 del module.__flops__
 
-    hooks = [
-        register_module_forward_pre_hook(enter),
-        register_module_forward_hook(leave),
-    ]
     try:
-        with torch.no_grad(), _countable_deformable(), counter:
+        with (
+            register_module_forward_pre_hook(enter),
+            register_module_forward_hook(leave),
+            torch.no_grad(),
+            _countable_deformable(),
+            counter,
+        ):
             yield reading
     except BaseException:
         reading.failed_in = running[-1]
         raise
     finally:
-        for hook in hooks:
-            hook.remove()
         while running:
             credit()
             running.pop()
@@ -145,15 +145,14 @@ def _modulated(x, offset, mask, weight, bias, *sizes: Any) -> Tensor:
 def _countable_deformable() -> Iterator[None]:
     """Let torchvision's operator run mmcv's deformable convolutions.
 
-    It is the operator that is counted. mmcv's own cannot run on the meta
-    device where they are compiled.
+    The counter sees that operator. mmcv's own operators, where they are
+    compiled, cannot run on the meta device.
     """
-    plain = deform_conv.deform_conv2d
-    modulated = modulated_deform_conv.modulated_deform_conv2d
-    deform_conv.deform_conv2d = _plain
-    modulated_deform_conv.modulated_deform_conv2d = _modulated
-    try:
+    with ExitStack() as stack:
+        for module, name, replacement in (
+            (deform_conv, 'deform_conv2d', _plain),
+            (modulated_deform_conv, 'modulated_deform_conv2d', _modulated),
+        ):
+            stack.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, replacement)
         yield
-    finally:
-        deform_conv.deform_conv2d = plain
-        modulated_deform_conv.modulated_deform_conv2d = modulated

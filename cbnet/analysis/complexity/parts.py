@@ -5,34 +5,23 @@ from torch import Tensor, nn
 from ...models.backbones import CompositeBackbone
 from .meter import metered
 
-DETECTOR = 'detector'  # what the detector computes outside its parts
-_SPLIT = 'roi_head'  # a container whose own parts are listed
-
 
 def find_parts(detector: nn.Module, image: Tensor) -> dict[nn.Module, str]:
-    """Name the part of each module.
+    """Name the part of each module, in the order of the parts.
 
     The parts are the stems, members and connections of a composite backbone
     (or the whole backbone), then the detector's other attributes, with
-    ``roi_head`` split into its heads.
-
-    Args:
-        detector: the detector, on the meta device.
-        image: the input (1, 3, H, W), on the meta device.
-
-    Returns:
-        The part of each module, in the order of the parts.
+    ``roi_head`` split into its heads. The part ``detector`` is what the
+    detector itself computes. The image (1, 3, H, W) is on the meta device.
     """
     parts = {}
     backbone = getattr(detector, 'backbone', None)
     if isinstance(backbone, CompositeBackbone):
         parts = _composite_parts(backbone, image)
     for name, module in detector.named_modules():
-        top, _, rest = name.partition('.')
-        part = top or DETECTOR
-        if top == _SPLIT and rest:
-            part = f'{top}.{rest.partition(".")[0]}'
-        parts.setdefault(module, part)
+        depth = 2 if name.startswith('roi_head.') else 1
+        part = '.'.join(name.split('.')[:depth])
+        parts.setdefault(module, part or 'detector')
     return parts
 
 

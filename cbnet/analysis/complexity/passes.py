@@ -1,11 +1,11 @@
 """Run a detector, or its heads as in training, on shapes without data.
 
-mmdet's public entry points select proposals and detections, which needs
-numbers that are not there on the meta device, and ``mode='tensor'`` passes
-every proposal of a cascade to its mask heads. The RoI heads are therefore
-run by their own ``_bbox_forward`` and ``_mask_forward``: private methods,
-but of the one mmdet version that is supported, and
-``test_complexity_real_run.py`` compares the counts with real runs.
+mmdet's public entry points select proposals and detections, for which the
+meta device lacks the numbers, and ``mode='tensor'`` passes every proposal of
+a cascade to its mask heads. The RoI heads are therefore run by their own
+``_bbox_forward`` and ``_mask_forward``. These methods are private, but only
+one version of mmdet is supported, and ``test_complexity_real_run.py``
+compares the counts with real runs.
 """
 
 from collections.abc import Iterator
@@ -24,30 +24,19 @@ Maps = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class RoIs:
-    """The number of RoIs of one image in a stage of the heads.
-
-    Attributes:
-        boxes: the number of RoIs of the box head.
-        masks: the number of RoIs of the mask head.
-    """
+    """The numbers of RoIs of one image that a stage's two heads see."""
 
     boxes: int
     masks: int
 
 
 def run_inference(detector: nn.Module, image: Tensor) -> list[RoIs]:
-    """Run inference up to the selection of detections.
+    """Run inference on an image (1, 3, H, W), without selecting detections.
 
     The box heads of all stages see as many RoIs as the config keeps
     proposals (``test_cfg.rpn.max_per_img``), and the mask heads as many as
-    it keeps detections (``test_cfg.rcnn.max_per_img``).
-
-    Args:
-        detector: the detector, on the meta device and in eval mode.
-        image: the input (1, 3, H, W), on the meta device.
-
-    Returns:
-        The RoIs of each stage; empty without RoI heads.
+    it keeps detections (``test_cfg.rcnn.max_per_img``). Return the RoIs of
+    each stage, or an empty list without RoI heads.
     """
     if not isinstance(detector, TwoStageDetector):
         detector(image, [_sample(image)], mode='tensor')
@@ -55,7 +44,7 @@ def run_inference(detector: nn.Module, image: Tensor) -> list[RoIs]:
     cfg = detector.test_cfg
     proposals = (cfg.get('rpn') or {}).get('max_per_img', 1000)
     kept = RoIs(proposals, cfg.rcnn.get('max_per_img', 100))
-    rois = [kept] * _num_stages(detector.roi_head)
+    rois = [kept] * getattr(detector.roi_head, 'num_stages', 1)
     _two_stage_heads(detector, detector.extract_feat(image), rois, False)
     return rois
 
@@ -64,29 +53,17 @@ def run_training_heads(detector: nn.Module, pyramid: Maps) -> list[RoIs]:
     """Run the neck and heads of a two-stage detector as in one loss pass.
 
     The box heads see as many RoIs as their sampler draws, and the mask heads
-    as many as it takes positive ones at most.
-
-    Args:
-        detector: the detector, on the meta device.
-        pyramid: the pyramid of one member.
-
-    Returns:
-        The RoIs of each stage.
+    see its largest number of positive ones. Return the RoIs of each stage.
     """
     x = detector.neck(pyramid) if detector.with_neck else pyramid
-    stages = detector.roi_head.train_cfg
-    if not isinstance(stages, list | tuple):
-        stages = [stages] * _num_stages(detector.roi_head)
-    rois = [
-        RoIs(sampler['num'], int(sampler['num'] * sampler['pos_fraction']))
-        for sampler in (stage['sampler'] for stage in stages)
-    ]
+    stages = detector.roi_head.train_cfg  # a list in cascades
+    rois = []
+    for stage in stages if isinstance(stages, list | tuple) else [stages]:
+        sampled = stage['sampler']['num']
+        positive = int(sampled * stage['sampler']['pos_fraction'])
+        rois.append(RoIs(sampled, positive))
     _two_stage_heads(detector, x, rois, True)
     return rois
-
-
-def _num_stages(roi_head: nn.Module) -> int:
-    return getattr(roi_head, 'num_stages', 1)
 
 
 def _sample(image: Tensor) -> DetDataSample:
@@ -110,7 +87,8 @@ def _two_stage_heads(
     with _pooled_without_data(head):
         for i, stage in enumerate(rois):
             index = [i] if isinstance(head, CascadeRoIHead) else []
-            boxes, masks = _boxes(x, stage.boxes), _boxes(x, stage.masks)
+            boxes = x[0].new_empty(stage.boxes, 5)  # image index and xyxy
+            masks = x[0].new_empty(stage.masks, 5)
             head._bbox_forward(*index, x, boxes, *semantic)
             if head.with_mask and not hybrid:
                 head._mask_forward(*index, x, masks)
@@ -123,17 +101,12 @@ def _two_stage_heads(
             head._mask_forward(-1, x, masks, *semantic, training=False)
 
 
-def _boxes(x: Maps, count: int) -> Tensor:
-    """Make boxes without numbers: (count, 5), image index and xyxy."""
-    return x[0].new_empty(count, 5)
-
-
 @contextmanager
 def _pooled_without_data(roi_head: nn.Module) -> Iterator[None]:
     """Let the RoI extractors only return maps of the right shape.
 
     They pool each RoI from the level that suits its size, which is unknown.
-    Pooling multiplies no weights, so that nothing is missed.
+    Pooling multiplies no weights, so the count misses nothing.
     """
     with ExitStack() as stack:
         for module in roi_head.modules():

@@ -34,16 +34,15 @@ def notes(found: Complexity) -> list[str]:
     """Explain the numbers of a config, one sentence per line."""
     kinds = (f'{kind} {n / 1e9:.2f} G' for kind, n in found.kinds.items())
     lines = [f'MACs by operation: {", ".join(kinds)}']
-    for title, stages in (
-        ('inference', found.inference_rois),
-        ('training, each member with losses', found.training_rois),
-    ):
+    for title, stages in {
+        'inference': found.inference_rois,
+        'training, each member with losses': found.training_rois,
+    }.items():
         if stages:
-            line = f'RoIs of each stage in {title}: '
-            line += f'{_either(rois.boxes for rois in stages)} boxes'
+            heads = [f'{_either(rois.boxes for rois in stages)} boxes']
             if 'roi_head.mask_head' in found.parts:
-                line += f', {_either(rois.masks for rois in stages)} masks'
-            lines.append(line)
+                heads += [f'{_either(rois.masks for rois in stages)} masks']
+            lines += [f'RoIs of each stage in {title}: {", ".join(heads)}']
     if not found.uncounted:
         total = found.total
         plain = total.training - total.assistance

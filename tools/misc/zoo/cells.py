@@ -20,7 +20,7 @@ def figure_cell(
 
     Args:
         figure: the figure; None is written as ``-``.
-        zoo: the zoo, if the number of the figure's source shall follow.
+        zoo: the zoo, if the number of the figure's source is to follow.
         metric: the name of the metric; AP has one decimal.
     """
     if figure is None:
@@ -53,27 +53,24 @@ def aps(entry: Entry, metric: str, zoo: Zoo | None = None) -> str:
 
 def cost(entry: Entry, zoo: Zoo | None = None) -> str:
     """Write the memory that training needs."""
-    return _on_machine(entry.find('memory (GB)'), 'GB', zoo)
+    return _on_machine(entry, {'memory (GB)': 'GB'}, zoo)
 
 
 def speed(entry: Entry, zoo: Zoo | None = None) -> str:
     """Write the speed of inference and the time of a training step."""
+    units = {'images per second': 'images/s', 'seconds per step': 's/step'}
+    return _on_machine(entry, units, zoo)
+
+
+def _on_machine(entry: Entry, units: dict[str, str], zoo: Zoo | None) -> str:
+    """Write the figures of some metrics, each with its unit and machine."""
     known = [
-        _on_machine(entry.find(metric), unit, zoo)
-        for metric, unit in (
-            ('images per second', 'images/s'),
-            ('seconds per step', 's/step'),
-        )
-        if entry.find(metric)
+        f'{figure.value:g} {unit}{mark(figure, zoo)}'
+        + (f', {figure.where}' if figure.where else '')
+        for metric, unit in units.items()
+        if (figure := entry.find(metric))
     ]
     return '; '.join(known) or NOTHING
-
-
-def _on_machine(figure: Figure | None, unit: str, zoo: Zoo | None) -> str:
-    if figure is None:
-        return NOTHING
-    where = f', {figure.where}' if figure.where else ''
-    return f'{figure.value:g} {unit}{mark(figure, zoo)}{where}'
 
 
 def rate(recipe: Recipe) -> str:
@@ -89,11 +86,8 @@ def length(entry: Entry, recipes: Mapping[str, Recipe]) -> str:
     if not recipe.by_epoch:
         return f'{recipe.length} steps'
     before = entry.metadata.get('Continues')
-    return (
-        f'{recipes[before].length} + {recipe.length}'
-        if before
-        else str(recipe.length)
-    )
+    trained = f'{recipes[before].length} + ' if before else ''
+    return f'{trained}{recipe.length}'
 
 
 def config_link(entry: Entry, root: str) -> str:

@@ -170,11 +170,7 @@ def _read_model(zoo: Zoo, model: dict[str, Any]) -> Entry:
     for result in model.get('Results', []):
         dataset = _need(result, 'Dataset', name)
         for metric, value in _need(result, 'Metrics', name).items():
-            if metric not in METRICS:
-                raise UserValueError(
-                    f'{name}: {metric!r} is none of the metrics '
-                    f'{", ".join(METRICS)}{did_you_mean(metric, METRICS)}'
-                )
+            _one_of('metric', metric, METRICS, name)
             if (dataset, metric) in entry.figures:
                 raise UserValueError(f'{name}: two of {metric} on {dataset}')
             figure = _figure(zoo, result, value, f'{name}, {metric}')

@@ -70,17 +70,17 @@ def fresh_pages(root: str | os.PathLike) -> dict[str, str]:
 
 def find_stale(root: str | os.PathLike) -> dict[str, str]:
     """Return the pages that must be written again, with their new texts."""
-    return {
-        page: text
-        for page, text in fresh_pages(root).items()
-        if not (Path(root) / page).exists()
-        or (Path(root) / page).read_text(encoding='utf-8') != text
-    }
+    stale = {}
+    for page, text in fresh_pages(root).items():
+        path = Path(root, page)
+        if not path.exists() or path.read_text(encoding='utf-8') != text:
+            stale[page] = text
+    return stale
 
 
 def write_pages(root: str | os.PathLike) -> list[str]:
     """Write the stale pages; return their paths below the root."""
     stale = find_stale(root)
     for page, text in stale.items():
-        (Path(root) / page).write_text(text, encoding='utf-8')
+        Path(root, page).write_text(text, encoding='utf-8')
     return list(stale)

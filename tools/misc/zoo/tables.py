@@ -25,14 +25,13 @@ from .recipes import Recipe
 Recipes: TypeAlias = Mapping[str, Recipe]
 
 COST = ('Parameters (M)', 'FLOPs (G)')
-_SEEN = ('box AP', 'mask AP', 'M', 'GFLOPs', 'memory', 'time')
 
 
 def models_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
     """Write the AP and the cost of the featured models."""
     head = ('config', 'model', 'box AP', 'mask AP', 'M', 'GFLOPs')
     rows = [
-        [config_link(entry, root), _model(entry, recipes[entry.name])]
+        [config_link(entry, root), _model(entry, recipes)]
         + [aps(entry, metric) for metric in AP]
         + [figure_cell(entry.find(name)) for name in COST]
         for entry in _originals(zoo)
@@ -52,16 +51,13 @@ def published_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
         if not entry.on_coco:
             continue
         url = entry.metadata.get('Published File')
-        first = [
-            _model(entry, recipes[entry.name]),
-            entry.metadata['Pretrained On'],
-        ]
+        first = [_model(entry, recipes), entry.metadata['Pretrained On']]
         rows.append(
             [config_link(entry, root), *first, *_aps_apart(zoo, entry, '')]
             + [figure_cell(entry.find(name), zoo) for name in COST]
             + [f'[.pth.zip]({url})' if url else '-']
         )
-        if _has_tta(entry):
+        if entry.find(f'{AP[0]} TTA'):
             rows.append(
                 [f'{config_link(entry, root)}, TTA', *first]
                 + _aps_apart(zoo, entry, ' TTA')
@@ -97,29 +93,14 @@ def recipes_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
 
 def small_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
     """Write the models for other data than COCO, with their twins."""
-    head = ('config', 'what', *_SEEN)
-    rows = []
-    for entry in zoo.entries.values():
-        if not entry.on_coco:
-            what = (
-                f'twin of `{entry.origin}`'
-                if entry.is_derived
-                else _model(entry, recipes[entry.name])
-            )
-            rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
-    return table(head, rows)
+    entries = [e for e in zoo.entries.values() if not e.on_coco]
+    return _seen_table(entries, zoo, recipes, root)
 
 
 def derived_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
     """Write the twins and variants for COCO."""
-    head = ('config', 'what', *_SEEN)
-    rows = []
-    for entry in zoo.entries.values():
-        if entry.is_derived and entry.on_coco:
-            kind = 'twin' if 'Twin Of' in entry.metadata else 'variant'
-            what = f'{kind} of `{entry.origin}`'
-            rows.append([config_link(entry, root), what, *_seen(zoo, entry)])
-    return table(head, rows)
+    entries = [e for e in zoo.entries.values() if e.is_derived and e.on_coco]
+    return _seen_table(entries, zoo, recipes, root)
 
 
 def reports_table(zoo: Zoo, recipes: Recipes, root: str) -> str:
@@ -151,23 +132,29 @@ def _originals(zoo: Zoo) -> list[Entry]:
     return [entry for entry in zoo.entries.values() if not entry.is_derived]
 
 
-def _model(entry: Entry, recipe: Recipe) -> str:
-    members = f'{recipe.members} x {entry.metadata["Member"]}'
+def _model(entry: Entry, recipes: Recipes) -> str:
+    """Name the entry that a twin or variant is derived from, or the model."""
+    for kind in ('Twin', 'Variant'):
+        if f'{kind} Of' in entry.metadata:
+            return f'{kind.lower()} of `{entry.origin}`'
+    members = f'{recipes[entry.name].members} x {entry.metadata["Member"]}'
     swa = ', SWA' if 'Continues' in entry.metadata else ''
     return f'{entry.metadata["Detector"]}, {members}{swa}'
 
 
-def _seen(zoo: Zoo, entry: Entry) -> list[str]:
-    return [
-        *(aps(entry, metric, zoo) for metric in AP),
-        *(figure_cell(entry.find(name), zoo) for name in COST),
-        cost(entry, zoo),
-        speed(entry, zoo),
+def _seen_table(
+    entries: list[Entry], zoo: Zoo, recipes: Recipes, root: str
+) -> str:
+    """Write all figures of models, and what they are derived from."""
+    rows = [
+        [config_link(entry, root), _model(entry, recipes)]
+        + [aps(entry, metric, zoo) for metric in AP]
+        + [figure_cell(entry.find(name), zoo) for name in COST]
+        + [cost(entry, zoo), speed(entry, zoo)]
+        for entry in entries
     ]
-
-
-def _has_tta(entry: Entry) -> bool:
-    return entry.find(f'{AP[0]} TTA') is not None
+    head = ('config', 'what', *AP, 'M', 'GFLOPs', 'memory', 'time')
+    return table(head, rows)
 
 
 def _aps_apart(zoo: Zoo, entry: Entry, tta: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from cbnet.models.meta import on_meta
+from cbnet.models.building import on_meta
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
 
 
