@@ -1,25 +1,23 @@
 """The options of test-time augmentation, for testing and inference."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentTypeError
+
+from .command_line import CommandParser
 
 
-def add_tta_options(parser: ArgumentParser) -> None:
+def add_tta_options(parser: CommandParser) -> None:
     """Add ``--tta`` and ``--tta-scales``; either asks for ``add_tta``."""
-    parser.add_argument(
+    parser.option(
         '--tta',
-        action='store_true',
-        help='merge the detections in several views of each image '
+        'merge the detections in several views of each image '
         '(test-time augmentation): the views of tta_pipeline in the config, '
         'or else the test scale, plain and flipped',
     )
-    parser.add_argument(
-        '--tta-scales',
-        nargs='+',
-        type=_scale,
-        metavar='W,H',
-        help='test-time augmentation with these scales, each plain and '
-        'flipped',
+    parser.option(
+        '--tta-scales W,H ...',
+        'test-time augmentation with these scales, each plain and flipped',
+        _scale,
     )
 
 

@@ -19,6 +19,13 @@ from ..messages import one_line
 
 #: the environment variable that asks for the traceback instead
 SHOW = 'CBNET_TRACEBACK'
+# A file or folder that the user named is of the wrong kind or protected.
+_FILE_ERRORS = (
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 @contextmanager
@@ -51,7 +58,8 @@ def user_message(error: Exception) -> str | None:
     no_space = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in no_space:
         return f'{error}; make room on the disk, then go on with --resume'
-    return one_line(error) if isinstance(error, UserError) else None
+    named = isinstance(error, _FILE_ERRORS) and error.filename
+    return one_line(error) if named or isinstance(error, UserError) else None
 
 
 def _log_traceback(error: Exception) -> str | None:
