@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ..checkpoints.averaging import KINDS, average_checkpoints
 from ..checkpoints.weight_files import write_weights
-from .command_line import CommandParser, refuse_output
+from .command_line import refuse_output
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -22,7 +22,9 @@ from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
 from ..errors import UserValueError
 from ..messages import listed
-from .command_line import CommandParser, at_least, config_parser, load_config
+from .argument_types import at_least
+from .command_line import config_parser, load_config
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -1,18 +1,11 @@
-"""The parts that the command lines share."""
+"""The options and the steps that commands share."""
 
 import os
-from argparse import (
-    ArgumentError,
-    ArgumentParser,
-    ArgumentTypeError,
-    Namespace,
-    RawDescriptionHelpFormatter,
-)
-from collections.abc import Callable, Iterable
+from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -20,64 +13,8 @@ from ..config_files import find_config
 from ..engine.launch import LAUNCHERS, prepare_launch
 from ..errors import UserError, UserValueError
 from ..messages import one_line
-from .main import program
-
-
-class CommandParser(ArgumentParser):
-    """The parser of a command; the usage names it as it was called.
-
-    Args:
-        module: the name of the command's module.
-        text: the docstring of that module. Its examples end the help.
-        arguments: the arguments that the usage shows.
-    """
-
-    def __init__(self, module: str, text: str, arguments: str = '') -> None:
-        name = module.rpartition('.')[2].replace('_', '-')
-        description, title, examples = text.partition('Examples:\n')
-        super().__init__(
-            prog=program(name),
-            usage=' '.join(['%(prog)s', *arguments.split(), '[options]']),
-            description=description,
-            epilog=title + examples,
-            formatter_class=RawDescriptionHelpFormatter,
-        )
-        self._group = self
-
-    def section(self, title: str, text: str) -> None:
-        """Start a section of the help for the options that follow."""
-        self._group = self.add_argument_group(title, text)
-
-    def option(
-        self,
-        spelling: str,
-        text: str,
-        type: Callable[[str], Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        """Add an option or, without dashes, an argument.
-
-        Args:
-            spelling: the name and the value in the help. ``--num N`` takes a
-                value, ``--keys KEY ...`` takes one or more. ``--amp`` is a
-                switch, unless there are settings.
-            text: the help; the default is added unless the text names one.
-            type: a function that reads the value.
-            settings: further settings of ``add_argument``.
-        """
-        name, _, value = spelling.partition(' ')
-        if value:
-            settings['metavar'] = value.removesuffix(' ...')
-        elif name.startswith('--') and not settings:
-            settings['action'] = 'store_true'
-        if value.endswith(' ...'):
-            settings['nargs'] = '+'
-        if type is not None:
-            settings['type'] = type
-        default = settings.get('default')
-        if default not in (None, []) and '(default' not in text:
-            text += ' (default: %(default)s)'
-        self._group.add_argument(name, help=text, **settings)
+from .argument_types import scale
+from .command_parser import CommandParser, Overrides
 
 
 def config_parser(
@@ -127,72 +64,19 @@ def run_parser(
     return parser
 
 
-class Overrides(DictAction):
-    """mmengine's reader of KEY=VALUE pairs, with an error for the user."""
-
-    def __call__(self, *arguments: Any) -> None:
-        """Read the pairs."""
-        try:
-            super().__call__(*arguments)
-        except (AssertionError, ValueError):
-            raise ArgumentError(
-                self,
-                'takes KEY=VALUE pairs; brackets and parentheses in a value '
-                'must be closed',
-            ) from None
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers that are not below ``least``."""
-
-    def read(text: str) -> int:
-        if not text.removeprefix('-').isdecimal() or int(text) < least:
-            raise ArgumentTypeError(f'{text}, expected {least} or more')
-        return int(text)
-
-    return read
-
-
-def score(text: str) -> float:
-    """Read a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ArgumentTypeError(f'{value} is not in [0, 1]')
-    return value
-
-
-def shared_stages(text: str) -> int | str | None:
-    """Read a number of stages, ``none`` or ``published``."""
-    text = text.lower()
-    if text in ('none', 'published'):
-        return None if text == 'none' else text
-    if not text.isdecimal():
-        raise ArgumentTypeError(f'{text!r} is neither a number nor none')
-    return int(text)
-
-
-def local_file(text: str) -> Path:
-    """Read the path of a file that exists."""
-    if not Path(text).is_file():
-        raise ArgumentTypeError(f'no file {text}')
-    return Path(text)
-
-
-def file_or_address(text: str) -> str:
-    """Read the path of a file that exists, or an address."""
-    return text if '://' in text else str(local_file(text))
-
-
-def ends_in(*suffixes: str) -> Callable[[str], Path]:
-    """Make a reader of paths that end in one of the suffixes."""
-
-    def read(text: str) -> Path:
-        if not text.endswith(suffixes):
-            expected = ' or '.join(suffixes)
-            raise ArgumentTypeError(f'{text} must end in {expected}')
-        return Path(text)
-
-    return read
+def add_tta_options(parser: CommandParser) -> None:
+    """Add ``--tta`` and ``--tta-scales``; either asks for ``add_tta``."""
+    parser.option(
+        '--tta',
+        'merge the detections in several views of each image '
+        '(test-time augmentation): the views of tta_pipeline in the config, '
+        'or else the test scale, plain and flipped',
+    )
+    parser.option(
+        '--tta-scales W,H ...',
+        'test-time augmentation with these scales, each plain and flipped',
+        scale,
+    )
 
 
 def load_config(args: Namespace) -> Config:

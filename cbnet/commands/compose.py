@@ -17,7 +17,8 @@ from torch import nn
 
 from ..models.backbones import STYLES
 from ..twins import TwinOptions, compose, default_name
-from .command_line import CommandParser, shared_stages
+from .argument_types import shared_stages
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -17,7 +17,8 @@ from ..evaluation.coco import CLASS_FIGURES, CocoFigures, evaluate
 from ..evaluation.coco_backends import BACKENDS
 from ..evaluation.coco_input import IOU_TYPES
 from ..text_tables import text_table
-from .command_line import CommandParser, ends_in
+from .argument_types import ends_in
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

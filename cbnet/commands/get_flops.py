@@ -20,7 +20,9 @@ from ..analysis.complexity import check_shape, measure
 from ..analysis.complexity.figures import Complexity
 from ..analysis.complexity.table import notes, part_table, total_table
 from ..errors import UserValueError
-from .command_line import CommandParser, config_parser, ends_in, load_config
+from .argument_types import ends_in
+from .command_line import config_parser, load_config
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -36,17 +36,14 @@ from ..inference.media import (
 )
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta
+from .argument_types import at_least, ends_in, file_or_address, score
 from .command_line import (
-    CommandParser,
-    at_least,
+    add_tta_options,
     config_parser,
-    ends_in,
-    file_or_address,
     load_config,
     require_section,
-    score,
 )
-from .tta_options import add_tta_options
+from .command_parser import CommandParser
 
 # an image's entry in the results, and its data in the test pipeline
 Item = tuple[dict[str, Any], dict[str, Any]]

@@ -10,7 +10,7 @@ import sys
 from argparse import Namespace
 
 from ..migration import migrate_config
-from .command_line import CommandParser
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -18,7 +18,8 @@ from pathlib import Path
 from ..analysis.curve_figure import choose_panels, draw_curves, panels_of
 from ..analysis.log_curves import labels_of, read_run
 from ..errors import UserValueError
-from .command_line import CommandParser, at_least, ends_in
+from .argument_types import at_least, ends_in
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

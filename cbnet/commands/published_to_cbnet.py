@@ -26,7 +26,8 @@ from ..converters.published_detector import (
 from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
 from ..messages import listed
-from .command_line import CommandParser, refuse_output
+from .command_line import refuse_output
+from .command_parser import CommandParser
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
 

@@ -31,7 +31,8 @@ from ..analysis.sheet import detection_sheet
 from ..datasets.generated.shapes import generate_shapes
 from ..datasets.results import read_results
 from ..text_tables import text_table
-from .command_line import CommandParser, config_parser, load_config
+from .command_line import config_parser, load_config
+from .command_parser import CommandParser
 from .command_queue import CommandQueue
 
 CONFIG = 'cbnet::cbnet/quickstart.py'

@@ -33,12 +33,9 @@ from ..converters.replicate import (
 from ..errors import UserValueError
 from ..messages import listed
 from ..models.building import build_without_weights
-from .command_line import (
-    CommandParser,
-    at_least,
-    refuse_output,
-    shared_stages,
-)
+from .argument_types import at_least, shared_stages
+from .command_line import refuse_output
+from .command_parser import CommandParser
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 

@@ -24,15 +24,9 @@ from ..analysis.connection_maps import connection_maps
 from ..errors import UserValueError
 from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone
-from .command_line import (
-    CommandParser,
-    config_parser,
-    ends_in,
-    file_or_address,
-    load_config,
-    local_file,
-    require_section,
-)
+from .argument_types import ends_in, file_or_address, local_file
+from .command_line import config_parser, load_config, require_section
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:

@@ -21,16 +21,15 @@ from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
 from ..errors import UserValueError
 from ..tta.config import add_tta
+from .argument_types import ends_in, file_or_address
 from .command_line import (
-    CommandParser,
+    add_tta_options,
     build_runner,
-    ends_in,
-    file_or_address,
     load_config,
     require_section,
     run_parser,
 )
-from .tta_options import add_tta_options
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:
@@ -56,11 +55,7 @@ def make_parser() -> CommandParser:
 
 
 def run(args: Namespace) -> None:
-    """Evaluate as the arguments say.
-
-    Raises:
-        UserError: the data or the weights end the run.
-    """
+    """Evaluate as the arguments say."""
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'testing')
     cfg.load_from = args.checkpoint

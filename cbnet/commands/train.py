@@ -31,12 +31,12 @@ from ..engine.loggers import LOGGERS, add_logger
 from ..engine.mixed_precision import choose_precision
 from ..errors import UserValueError
 from .command_line import (
-    CommandParser,
     build_runner,
     load_config,
     require_section,
     run_parser,
 )
+from .command_parser import CommandParser
 
 
 def make_parser() -> CommandParser:
@@ -93,11 +93,7 @@ def make_parser() -> CommandParser:
 
 
 def run(args: Namespace) -> None:
-    """Train as the arguments say.
-
-    Raises:
-        UserError: the data, the weights or the disk end the run.
-    """
+    """Train as the arguments say."""
     cfg = load_config(args)
     require_section(cfg, 'train_dataloader', 'training')
     with read_once():  # the options and the check read the same files
