@@ -14,7 +14,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
-from mmengine.config import Config
 
 from ..datasets.data_check import check_data
 from ..engine.guards import add_guards
@@ -77,15 +76,10 @@ def run(args: Namespace) -> None:
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
     add_guards(cfg, training=False)
-    evaluate(cfg, args.out)
-    finish_launch()
-
-
-def evaluate(cfg: Config, out: Path | None) -> None:
-    """Run the test; write the predictions to the file ``out``, if any."""
     runner = build_runner(cfg)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        dump = DumpDetResults(out_file_path=str(out))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        dump = DumpDetResults(out_file_path=str(args.out))
         runner.test_evaluator.metrics.append(dump)
     runner.test()
+    finish_launch()
