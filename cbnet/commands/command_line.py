@@ -119,11 +119,11 @@ def require_section(cfg: Config, name: str, option: str) -> ConfigDict:
 
 
 def refuse_output(
-    name: str, out: Path, sources: Iterable[Path], it: str
+    name: str, out: Path, sources: Iterable[Path], source: str
 ) -> None:
-    """Refuse to write over a folder or a source, which is called ``it``."""
-    if out.is_dir() or out.resolve() in [s.resolve() for s in sources]:
-        raise UserValueError(f'{name}: {out} is {it}, or a folder')
+    """Refuse an output that is a folder or one of the files to read."""
+    if out.is_dir() or out.resolve() in [file.resolve() for file in sources]:
+        raise UserValueError(f'{name}: {out} is {source}, or a folder')
 
 
 def build_runner(cfg: Config) -> Runner:

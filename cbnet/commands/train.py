@@ -124,7 +124,7 @@ def apply_options(args: Namespace, cfg: Config) -> list[str]:
 
 
 def use_own_data(args: Namespace, cfg: Config) -> list[str]:
-    """Turn the config to the user's data; describe the changes.
+    """Make the config train on the user's data; describe the changes.
 
     Raises:
         UserValueError: the data cannot be found or are not as COCO's, or

@@ -1,7 +1,8 @@
-"""End a command with one line where the error was written for its user.
+"""End a command with one line if its error was written for the user.
 
 For a :class:`~cbnet.errors.UserError` a traceback hides what matters; it
-goes to the log file of the run.  Every other error keeps its traceback.
+goes to the log file of the run.  The same holds for a full disk and for a
+file that cannot be opened.  Every other error keeps its traceback.
 """
 
 import errno
