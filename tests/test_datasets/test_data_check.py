@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from cbnet.config_files import find_config
+from cbnet.commands.command_line import find_config
 from cbnet.datasets.data_check import check_data
 from cbnet.datasets.semantic_maps import check_semantic_maps
 

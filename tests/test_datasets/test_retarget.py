@@ -13,7 +13,7 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-from cbnet.config_files import find_config
+from cbnet.commands.command_line import find_config
 from cbnet.datasets.own_data import find_own_data
 from cbnet.datasets.retarget import retarget, set_num_classes
 from cbnet.testing import build_model
