@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             item.path.name != 'test_quickstart.py',
-            item.path.parent.name != 'test_tools',
+            item.path.parent.name != 'test_commands',
         )
     )
 

@@ -1,83 +1,70 @@
-"""Show the images that a config feeds to its model, after augmentation.
+r"""Show the images that a config feeds to its model, after augmentation.
 
 The config's data set with its wrappers, its sampler and the model's data
 preprocessor make the batches as in training; only the normalisation is
 undone. A dashed line separates an image from its padding. Ignored objects
 (crowds) are grey.
+
+Examples:
+  cbnet browse-data configs/cbnet/quickstart.py
+  cbnet browse-data my_config.py --num 8 --seed 3 \
+      --out fed.png --cfg-options train_dataloader.batch_size=4
+  cbnet browse-data my_config.py --split val \
+      --out pictures
 """
 
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import Namespace
 from itertools import islice
 from pathlib import Path
 
 from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
+from ..errors import UserValueError
 from ..messages import listed
-from .command_line import config_parser, load_config, parse
-
-EXAMPLES = """examples:
-  cbnet browse-data configs/cbnet/quickstart.py
-  cbnet browse-data my_config.py --num 8 --seed 3 \\
-      --out fed.png --cfg-options train_dataloader.batch_size=4
-  cbnet browse-data my_config.py --split val \\
-      --out pictures
-"""
+from .argument_types import at_least
+from .command_line import config_parser, load_config
+from .command_parser import CommandParser
 
 
-def describe() -> ArgumentParser:
+def make_parser() -> CommandParser:
     """Describe the command line."""
-    parser = config_parser('browse-data', 'CONFIG', __doc__, EXAMPLES)
-    parser.add_argument(
+    parser = config_parser(__name__, __doc__)
+    parser.option(
         '--split',
+        'the dataloader of the config',
         choices=('train', 'val'),
         default='train',
-        help='the dataloader of the config (default: train)',
     )
-    parser.add_argument(
-        '--num',
-        type=int,
-        default=16,
-        metavar='N',
-        help='the number of images to show (default: 16)',
+    parser.option(
+        '--num N', 'the number of images to show', at_least(1), default=16
     )
-    parser.add_argument(
-        '--out',
-        type=Path,
+    parser.option(
+        '--out FILE.png|DIR',
+        'one figure of all images, or a folder for one figure each',
+        Path,
         default=Path('fed_images.png'),
-        metavar='FILE.png|DIR',
-        help='one figure of all images, or a folder for one figure each '
-        '(default: fed_images.png)',
     )
-    parser.add_argument(
-        '--seed',
-        type=int,
+    parser.option(
+        '--seed N',
+        'the seed of the order and the augmentations',
+        at_least(0),
         default=0,
-        metavar='N',
-        help='the seed of the order and the augmentations (default: 0)',
     )
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, make the images and draw them."""
-    parser = describe()
-    args = parse(parser, argv)
-    if args.num < 1:
-        parser.error(f'--num: {args.num}, expected 1 or more')
+def run(args: Namespace) -> None:
+    """Make the images and draw them."""
     into_folder = not args.out.suffix or args.out.is_dir()
     if not into_folder and args.out.suffix.lower() != '.png':
-        parser.error(f'--out: {args.out} must end in .png or be a folder')
-    if args.seed < 0:
-        parser.error(f'--seed: {args.seed}, expected 0 or more')
-    cfg = load_config(parser, args)
+        raise UserValueError(
+            f'--out: {args.out} must end in .png or be a folder'
+        )
+    cfg = load_config(args)
     use_checked_loader()  # as in training
-    try:
-        fed = FedImages(cfg, args.split, args.seed)
-        images = list(islice(fed, args.num))
-    except ValueError as error:
-        parser.error(str(error))
+    fed = FedImages(cfg, args.split, args.seed)
+    images = list(islice(fed, args.num))
     print('\n'.join(fed.notes))
     heading = [f'{Path(args.config).name}, {args.split}', *fed.notes]
     if not into_folder:

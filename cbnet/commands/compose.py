@@ -3,94 +3,76 @@
 The twin keeps the detector, data and schedule of the config; every member is
 the config's backbone. The twin's model is built, without weights, as a check:
 on the meta device, or in memory where a constructor needs numbers.
+
+Examples:
+  cbnet compose mmdet::gfl/gfl_r50_fpn_1x_coco.py
+  cbnet compose my_config.py --out configs/my_dual.py
+  cbnet compose my_config.py --members 3 --assistance 0.5 1
 """
 
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
 
 from torch import nn
 
 from ..models.backbones import STYLES
 from ..twins import TwinOptions, compose, default_name
-from .command_line import command_parser
-
-EXAMPLES = """examples:
-  cbnet compose mmdet::gfl/gfl_r50_fpn_1x_coco.py
-  cbnet compose my_config.py --out configs/my_dual.py
-  cbnet compose my_config.py --members 3 --assistance 0.5 1
-"""
+from .argument_types import shared_stages
+from .command_parser import CommandParser
 
 
-def shared(text: str) -> int | str | None:
-    """Parse a number of stages, ``none`` or ``published``."""
-    text = text.lower()
-    if text == TwinOptions.shared_stages:
-        return text
-    return None if text == 'none' else int(text)
-
-
-def make_parser() -> ArgumentParser:
-    """Make the parser."""
-    parser = command_parser('compose', 'CONFIG', __doc__, EXAMPLES)
-    parser.add_argument(
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(__name__, __doc__, 'CONFIG')
+    parser.option(
         'config',
-        help='the config file of an mmdet detector, also one from an '
+        'the config file of an mmdet detector, also one from an '
         'installed package: mmdet::gfl/gfl_r50_fpn_1x_coco.py',
     )
-    parser.add_argument(
-        '--members',
-        type=int,
-        default=2,
-        metavar='N',
-        help='the number of members (default: 2; 1 gives the plain detector '
-        'with the names of a composite)',
+    parser.option(
+        '--members N',
+        'the number of members (default: %(default)s; 1 gives the plain '
+        'detector with the names of a composite)',
+        int,
+        default=TwinOptions.members,
     )
-    parser.add_argument(
-        '--style',
-        default='dhlc',
-        metavar='NAME',
-        help=f'the style of the connections: {", ".join(STYLES)} '
-        '(default: dhlc)',
+    parser.option(
+        '--style NAME',
+        f'the style of the connections: {", ".join(STYLES)}',
+        default=TwinOptions.style,
     )
-    parser.add_argument(
-        '--assistance',
-        type=float,
-        nargs='+',
-        metavar='WEIGHT',
-        help="the weight of each assistant's losses, or one number for all; "
+    parser.option(
+        '--assistance WEIGHT ...',
+        "the weight of each assistant's losses, or one number for all; "
         '0 means no losses (default: as in the published code, 0.5 for the '
         "first and 1 for further ones; the paper's weights for more than one "
         'assistant are not known)',
+        float,
     )
-    parser.add_argument(
-        '--shared-stages',
-        type=shared,
-        default=TwinOptions.shared_stages,
-        metavar='N',
-        help='the number of leading stages that later members share with the '
+    parser.option(
+        '--shared-stages N',
+        'the number of leading stages that later members share with the '
         'first one; 0 shares only the stem, none shares nothing (default: as '
         "published for the member's family, 1 for CNNs and 0 for Swin)",
+        shared_stages,
+        default=TwinOptions.shared_stages,
     )
-    parser.add_argument(
+    parser.option(
         '--proposals',
-        choices=['lead', 'own'],
-        help="whose proposals the assistants' RoI losses see (default: lead, "
+        "whose proposals the assistants' RoI losses see (default: lead, "
         'as published, where the detector has RPN and RoI heads; else own)',
+        choices=['lead', 'own'],
     )
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='the file to write (default: ./dual_<name of the config>; '
+    parser.option(
+        '--out FILE',
+        'the file to write (default: ./dual_<name of the config>; '
         'single_, triple_, composite4_, ... for other numbers of members)',
     )
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line and write the twin."""
-    parser = make_parser()
-    args = parser.parse_args(argv)
+def run(args: Namespace) -> None:
+    """Write the twin."""
     weights = args.assistance
     if weights is not None and len(weights) == 1:
         weights = weights[0]
@@ -102,10 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         proposals=args.proposals,
     )
     out = Path(args.out or default_name(args.config, args.members))
-    try:
-        model, remarks = compose(args.config, out, options)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    model, remarks = compose(args.config, out, options)
     for remark in remarks:
         print(f'note: {remark}')
     print(f'built: {describe(model)}')

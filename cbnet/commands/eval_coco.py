@@ -1,62 +1,56 @@
-"""Evaluate a COCO results file: COCO's 12 figures and mmdet's."""
+r"""Evaluate a COCO results file: COCO's 12 figures and mmdet's.
 
-from collections.abc import Sequence
+Examples:
+  cbnet eval-coco instances_val2017.json boxes.json
+  cbnet eval-coco ann.json results.segm.json \
+      --iou-type segm --backend faster --classwise --out figures.json
+
+mmdet writes such results with
+  cbnet test CONFIG CHECKPOINT \
+      --cfg-options test_evaluator.outfile_prefix=results
+"""
+
+from argparse import Namespace
 from json import dumps
-from pathlib import Path
 
 from ..evaluation.coco import CLASS_FIGURES, CocoFigures, evaluate
 from ..evaluation.coco_backends import BACKENDS
 from ..evaluation.coco_input import IOU_TYPES
 from ..text_tables import text_table
-from .command_line import command_parser
-
-EXAMPLES = """examples:
-  cbnet eval-coco instances_val2017.json boxes.json
-  cbnet eval-coco ann.json results.segm.json \\
-      --iou-type segm --backend faster --classwise --out figures.json
-
-mmdet writes such results with
-  cbnet test CONFIG CHECKPOINT \\
-      --cfg-options test_evaluator.outfile_prefix=results
-"""
+from .argument_types import ends_in
+from .command_parser import CommandParser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, evaluate, print and write the figures."""
-    parser = command_parser('eval-coco', 'ANN RESULTS', __doc__, EXAMPLES)
-    parser.add_argument('ann', help='the annotation file in COCO format')
-    parser.add_argument(
-        'results', help="the detections in COCO's results format"
-    )
-    parser.add_argument(
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(__name__, __doc__, 'ANN RESULTS')
+    parser.option('ann', 'the annotation file in COCO format')
+    parser.option('results', "the detections in COCO's results format")
+    parser.option(
         '--iou-type',
+        'whether to compare boxes or masks',
         choices=IOU_TYPES,
         default='bbox',
-        help='whether to compare boxes or masks (default: bbox)',
     )
-    parser.add_argument(
+    parser.option(
         '--backend',
+        'pycocotools, or faster for the package faster-coco-eval, which '
+        'gives the same figures',
         choices=BACKENDS,
         default='pycocotools',
-        help='pycocotools, or faster for the package faster-coco-eval, which '
-        'gives the same figures (default: pycocotools)',
     )
-    parser.add_argument(
-        '--classwise', action='store_true', help='print the AP of each class'
+    parser.option('--classwise', 'print the AP of each class')
+    parser.option(
+        '--out FILE.json',
+        'write the figures to this file as well, not rounded',
+        ends_in('.json'),
     )
-    parser.add_argument(
-        '--out',
-        metavar='FILE.json',
-        type=Path,
-        help='write the figures to this file as well, not rounded',
-    )
-    args = parser.parse_args(argv)
-    if args.out and args.out.suffix != '.json':
-        parser.error(f'--out: {args.out} must end in .json')
-    try:
-        figures = evaluate(args.ann, args.results, args.iou_type, args.backend)
-    except ValueError as error:
-        parser.error(str(error))
+    return parser
+
+
+def run(args: Namespace) -> None:
+    """Evaluate, print and write the figures."""
+    figures = evaluate(args.ann, args.results, args.iou_type, args.backend)
     print(
         f'{figures.detections} detections ({figures.iou_type}) on '
         f'{figures.images} images, by {figures.backend}'

@@ -1,13 +1,20 @@
-"""Detect in images or in a video: draw the detections, write the results.
+r"""Detect in images or in a video: draw the detections, write the results.
 
 A folder is searched with its subfolders, and its images are taken in the
 order of their names. Only detections with a score of at least --score-thr are
 drawn; the results file holds all that the detector returns, in COCO's format.
+
+Examples:
+  cbnet infer configs/cbnet/quickstart.py \
+      work_dirs/quickstart/trained/iter_320.pth data/shapes/val
+  cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
+  cbnet infer my.py my.pth data/balloon/val --no-pictures \
+      --ann data/balloon/annotations/instances_val.json --results balloons.json
 """
 
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +24,7 @@ from mmcv.video import VideoReader
 from rich.progress import track
 
 from ..analysis.drawing import draw_instances
-from ..errors import UserError
+from ..errors import UserError, UserValueError
 from ..inference import Inferencer
 from ..inference.media import (
     VIDEO_EXTENSIONS,
@@ -28,101 +35,76 @@ from ..inference.media import (
 )
 from ..inference.results_file import ResultsFile
 from ..tta.config import add_tta
+from .argument_types import at_least, ends_in, file_or_address, score
 from .command_line import (
+    add_tta_options,
     config_parser,
     load_config,
-    parse,
-    require_file,
     require_section,
 )
-from .tta_options import add_tta_options
-
-EXAMPLES = """examples:
-  cbnet infer configs/cbnet/quickstart.py \\
-      work_dirs/quickstart/trained/iter_320.pth data/shapes/val
-  cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
-  cbnet infer my.py my.pth data/balloon/val --no-pictures \\
-      --ann data/balloon/annotations/instances_val.json --results balloons.json
-"""
+from .command_parser import CommandParser
 
 # an image's entry in the results, and its data in the test pipeline
 Item = tuple[dict[str, Any], dict[str, Any]]
 
 
-def describe() -> ArgumentParser:
+def make_parser() -> CommandParser:
     """Describe the command line."""
     parser = config_parser(
-        'infer', 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO', __doc__, EXAMPLES
+        __name__, __doc__, 'CONFIG CHECKPOINT IMAGE|FOLDER|VIDEO'
     )
-    parser.add_argument(
-        'checkpoint', help='the file or address of the weights'
+    parser.option(
+        'checkpoint', 'the file or address of the weights', file_or_address
     )
-    parser.add_argument(
-        'input', type=Path, help='an image, a folder of images, or a video'
-    )
-    parser.add_argument(
-        '--out-dir',
-        type=Path,
-        metavar='DIR',
-        help='where drawn images and results go '
+    parser.option('input', 'an image, a folder of images, or a video', Path)
+    parser.option(
+        '--out-dir DIR',
+        'where drawn images and results go '
         '(default: ./work_dirs/<name of the config>/infer)',
+        Path,
     )
-    parser.add_argument(
-        '--score-thr',
-        type=float,
-        default=0.3,
-        metavar='S',
-        help='the lowest score that is drawn (default: %(default)s)',
+    parser.option(
+        '--score-thr S', 'the lowest score that is drawn', score, default=0.3
     )
-    parser.add_argument(
-        '--device',
-        metavar='NAME',
-        help='cpu, cuda:0, ... (default: a GPU if there is one)',
+    parser.option(
+        '--device NAME', 'cpu, cuda:0, ... (default: a GPU if there is one)'
     )
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=1,
-        metavar='N',
-        help='images at a time (default: %(default)s); in larger batches '
+    parser.option(
+        '--batch-size N',
+        'images at a time (default: %(default)s); in larger batches '
         'images are padded to the largest, which changes scores a little',
+        at_least(1),
+        default=1,
     )
-    parser.add_argument(
-        '--no-pictures', action='store_true', help='write only the results'
-    )
-    parser.add_argument(
-        '--results',
-        type=Path,
-        metavar='FILE.json',
-        help='the results file; FILE.images.json beside it lists the ids of '
+    parser.option('--no-pictures', 'write only the results')
+    parser.option(
+        '--results FILE.json',
+        'the results file; FILE.images.json beside it lists the ids of '
         'images and classes (default: DIR/results.json)',
+        ends_in('.json'),
     )
-    parser.add_argument(
-        '--ann',
-        metavar='FILE.json',
-        help='take the ids of images and classes from this COCO annotation '
+    parser.option(
+        '--ann FILE.json',
+        'take the ids of images and classes from this COCO annotation '
         'file, by their names (default: numbered from 1)',
     )
     add_tta_options(parser)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, detect, and report what was written."""
-    parser = describe()
-    args = parse(parser, argv)
-    check(parser, args)
-    cfg = load_config(parser, args)
-    require_section(parser, cfg, 'test_dataloader', 'detecting')
+def run(args: Namespace) -> None:
+    """Detect, and report what was written."""
+    if args.out_dir is None:
+        args.out_dir = Path('work_dirs', Path(args.config).stem, 'infer')
+    args.results = args.results or args.out_dir / 'results.json'
+    cfg = load_config(args)
+    require_section(cfg, 'test_dataloader', 'detecting')
     failed: list[str] = []
-    try:
-        paths, video, target = find_input(args)
-        if args.tta or args.tta_scales:
-            add_tta(cfg, args.tta_scales)
-        inferencer = Inferencer(cfg, args.checkpoint, args.device)
-        results = ResultsFile(inferencer.classes, list(paths), args.ann)
-    except ValueError as error:
-        parser.error(str(error))
+    paths, video, target = find_input(args)
+    if args.tta or args.tta_scales:
+        add_tta(cfg, args.tta_scales)
+    inferencer = Inferencer(cfg, args.checkpoint, args.device)
+    results = ResultsFile(inferencer.classes, list(paths), args.ann)
     if video is None:
         items = read_images(inferencer, paths, results, failed)
     else:
@@ -148,20 +130,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f'could not detect in {len(failed)}:{lines}')
 
 
-def check(parser: ArgumentParser, args: Namespace) -> None:
-    """Refuse options that cannot work; fill in the defaults."""
-    require_file(parser, 'checkpoint', args.checkpoint)
-    if not 0 <= args.score_thr <= 1:
-        parser.error(f'--score-thr: {args.score_thr} is not in [0, 1]')
-    if args.batch_size < 1:
-        parser.error(f'--batch-size: {args.batch_size} is not 1 or more')
-    if args.out_dir is None:
-        args.out_dir = Path('work_dirs', Path(args.config).stem, 'infer')
-    args.results = args.results or args.out_dir / 'results.json'
-    if args.results.suffix != '.json':
-        parser.error(f'--results: {args.results} must end in .json')
-
-
 def find_input(
     args: Namespace,
 ) -> tuple[dict[str, Path], VideoReader | None, Path]:
@@ -172,7 +140,9 @@ def find_input(
     """
     if args.input.suffix.lower() in VIDEO_EXTENSIONS:
         if args.ann:
-            raise ValueError('--ann is for images, but the input is a video')
+            raise UserValueError(
+                '--ann is for images, but the input is a video'
+            )
         paths, video = {}, open_video(args.input)
         target = args.out_dir / f'{args.input.stem}.mp4'
         pairs = [(args.input, target)]
@@ -182,7 +152,9 @@ def find_input(
         pairs = [(path, target / name) for name, path in paths.items()]
     for source, drawn in pairs:
         if source.resolve() == drawn.resolve():
-            raise ValueError(f'{source} would be overwritten; give --out-dir')
+            raise UserValueError(
+                f'{source} would be overwritten; give --out-dir'
+            )
     return paths, video, target
 
 

@@ -61,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 
     with plain_errors(program(name)):
         module = f'cbnet.commands.{name.replace("-", "_")}'
-        return importlib.import_module(module).main(args.arguments)
+        command = importlib.import_module(module)
+        command.run(command.make_parser().parse_args(args.arguments))
 
 
 def make_parser() -> ArgumentParser:
-    """Make a parser that hands all but the first argument on."""
+    """Make the parser of ``cbnet``, which hands on all other arguments."""
     width = max(map(len, COMMANDS))
     lines = [f'  {name:{width}}  {what}' for name, what in COMMANDS.items()]
     parser = ArgumentParser(

@@ -1,42 +1,39 @@
-"""Turn a published CBNetV2 config (mmdet 2.x) into one for this package."""
+r"""Turn a published CBNetV2 config (mmdet 2.x) into one for this package.
 
-from collections.abc import Sequence
-
-from ..migration import migrate_config
-from .command_line import command_parser
-
-EXAMPLES = """examples:
-  cbnet migrate-config \\
-      CBNetV2/configs/cbnet/faster_rcnn_cbv2d1_r50_fpn_1x_coco.py \\
+Examples:
+  cbnet migrate-config \
+      CBNetV2/configs/cbnet/faster_rcnn_cbv2d1_r50_fpn_1x_coco.py \
       --out configs/dual.py
 """
 
+import sys
+from argparse import Namespace
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line and write the new config."""
-    parser = command_parser(
-        'migrate-config',
-        'PUBLISHED_CONFIG --out NEW_CONFIG',
-        __doc__,
-        EXAMPLES,
+from ..migration import migrate_config
+from .command_parser import CommandParser
+
+
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(
+        __name__, __doc__, 'PUBLISHED_CONFIG --out NEW_CONFIG'
     )
-    parser.add_argument(
+    parser.option(
         'config',
-        help='the published config; the files that it inherits from must '
+        'the published config; the files that it inherits from must '
         'lie where its _base_ says',
     )
-    parser.add_argument(
-        '--out', required=True, metavar='FILE', help='the file to write'
-    )
-    args = parser.parse_args(argv)
-    try:
-        report, problem = migrate_config(args.config, args.out)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    parser.option('--out FILE', 'the file to write', required=True)
+    return parser
+
+
+def run(args: Namespace) -> None:
+    """Write the new config; report what it leaves out."""
+    report, problem = migrate_config(args.config, args.out)
     print(f'{len(report)} remarks on settings left out or changed in meaning:')
     for line in report:
         print(f'  {line}')
     print(f'wrote {args.out}')
     if problem:
-        parser.exit(1, f'its model does not build: {problem}\n')
+        sys.exit(f'its model does not build: {problem}')
     print(f'train: cbnet train {args.out}')

@@ -1,13 +1,18 @@
-"""Convert a published CBNetV2 checkpoint; its keys tell the config.
+r"""Convert a published CBNetV2 checkpoint; its keys tell the config.
 
 The published files are read as they are: zipped or not, averaged (SWA) or
 not. Only the weights are kept. Before anything is written, the result is
 loaded strictly into the config's detector.
+
+Examples:
+  cbnet published-to-cbnet \
+      faster_rcnn_cbv2d1_r50_fpn_1x_coco.pth.zip dual_r50.pth
+  cbnet published-to-cbnet own.pth dual_own.pth \
+      --config configs/own.py
 """
 
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -21,48 +26,32 @@ from ..converters.published_detector import (
 from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
 from ..messages import listed
-from .command_line import command_parser, errors_of_files, refuse_output
+from .command_line import refuse_output
+from .command_parser import CommandParser
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
-EXAMPLES = """examples:
-  cbnet published-to-cbnet \\
-      faster_rcnn_cbv2d1_r50_fpn_1x_coco.pth.zip dual_r50.pth
-  cbnet published-to-cbnet own.pth dual_own.pth \\
-      --config configs/own.py
-"""
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, convert and write."""
-    parser = command_parser(
-        'published-to-cbnet',
-        'IN.pth[.zip] OUT.pth [--config CONFIG]',
-        __doc__,
-        EXAMPLES,
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(
+        __name__, __doc__, 'IN.pth[.zip] OUT.pth [--config CONFIG]'
     )
-    parser.add_argument(
-        'source',
-        metavar='IN.pth[.zip]',
-        type=Path,
-        help='a checkpoint in the published layout',
+    parser.option(
+        'source IN.pth[.zip]', 'a checkpoint in the published layout', Path
     )
-    parser.add_argument(
-        'out', metavar='OUT.pth', type=Path, help='the file to write'
-    )
-    parser.add_argument(
-        '--config',
-        metavar='CONFIG',
-        help='the config of the model, if it is none of the published models '
+    parser.option('out OUT.pth', 'the file to write', Path)
+    parser.option(
+        '--config CONFIG',
+        'the config of the model, if it is none of the published models '
         'or has other classes (default: the config that the keys tell)',
     )
-    args = parser.parse_args(argv)
-    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
-    with errors_of_files(parser):
-        run(args)
+    return parser
 
 
 def run(args: Namespace) -> None:
     """Convert one file and print each step."""
+    refuse_output('OUT.pth', args.out, [args.source], 'IN.pth')
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     weights, found = published_weights(file)

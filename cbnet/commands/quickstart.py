@@ -4,12 +4,16 @@ Fine-tunes a dual EfficientNet-Lite0 Mask R-CNN on generated shapes,
 evaluates it on others, and writes a table and a sheet of detections.
 Everything goes into the current folder: data/shapes and
 work_dirs/quickstart.  After an interruption, the same command continues.
+
+Examples:
+  cbnet quickstart
+  cbnet quickstart --work-dir runs/fcc --cfg-options model.backbone.style=fcc
 """
 
 import json
 import re
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,14 +31,11 @@ from ..analysis.sheet import detection_sheet
 from ..datasets.generated.shapes import generate_shapes
 from ..datasets.results import read_results
 from ..text_tables import text_table
-from .command_line import command_parser, config_parser, load_config, parse
+from .command_line import config_parser, load_config
+from .command_parser import CommandParser
 from .command_queue import CommandQueue
 
 CONFIG = 'cbnet::cbnet/quickstart.py'
-EXAMPLES = """examples:
-  cbnet quickstart
-  cbnet quickstart --work-dir runs/fcc --cfg-options model.backbone.style=fcc
-"""
 # The control: the same recipe on members that are random and stay so.
 BASELINE = [
     'model.backbone.frozen=True',
@@ -126,46 +127,40 @@ def save_untrained(file: Path, cfg: Config) -> str:
     return str(file)
 
 
-def make_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = command_parser('quickstart', '', __doc__, EXAMPLES)
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(__name__, __doc__)
     for split, use, number in (('train', 'train', 320), ('val', 'test', 80)):
-        parser.add_argument(
-            f'--num-{split}',
-            type=int,
+        parser.option(
+            f'--num-{split} N',
+            f'the number of images to {use} on',
+            int,
             default=number,
-            metavar='N',
-            help=f'the number of images to {use} on (default: %(default)s)',
         )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        default=[],
-        metavar='KEY=VALUE',
-        help='override settings of the config in all runs; '
+    parser.option(
+        '--cfg-options KEY=VALUE ...',
+        'override settings of the config in all runs; '
         'give another --work-dir than before',
+        default=[],
     )
-    parser.add_argument(
-        '--work-dir',
-        type=Path,
+    parser.option(
+        '--work-dir DIR',
+        'the folder for checkpoints, logs and results',
+        Path,
         default=Path('work_dirs', 'quickstart'),
-        metavar='DIR',
-        help='the folder for checkpoints, logs and results '
-        '(default: %(default)s)',
     )
     return parser
 
 
 def read_config(options: list[str]) -> Config:
     """Read the config with the overrides, as ``cbnet train`` does."""
-    parser = config_parser('quickstart', '', '', '')
     overrides = ['--cfg-options', *options] if options else []
-    return load_config(parser, parse(parser, [CONFIG, *overrides]))
+    parser = config_parser(__name__, __doc__, '')
+    return load_config(parser.parse_args([CONFIG, *overrides]))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def run(args: Namespace) -> None:
     """Go through the steps; skip those that an earlier run finished."""
-    args = make_parser().parse_args(argv)
     cfg = read_config(args.cfg_options)
     start, work_dir = time.monotonic(), args.work_dir
     runs = Quickstart(args, cfg)

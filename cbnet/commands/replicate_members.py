@@ -1,16 +1,18 @@
-"""Put the weights of an ordinary detector or backbone into every member.
+r"""Put the weights of an ordinary detector or backbone into every member.
 
 The result is a start for training a composite. It leaves out the
 connections, which keep their initial values. With a config, the result is
 compared strictly: only connections may be missing.
+
+Examples:
+  cbnet replicate-members \
+      mask_rcnn_swin-t.pth start.pth --config configs/cbnet/dual_swin_t.py
+  cbnet replicate-members \
+      faster_rcnn_r50.pth start.pth --num-members 3 --shared-stages none
 """
 
-from argparse import (
-    ArgumentTypeError,
-    Namespace,
-)
+from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -28,81 +30,56 @@ from ..converters.replicate import (
     replicate_into,
     take_apart,
 )
+from ..errors import UserValueError
 from ..messages import listed
 from ..models.building import build_without_weights
-from .command_line import command_parser, errors_of_files, refuse_output
+from .argument_types import at_least, shared_stages
+from .command_line import refuse_output
+from .command_parser import CommandParser
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
-EXAMPLES = """examples:
-  cbnet replicate-members \\
-      mask_rcnn_swin-t.pth start.pth --config configs/cbnet/dual_swin_t.py
-  cbnet replicate-members \\
-      faster_rcnn_r50.pth start.pth --num-members 3 --shared-stages none
-"""
 
 
-def shared(text: str) -> int | str | None:
-    """Parse a number of stages, ``none`` or ``published``."""
-    if text.lower() in ('none', 'published'):
-        return None if text.lower() == 'none' else 'published'
-    if not text.isdigit():
-        raise ArgumentTypeError(f'{text!r} is neither a number nor none')
-    return int(text)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, replicate and write."""
-    parser = command_parser(
-        'replicate-members',
-        'IN.pth OUT.pth (--config CONFIG | --num-members N)',
-        __doc__,
-        EXAMPLES,
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = CommandParser(
+        __name__, __doc__, 'IN.pth OUT.pth (--config CONFIG | --num-members N)'
     )
-    parser.add_argument(
-        'source',
-        metavar='IN.pth',
-        type=Path,
-        help='the checkpoint of an mmdet detector, of a cbnet detector with '
+    parser.option(
+        'source IN.pth',
+        'the checkpoint of an mmdet detector, of a cbnet detector with '
         "one member, or of a backbone in mmdet's or Microsoft's names",
+        Path,
     )
-    parser.add_argument(
-        'out', metavar='OUT.pth', type=Path, help='the file to write'
-    )
-    parser.add_argument(
-        '--config',
-        metavar='CONFIG',
-        help='the config of the composite detector, which tells the number of '
+    parser.option('out OUT.pth', 'the file to write', Path)
+    parser.option(
+        '--config CONFIG',
+        'the config of the composite detector, which tells the number of '
         'members and the stages that they share',
     )
-    parser.add_argument(
-        '--num-members',
-        type=int,
-        metavar='N',
-        help='the number of members, without a config (ResNets and Swins)',
+    parser.option(
+        '--num-members N',
+        'the number of members, without a config (ResNets and Swins)',
+        at_least(1),
     )
-    parser.add_argument(
-        '--shared-stages',
-        type=shared,
-        default='published',
-        metavar='S',
-        help='with --num-members: the number of leading stages that later '
+    parser.option(
+        '--shared-stages S',
+        'with --num-members: the number of leading stages that later '
         'members take from the first one; 0: only the stem; none: not even '
         'the stem (default: as published, 1 for ResNets, 0 for Swins)',
+        shared_stages,
+        default='published',
     )
-    args = parser.parse_args(argv)
-    if (args.config is None) == (args.num_members is None):
-        parser.error('give either --config or --num-members')
-    if args.config and args.shared_stages != 'published':
-        parser.error('--shared-stages: --config already tells it')
-    if args.num_members is not None and args.num_members < 1:
-        parser.error(f'--num-members: {args.num_members}; expected 1 or more')
-    refuse_output(parser, 'OUT.pth', args.out, [args.source], 'IN.pth')
-    with errors_of_files(parser):
-        run(args)
+    return parser
 
 
 def run(args: Namespace) -> None:
     """Replicate one file and print each step."""
+    if (args.config is None) == (args.num_members is None):
+        raise UserValueError('give either --config or --num-members')
+    if args.config and args.shared_stages != 'published':
+        raise UserValueError('--shared-stages: --config already tells it')
+    refuse_output('OUT.pth', args.out, [args.source], 'IN.pth')
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     plain = take_apart(find_weights(file))

@@ -1,12 +1,18 @@
-"""Draw what each member of a composite computes and what connections add.
+r"""Draw what each member of a composite computes and what connections add.
 
 The figure for an image has a row for each member, with the map of each stage.
 Between them, a row for each connection shows what it adds to the stage inputs
 of the next member, and how strong that is.
+
+Examples:
+  cbnet show-connections \
+      configs/cbnet/quickstart.py data/shapes/val/000001.jpg \
+      --checkpoint work_dirs/quickstart/trained/iter_320.pth
+  cbnet show-connections my.py photo.jpg \
+      --out start.png --cfg-options model.backbone.style=fcc
 """
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -15,75 +21,47 @@ from mmengine.logging import MMLogger
 
 from ..analysis.connection_figure import draw_connections
 from ..analysis.connection_maps import connection_maps
-from ..errors import UserError
+from ..errors import UserValueError
 from ..inference import Inferencer
 from ..models.backbones import CompositeBackbone
-from .command_line import (
-    config_parser,
-    load_config,
-    parse,
-    require_file,
-    require_section,
-)
-
-EXAMPLES = """examples:
-  cbnet show-connections \\
-      configs/cbnet/quickstart.py data/shapes/val/000001.jpg \\
-      --checkpoint work_dirs/quickstart/trained/iter_320.pth
-  cbnet show-connections my.py photo.jpg \\
-      --out start.png --cfg-options model.backbone.style=fcc
-"""
+from .argument_types import ends_in, file_or_address, local_file
+from .command_line import config_parser, load_config, require_section
+from .command_parser import CommandParser
 
 
-def describe() -> ArgumentParser:
+def make_parser() -> CommandParser:
     """Describe the command line."""
-    parser = config_parser(
-        'show-connections', 'CONFIG IMAGE', __doc__, EXAMPLES
-    )
-    parser.add_argument('image', type=Path, help='the image to look at')
-    parser.add_argument(
-        '--checkpoint',
-        metavar='FILE',
-        help='file or address of the weights (default: those that training '
+    parser = config_parser(__name__, __doc__, 'CONFIG IMAGE')
+    parser.option('image', 'the image to look at', local_file)
+    parser.option(
+        '--checkpoint FILE',
+        'file or address of the weights (default: those that training '
         'starts from; the connections of CNNs then add zero)',
+        file_or_address,
     )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        metavar='FILE.png',
-        help='the figure (default: ./connections_<name of IMAGE>.png)',
+    parser.option(
+        '--out FILE.png',
+        'the figure (default: ./connections_<name of IMAGE>.png)',
+        ends_in('.png'),
     )
-    parser.add_argument(
-        '--device',
-        metavar='NAME',
-        help='cpu, cuda:0, ... (default: a GPU if there is one)',
+    parser.option(
+        '--device NAME', 'cpu, cuda:0, ... (default: a GPU if there is one)'
     )
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, run the composite and draw the figure."""
-    parser = describe()
-    args = parse(parser, argv)
-    if args.checkpoint:
-        require_file(parser, '--checkpoint', args.checkpoint)
-    if not args.image.is_file():
-        parser.error(f'no file {args.image}')
+def run(args: Namespace) -> None:
+    """Run the composite and draw the figure."""
     out = args.out or Path(f'connections_{args.image.stem}.png')
-    if out.suffix.lower() != '.png':
-        parser.error(f'--out: {out} must end in .png')
-    cfg = load_config(parser, args)
-    require_section(parser, cfg, 'test_dataloader', 'its pipeline')
+    cfg = load_config(args)
+    require_section(cfg, 'test_dataloader', 'its pipeline')
     # At its usual level, mmengine logs the origin of each parameter.
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
-        inferencer = Inferencer(cfg, args.checkpoint, args.device)
-        data = inferencer.read(args.image)
-    except UserError as error:
-        parser.error(str(error))
+    inferencer = Inferencer(cfg, args.checkpoint, args.device)
+    data = inferencer.read(args.image)
     composite = getattr(inferencer.model, 'backbone', None)
     if not isinstance(composite, CompositeBackbone):
-        parser.error(
+        raise UserValueError(
             f'{args.config}: model.backbone is {type(composite).__name__}, '
             f'not a CompositeBackbone'
         )

@@ -1,61 +1,73 @@
-"""Evaluate a checkpoint with the test set and the metrics of a config."""
+r"""Evaluate a checkpoint with the test set and the metrics of a config.
 
-from argparse import ArgumentParser
-from collections.abc import Sequence
+Examples:
+  cbnet test configs/cbnet/quickstart.py \
+      work_dirs/quickstart/iter_320.pth --show-dir figures
+  cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
+  cbnet test configs/cbnet/quickstart.py \
+      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
+  torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \
+      dual_r50.pth --launcher pytorch
+"""
+
+from argparse import Namespace
 from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
-from mmengine.config import Config
 
 from ..datasets.data_check import check_data
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
+from ..errors import UserValueError
 from ..tta.config import add_tta
+from .argument_types import ends_in, file_or_address
 from .command_line import (
+    add_tta_options,
     build_runner,
     load_config,
-    parse,
-    require_file,
     require_section,
     run_parser,
 )
-from .tta_options import add_tta_options
-
-EXAMPLES = """examples:
-  cbnet test configs/cbnet/quickstart.py \\
-      work_dirs/quickstart/iter_320.pth --show-dir figures
-  cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
-  cbnet test configs/cbnet/quickstart.py \\
-      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
-  torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \\
-      dual_r50.pth --launcher pytorch
-"""
+from .command_parser import CommandParser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate as the arguments say.
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = run_parser(__name__, __doc__, 'CONFIG CHECKPOINT')
+    parser.option(
+        'checkpoint', 'the file or address of the weights', file_or_address
+    )
+    parser.option(
+        '--out FILE',
+        'also write the predictions as a pickle file (.pkl): a list '
+        'with one dict per image, masks as COCO run lengths',
+        ends_in('.pkl', '.pickle'),
+    )
+    parser.option(
+        '--show-dir DIR',
+        'also write one figure per image, with the ground truth on the '
+        'left and the detections on the right',
+        Path,
+    )
+    add_tta_options(parser)
+    return parser
 
-    Raises:
-        UserError: the data or the weights end the run.
-    """
-    parser = make_parser()
-    args = parse(parser, argv)
-    require_file(parser, 'checkpoint', args.checkpoint)
-    if args.out and not args.out.endswith(('.pkl', '.pickle')):
-        parser.error(f'--out: {args.out} must end in .pkl or .pickle')
-    cfg = load_config(parser, args)
-    require_section(parser, cfg, 'test_dataloader', 'testing')
+
+def run(args: Namespace) -> None:
+    """Evaluate as the arguments say."""
+    cfg = load_config(args)
+    require_section(cfg, 'test_dataloader', 'testing')
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.show_dir:
-        hooks = require_section(parser, cfg, 'default_hooks', '--show-dir')
+        hooks = require_section(cfg, 'default_hooks', '--show-dir')
         if 'visualization' not in hooks:
-            parser.error(
+            raise UserValueError(
                 '--show-dir needs default_hooks.visualization in the config: '
                 "dict(type='DetVisualizationHook')"
             )
         # mmdet puts a relative folder below work_dir.
-        folder = str(Path(args.show_dir).absolute())
+        folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
     if is_first(cfg.launcher):
         check_data(cfg, 'test')
@@ -64,37 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
     add_guards(cfg, training=False)
-    evaluate(cfg, args.out)
-    finish_launch()
-
-
-def make_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = run_parser('test', 'CONFIG CHECKPOINT', __doc__, EXAMPLES)
-    parser.add_argument(
-        'checkpoint', help='the file or address of the weights'
-    )
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='also write the predictions as a pickle file (.pkl): a list '
-        'with one dict per image, masks as COCO run lengths',
-    )
-    parser.add_argument(
-        '--show-dir',
-        metavar='DIR',
-        help='also write one figure per image, with the ground truth on the '
-        'left and the detections on the right',
-    )
-    add_tta_options(parser)
-    return parser
-
-
-def evaluate(cfg: Config, out: str | None) -> None:
-    """Run the test; write the predictions to the file ``out``, if any."""
     runner = build_runner(cfg)
-    if out:
-        Path(out).absolute().parent.mkdir(parents=True, exist_ok=True)
-        dump = DumpDetResults(out_file_path=out)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        dump = DumpDetResults(out_file_path=str(args.out))
         runner.test_evaluator.metrics.append(dump)
     runner.test()
+    finish_launch()

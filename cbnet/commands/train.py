@@ -1,7 +1,20 @@
-"""Train the detector of a config."""
+r"""Train the detector of a config.
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+Examples:
+  cbnet train configs/cbnet/quickstart.py
+  cbnet train cbnet::cbnet/dual_lite0.py --data-root data/balloon
+  cbnet train mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py \
+      --data-root data/mine --train-ann a.json --val-ann b.json \
+      --train-img images --val-img images
+  cbnet train configs/cbnet/dual_r50.py --work-dir runs/r50 --resume
+  cbnet train configs/cbnet/dual_r50.py --auto-scale-lr \
+      --cfg-options train_dataloader.batch_size=4 data_root=data/coco/
+  cbnet train configs/cbnet/dual_r50.py --accumulate 4 --log-to tensorboard
+  torchrun --nproc_per_node 8 -m cbnet train configs/cbnet/dual_r50.py \
+      --launcher pytorch
+"""
+
+from argparse import Namespace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -20,110 +33,79 @@ from ..errors import UserValueError
 from .command_line import (
     build_runner,
     load_config,
-    parse,
-    require_file,
     require_section,
     run_parser,
 )
-
-EXAMPLES = """examples:
-  cbnet train configs/cbnet/quickstart.py
-  cbnet train cbnet::cbnet/dual_lite0.py --data-root data/balloon
-  cbnet train mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py \\
-      --data-root data/mine --train-ann a.json --val-ann b.json \\
-      --train-img images --val-img images
-  cbnet train configs/cbnet/dual_r50.py --work-dir runs/r50 --resume
-  cbnet train configs/cbnet/dual_r50.py --auto-scale-lr \\
-      --cfg-options train_dataloader.batch_size=4 data_root=data/coco/
-  cbnet train configs/cbnet/dual_r50.py --accumulate 4 --log-to tensorboard
-  torchrun --nproc_per_node 8 -m cbnet train configs/cbnet/dual_r50.py \\
-      --launcher pytorch
-"""
+from .command_parser import CommandParser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Train as the arguments say.
-
-    Raises:
-        UserError: the data, the weights or the disk end the run.
-    """
-    parser = make_parser()
-    args = parse(parser, argv)
-    cfg = load_config(parser, args)
-    require_section(parser, cfg, 'train_dataloader', 'training')
-    with read_once():  # the options and the check read the same files
-        lines = apply_options(args, cfg)
-        if is_first(cfg.launcher):
-            check_data(cfg, 'train', 'val')
-            print(*lines, sep='\n', end='\n' if lines else '', flush=True)
-    if args.resume:
-        resume(parser, cfg, args.resume)
-    add_guards(cfg)
-    build_runner(cfg).train()
-    finish_launch()
-
-
-def make_parser() -> ArgumentParser:
-    """Make the parser of the command."""
-    parser = run_parser('train', 'CONFIG', __doc__, EXAMPLES)
-    parser.add_argument(
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = run_parser(__name__, __doc__)
+    parser.option(
         '--resume',
+        'continue from this checkpoint; without FILE from the newest in '
+        'the work dir, or from the start if there is none',
         nargs='?',
         const='auto',
         metavar='FILE',
-        help='continue from this checkpoint; without FILE from the newest in '
-        'the work dir, or from the start if there is none',
     )
-    parser.add_argument(
+    parser.option(
         '--amp',
-        action='store_true',
-        help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU',
+        'train in mixed precision: float16 on a GPU, bfloat16 on a CPU',
     )
-    parser.add_argument(
+    parser.option(
         '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate by the batch size over '
+        'scale the learning rate by the batch size over '
         'auto_scale_lr.base_batch_size of the config (--data-root does too)',
     )
-    parser.add_argument(
-        '--accumulate',
-        type=int,
-        metavar='N',
-        help='accumulate the gradients of N batches for each optimizer step',
+    parser.option(
+        '--accumulate N',
+        'accumulate the gradients of N batches for each optimizer step',
+        int,
     )
-    parser.add_argument(
+    parser.option(
         '--log-to',
+        'send losses, AP and learning rates there as well',
         nargs='+',
         choices=LOGGERS,
         default=[],
-        help='send losses, AP and learning rates there as well',
     )
-    group = parser.add_argument_group(
+    parser.section(
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
         'sets, evaluators and learning rate of the config follow. Files and '
         'folders are relative to --data-root, or absolute; those that are '
         'not given are searched for.',
     )
-    group.add_argument(
-        '--data-root', metavar='DIR', help='the folder of the data set'
-    )
-    for split, use in (('train', 'train'), ('val', 'evaluate')):
-        group.add_argument(
-            f'--{split}-ann',
-            metavar='FILE',
-            help=f'the annotation file to {use} on'
-            + (" ('none' is --no-val)" if split == 'val' else ''),
+    parser.option('--data-root DIR', 'the folder of the data set')
+    for split, use in (
+        ('train', 'train on'),
+        ('val', "evaluate on ('none' is --no-val)"),
+    ):
+        parser.option(f'--{split}-ann FILE', f'the annotation file to {use}')
+        parser.option(
+            f'--{split}-img DIR',
+            f'the folder of the images that {split}-ann names',
         )
-        group.add_argument(
-            f'--{split}-img',
-            metavar='DIR',
-            help=f'the folder of the images that {split}-ann names',
-        )
-    group.add_argument(
-        '--no-val', action='store_true', help='train without evaluation'
-    )
+    parser.option('--no-val', 'train without evaluation')
     return parser
+
+
+def run(args: Namespace) -> None:
+    """Train as the arguments say."""
+    cfg = load_config(args)
+    require_section(cfg, 'train_dataloader', 'training')
+    with read_once():  # the options and the check read the same files
+        lines = apply_options(args, cfg)
+        if is_first(cfg.launcher):
+            check_data(cfg, 'train', 'val')
+            print(*lines, sep='\n', end='\n' if lines else '', flush=True)
+    if args.resume:
+        resume(cfg, args.resume)
+    add_guards(cfg)
+    build_runner(cfg).train()
+    finish_launch()
 
 
 def apply_options(args: Namespace, cfg: Config) -> list[str]:
@@ -142,7 +124,7 @@ def apply_options(args: Namespace, cfg: Config) -> list[str]:
 
 
 def use_own_data(args: Namespace, cfg: Config) -> list[str]:
-    """Turn the config to the user's data; describe the changes.
+    """Make the config train on the user's data; describe the changes.
 
     Raises:
         UserValueError: the data cannot be found or are not as COCO's, or
@@ -169,7 +151,7 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
     return lines
 
 
-def resume(parser: ArgumentParser, cfg: Config, source: str) -> None:
+def resume(cfg: Config, source: str) -> None:
     """Continue from a file; ``auto`` is the newest of work_dir, if any."""
     if source == 'auto':
         source = find_latest_checkpoint(cfg.work_dir)
@@ -179,6 +161,7 @@ def resume(parser: ArgumentParser, cfg: Config, source: str) -> None:
         moved = Path(cfg.work_dir, Path(source).name)
         if not Path(source).is_file() and moved.is_file():
             source = str(moved)
-    require_file(parser, '--resume', source)
+    if '://' not in source and not Path(source).is_file():
+        raise UserValueError(f'--resume: no file {source}')
     cfg.resume = True
     cfg.load_from = source

@@ -1,7 +1,8 @@
-"""End a command with one line where the error was written for its user.
+"""End a command with one line if its error was written for the user.
 
 For a :class:`~cbnet.errors.UserError` a traceback hides what matters; it
-goes to the log file of the run.  Every other error keeps its traceback.
+goes to the log file of the run.  The same holds for a full disk and for a
+file that cannot be opened.  Every other error keeps its traceback.
 """
 
 import errno
@@ -19,6 +20,13 @@ from ..messages import one_line
 
 #: the environment variable that asks for the traceback instead
 SHOW = 'CBNET_TRACEBACK'
+# A file or folder that the user named is of the wrong kind or protected.
+_FILE_ERRORS = (
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 @contextmanager
@@ -51,7 +59,8 @@ def user_message(error: Exception) -> str | None:
     no_space = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in no_space:
         return f'{error}; make room on the disk, then go on with --resume'
-    return one_line(error) if isinstance(error, UserError) else None
+    named = isinstance(error, _FILE_ERRORS) and error.filename
+    return one_line(error) if named or isinstance(error, UserError) else None
 
 
 def _log_traceback(error: Exception) -> str | None:

@@ -1,5 +1,5 @@
 # Test-time augmentation as published: four scales, plain and flipped, for
-# boxes and masks, for tools/test.py --tta. Any config can inherit from it.
+# boxes and masks, for cbnet test --tta. Any config can inherit from it.
 tta_scales = [(1600, 1000), (1600, 1400), (1800, 1200), (1800, 1600)]
 tta_model = dict(type='MaskTTAModel')
 tta_pipeline = [

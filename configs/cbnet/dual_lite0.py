@@ -1,5 +1,5 @@
 # Dual EfficientNet-Lite0 Mask R-CNN for your own photos and small machines:
-#   tools/train.py configs/cbnet/dual_lite0.py --data-root DIR
+#   cbnet train configs/cbnet/dual_lite0.py --data-root DIR
 _base_ = './quickstart.py'
 scale = (640, 480)
 max_iters = 480

@@ -1,6 +1,6 @@
 # SWA of Cascade R-CNN 4conv1fc, Dual-Res2Net-101-DCN: 55.3 box AP.
 # 12 more epochs from the trained checkpoint that load_from names:
-#   tools/train.py configs/cbnet/dual_res2net101_dcn_4conv1fc_swa.py \
+#   cbnet train configs/cbnet/dual_res2net101_dcn_4conv1fc_swa.py \
 #       --cfg-options load_from=dual_res2net101_dcn_4conv1fc.pth
 _base_ = [
     './dual_res2net101_dcn_4conv1fc.py',

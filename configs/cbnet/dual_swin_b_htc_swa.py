@@ -1,6 +1,6 @@
 # SWA of HTC, Dual-Swin-B: 58.2 box AP, 50.4 mask AP as published.
 # 12 more epochs from the trained checkpoint that load_from names:
-#   tools/train.py configs/cbnet/dual_swin_b_htc_swa.py \
+#   cbnet train configs/cbnet/dual_swin_b_htc_swa.py \
 #       --cfg-options load_from=dual_swin_b_htc.pth
 _base_ = ['./dual_swin_b_htc.py', '../_base_/schedules/swa_12e.py']
 train_cfg = _base_.swa_train_cfg

@@ -7,7 +7,6 @@
 """
 
 import importlib
-import inspect
 import re
 import sys
 from pathlib import Path
@@ -71,19 +70,19 @@ def test_each_help(name, call, monkeypatch):
     status, text, _ = call(name, '--help')
     assert status == 0
     assert text.startswith(f'usage: cbnet {name}')
-    assert f'\n  cbnet {name}' in text.partition('examples:')[2]
+    assert f'\n  cbnet {name}' in text.partition('Examples:')[2]
     assert 'tools/' not in text
     script = f'{name.replace("-", "_")}.py'
     monkeypatch.setattr(sys, 'argv', [f'/a/clone/tools/{script}'])
     assert call(name, '--help')[1].startswith(f'usage: {script}')
 
 
-def test_each_command_is_a_function_and_a_script():
+def test_each_command_is_a_module_and_a_script():
     scripts = {p.stem: p.read_text() for p in (ROOT / 'tools').rglob('*.py')}
     for name in FROM_SHELL:
         stem = name.replace('-', '_')
-        command = importlib.import_module(f'cbnet.commands.{stem}').main
-        assert inspect.signature(command).parameters['argv'].default is None
+        command = importlib.import_module(f'cbnet.commands.{stem}')
+        assert callable(command.make_parser) and callable(command.run)
         assert f"main(['{name}', *sys.argv[1:]])" in scripts[stem]
 
 
@@ -94,17 +93,17 @@ def test_the_doctor_gives_its_status(call, monkeypatch):
 
 
 def test_an_error_for_the_user_is_one_line(call, monkeypatch):
-    def broken(argv):
+    def broken(args):
         raise UserValueError('the text')
 
     monkeypatch.delenv('CBNET_TRACEBACK', raising=False)
-    monkeypatch.setattr(train, 'main', broken)
-    status, _, printed = call('train')
+    monkeypatch.setattr(train, 'run', broken)
+    status, _, printed = call('train', 'a.py')
     assert status == 2
     assert printed.splitlines()[-1] == 'cbnet train: error: the text'
 
 
 def test_an_error_of_python_keeps_its_traceback(call, monkeypatch):
-    monkeypatch.setattr(train, 'main', lambda argv: [][0])
+    monkeypatch.setattr(train, 'run', lambda args: [][0])
     with pytest.raises(IndexError):
-        call('train')
+        call('train', 'a.py')

@@ -1,7 +1,8 @@
 """An error written for the user ends a tool with one line and status 2.
 
 - what a ``raise`` of the package makes, also through a dataloader's worker,
-  error classes of the package, a full disk wherever it is met;
+  error classes of the package, a full disk or a protected file wherever it
+  is met;
 - a failed operation inside the package, and what others raise, keep their
   traceback; so does everything under CBNET_TRACEBACK;
 - the traceback goes to the log file of the run, and the last line but one
@@ -60,7 +61,12 @@ def test_what_the_package_stumbles_over():
             "[Errno 28] No space left on device: 'a.json'; make room on the "
             'disk, then go on with --resume',
         ),
+        (
+            OSError(errno.EACCES, 'Permission denied', 'a.json'),
+            "[Errno 13] Permission denied: 'a.json'",
+        ),
         (OSError(errno.EACCES, 'Permission denied'), None),
+        (OSError(errno.ENOENT, 'No such file', 'a.json'), None),
         (ValueError('of somebody else'), None),
         (KeyError('x'), None),
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from cbnet.commands.main import main
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def run_converter(monkeypatch, capsys, name, *arguments, **settings):
         for key, value in settings.items():
             patch.setattr(tool, key, value)
         try:
-            tool.main([*map(str, arguments)])
+            main([name.replace('_', '-'), *map(str, arguments)])
             status = 0
         except SystemExit as stop:
             status = stop.code

@@ -1,6 +1,5 @@
 """A tiny training config on the tiny data set, and how to run a tool."""
 
-import importlib
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cbnet.commands.main import main
 from cbnet.testing import tiny_composite, tiny_detector
 
 from .tiny_weights import save_weights
@@ -164,14 +164,13 @@ def weights(tiny_config, tmp_path):
 @pytest.fixture
 def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
     """Run the tool in this process; give its exit status and output."""
-    tool = importlib.import_module('cbnet.commands.infer')
     folder = tmp_path / 'here'
     folder.mkdir()
 
     def run(*arguments, config=tiny_config, checkpoint=weights):
         monkeypatch.chdir(folder)
         try:
-            tool.main([*map(str, (config, checkpoint, *arguments))])
+            main(['infer', *map(str, (config, checkpoint, *arguments))])
             status, said = 0, ''
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1

@@ -233,9 +233,8 @@ def test_weights_that_do_not_fit(kind, make, call, tmp_path):
         'published_to_cbnet', source, out, '--config', config
     )
     assert status == 2
-    usage, error = errors
-    assert usage.startswith('usage: cbnet published-to-cbnet IN.pth')
-    assert message in error
+    assert errors[-1].startswith('cbnet published-to-cbnet: error: ')
+    assert message in errors[-1]
     assert not out.parent.exists()
 
 

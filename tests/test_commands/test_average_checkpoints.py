@@ -9,15 +9,10 @@
   line, and nothing is written.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-from cbnet.commands import average_checkpoints
-
-TOOL = Path(__file__).parents[2] / 'tools/misc/average_checkpoints.py'
+from cbnet.commands.main import main
 
 
 @pytest.fixture
@@ -26,9 +21,8 @@ def average(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['average', *arguments])
         try:
-            average_checkpoints.main()
+            main(['average-checkpoints', *arguments])
         except SystemExit as end:
             assert end.code == 2
         return capsys.readouterr()

@@ -206,6 +206,5 @@ def test_a_mistake_ends_in_one_line(
     with pytest.raises(SystemExit) as stop:
         call(tool, *arguments)
     assert stop.value.code == 2
-    usage, error = capsys.readouterr().err.splitlines()[-2:]
-    assert usage.startswith(f'usage: {tool} ')
-    assert message in error
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f'{tool}: error: ') and message in error

@@ -4,14 +4,13 @@ With trained weights it prints the strength of each connection; without, that
 the connections add zero; the figure is written where it is asked for.
 """
 
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from cbnet.commands import show_connections as show_connections_command
+from cbnet.commands.main import main
 
 from .tiny_weights import save_weights
 
@@ -25,10 +24,9 @@ def show(tiny_config, tiny_coco, tmp_path, monkeypatch, capsys):
     photo = tiny_coco.root / 'val' / '001.png'
 
     def run(*arguments, config=tiny_config, image=photo):
-        command = ['show_connections.py', config, image, *arguments]
-        monkeypatch.setattr(sys, 'argv', [*map(str, command)])
+        command = ['show-connections', config, image, *arguments]
         try:
-            show_connections_command.main()
+            main([*map(str, command)])
             status = 0
         except SystemExit as end:
             status = end.code

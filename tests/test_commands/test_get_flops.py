@@ -6,12 +6,11 @@ named after the rest was counted.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from cbnet.commands import get_flops as get_flops_command
+from cbnet.commands.main import main
 
 ROOT = Path(__file__).parents[2]
 DUAL = str(ROOT / 'configs' / 'cbnet' / 'dual_r50.py')
@@ -24,10 +23,8 @@ def get_flops(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        command = ['get_flops.py', *map(str, arguments)]
-        monkeypatch.setattr(sys, 'argv', command)
         try:
-            get_flops_command.main()
+            main(['get-flops', *map(str, arguments)])
             status = 0
         except SystemExit as end:
             status = end.code

@@ -1,0 +1,70 @@
+"""Readers of arguments, for the ``type`` of an option."""
+
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from pathlib import Path
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers that are not below ``least``."""
+
+    def read(text: str) -> int:
+        if not text.removeprefix('-').isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f'{text}, expected {least} or more')
+        return int(text)
+
+    return read
+
+
+def score(text: str) -> float:
+    """Read a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f'{value} is not in [0, 1]')
+    return value
+
+
+def shared_stages(text: str) -> int | str | None:
+    """Read a number of stages, ``none`` or ``published``."""
+    text = text.lower()
+    if text in ('none', 'published'):
+        return None if text == 'none' else text
+    if not text.isdecimal():
+        raise ArgumentTypeError(f'{text!r} is neither a number nor none')
+    return int(text)
+
+
+def local_file(text: str) -> Path:
+    """Read the path of a file that exists."""
+    if not Path(text).is_file():
+        raise ArgumentTypeError(f'no file {text}')
+    return Path(text)
+
+
+def file_or_address(text: str) -> str:
+    """Read the path of a file that exists, or an address."""
+    return text if '://' in text else str(local_file(text))
+
+
+def ends_in(*suffixes: str) -> Callable[[str], Path]:
+    """Make a reader of paths that end in one of the suffixes."""
+
+    def read(text: str) -> Path:
+        if not text.endswith(suffixes):
+            expected = ' or '.join(suffixes)
+            raise ArgumentTypeError(f'{text} must end in {expected}')
+        return Path(text)
+
+    return read
+
+
+def scale(text: str) -> tuple[int, int]:
+    """Read the width and the height of an image, in pixels."""
+    match = re.fullmatch(r'([1-9]\d*),([1-9]\d*)', text)
+    if not match:
+        raise ArgumentTypeError(
+            f'{text!r} is not a scale; give width,height in pixels, such as '
+            f'1600,1400'
+        )
+    return int(match[1]), int(match[2])

@@ -1,0 +1,85 @@
+"""The parser of the commands, which names the default of every option."""
+
+from argparse import (
+    ArgumentError,
+    ArgumentParser,
+    RawDescriptionHelpFormatter,
+)
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.config import DictAction
+
+from .main import program
+
+
+class CommandParser(ArgumentParser):
+    """The parser of a command; the usage names it as it was called.
+
+    Args:
+        module: the name of the command's module.
+        text: the docstring of that module. Its examples end the help.
+        arguments: the arguments that the usage shows.
+    """
+
+    def __init__(self, module: str, text: str, arguments: str = '') -> None:
+        name = module.rpartition('.')[2].replace('_', '-')
+        description, title, examples = text.partition('Examples:\n')
+        super().__init__(
+            prog=program(name),
+            usage=' '.join(['%(prog)s', *arguments.split(), '[options]']),
+            description=description,
+            epilog=title + examples,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        self._group = self
+
+    def section(self, title: str, text: str) -> None:
+        """Start a section of the help for the options that follow."""
+        self._group = self.add_argument_group(title, text)
+
+    def option(
+        self,
+        spelling: str,
+        text: str,
+        type: Callable[[str], Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Add an option or, without dashes, an argument.
+
+        Args:
+            spelling: the name and the value in the help. ``--num N`` takes a
+                value, ``--keys KEY ...`` takes one or more. ``--amp`` is a
+                switch, unless there are settings.
+            text: the help; the default is added unless the text names one.
+            type: a function that reads the value.
+            settings: further settings of ``add_argument``.
+        """
+        name, _, value = spelling.partition(' ')
+        if value:
+            settings['metavar'] = value.removesuffix(' ...')
+        elif name.startswith('--') and not settings:
+            settings['action'] = 'store_true'
+        if value.endswith(' ...'):
+            settings['nargs'] = '+'
+        if type is not None:
+            settings['type'] = type
+        default = settings.get('default')
+        if default not in (None, []) and '(default' not in text:
+            text += ' (default: %(default)s)'
+        self._group.add_argument(name, help=text, **settings)
+
+
+class Overrides(DictAction):
+    """mmengine's reader of KEY=VALUE pairs, with an error for the user."""
+
+    def __call__(self, *arguments: Any) -> None:
+        """Read the pairs."""
+        try:
+            super().__call__(*arguments)
+        except (AssertionError, ValueError):
+            raise ArgumentError(
+                self,
+                'takes KEY=VALUE pairs; brackets and parentheses in a value '
+                'must be closed',
+            ) from None

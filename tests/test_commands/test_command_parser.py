@@ -1,0 +1,63 @@
+"""The parser of the commands and the readers of their arguments.
+
+- the spelling of an option tells how many values it takes;
+- the help names the defaults, and the usage has no gaps;
+- a reader refuses what it does not accept, in one line.
+"""
+
+import pytest
+
+from cbnet.commands.argument_types import at_least, ends_in, score
+from cbnet.commands.command_parser import CommandParser
+
+TEXT = """Do something.
+
+Examples:
+  cbnet do-it a.txt
+"""
+
+
+@pytest.fixture
+def parser():
+    parser = CommandParser('cbnet.commands.do_it', TEXT)
+    parser.option('file FILE.txt', 'the file', ends_in('.txt', '.text'))
+    parser.option('--num N', 'the number', at_least(1), default=3)
+    parser.option('--keys KEY ...', 'the keys')
+    parser.section('more', 'Further options.')
+    parser.option('--amp', 'whether to do it fast')
+    parser.option(
+        '--least S', 'the score (default: 0.5, half)', score, default=0.5
+    )
+    return parser
+
+
+def test_values_by_the_spelling(parser):
+    args = parser.parse_args(['a.txt', '--keys', 'x', 'y', '--amp'])
+    assert str(args.file) == 'a.txt' and args.keys == ['x', 'y'] and args.amp
+    args = parser.parse_args(['b.text', '--num', '7', '--least', '1'])
+    assert (args.num, args.least, args.keys, args.amp) == (7, 1.0, None, False)
+
+
+def test_help(parser):
+    shown = parser.format_help()
+    assert shown.startswith('usage: cbnet do-it [options]\n')
+    assert 'the number (default: 3)\n' in shown
+    assert shown.count('default') == 2
+    assert shown.index('Further options.') < shown.index('fast')
+    assert shown.endswith('Examples:\n  cbnet do-it a.txt\n')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['a.png'], 'argument FILE.txt: a.png must end in .txt or .text'),
+        (['a.txt', '--num', '0'], 'argument --num: 0, expected 1 or more'),
+        (['a.txt', '--num', '1.5'], 'argument --num: 1.5, expected 1 or more'),
+        (['a.txt', '--least', '2'], 'argument --least: 2.0 is not in [0, 1]'),
+    ],
+)
+def test_refused_values(arguments, message, parser, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args(arguments)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f'cbnet do-it: error: {message}'
