@@ -10,7 +10,7 @@ Examples:
   cbnet browse-data my_config.py --num 8 --seed 3 \
       --out fed.png --cfg-options train_dataloader.batch_size=4
   cbnet browse-data my_config.py --split val \
-      --out pictures
+      --out fed
 """
 
 from argparse import Namespace

@@ -8,7 +8,7 @@ Examples:
   cbnet infer configs/cbnet/quickstart.py \
       work_dirs/quickstart/trained/iter_320.pth data/shapes/val
   cbnet infer my.py my.pth holiday.mp4 --score-thr 0.5
-  cbnet infer my.py my.pth data/balloon/val --no-pictures \
+  cbnet infer my.py my.pth data/balloon/val --no-images \
       --ann data/balloon/annotations/instances_val.json --results balloons.json
 """
 
@@ -76,7 +76,7 @@ def make_parser() -> CommandParser:
         at_least(1),
         default=1,
     )
-    parser.option('--no-pictures', 'write only the results')
+    parser.option('--no-images', 'write only the results')
     parser.option(
         '--results FILE.json',
         'the results file; FILE.images.json beside it lists the ids of '
@@ -119,10 +119,10 @@ def run(args: Namespace) -> None:
 
     noun = 'images' if video is None else 'frames'
     print(f'{len(results.images)} {noun}, {len(results.entries)} detections')
-    if not args.no_pictures and results.images:
+    if not args.no_images and results.images:
         count = sum(e['score'] >= args.score_thr for e in results.entries)
         print(f'  drawn     {count} with a score of {args.score_thr} or more')
-        print(f'  pictures  {target}')
+        print(f'  images    {target}')
     print(f'  results   {args.results}')
     print(f'  their ids {meaning}')
     if failed:
@@ -147,7 +147,7 @@ def find_input(
         target = args.out_dir / f'{args.input.stem}.mp4'
         pairs = [(args.input, target)]
     else:
-        target = args.out_dir / 'pictures'
+        target = args.out_dir / 'images'
         paths, video = find_images(args.input, target), None
         pairs = [(path, target / name) for name, path in paths.items()]
     for source, drawn in pairs:
@@ -205,7 +205,7 @@ def detect(
         predictions = inferencer.detect([data for _, data in batch])
         for (image, data), found in zip(batch, predictions, strict=True):
             results.add(image, found)
-            if not args.no_pictures:
+            if not args.no_images:
                 pixels = data['img'].astype(np.uint8)[..., ::-1]
                 shown = found[found.scores >= args.score_thr]
                 drawn = draw_instances(pixels, shown, inferencer.classes)

@@ -123,7 +123,7 @@ def test_folder_and_what_is_written(infer, photos):
     assert f'2 images, {len(entries)} detections' in output
     assert f'drawn     {drawn} with a score of 0.9 or more' in output
     for name in ('b.png', 'more/a.png'):
-        drawn_image = np.asarray(Image.open(out / 'pictures' / name))
+        drawn_image = np.asarray(Image.open(out / 'images' / name))
         assert drawn_image.shape == (427, 640, 3)  # enlarged, 64 of 96 pixels
     coco = COCO(out / 'results.images.json')  # as COCO's own tools read it
     assert len(coco.loadRes(str(out / 'results.json')).anns) == len(entries)
@@ -141,7 +141,7 @@ def test_a_rotated_photo_is_taken_as_it_is_shown(infer, photos):
     assert status == 0, output
     (image,) = read(infer.folder / 'out/results.images.json')['images']
     assert (image['height'], image['width']) == (96, 64)
-    drawn = Image.open(infer.folder / 'out/pictures/rotated.jpg')
+    drawn = Image.open(infer.folder / 'out/images/rotated.jpg')
     assert drawn.size == (427, 640)
 
 
@@ -154,7 +154,7 @@ def test_threshold_is_only_for_drawing(infer, photos):
         assert status == 0, output
         out = infer.folder / threshold
         results.append(read(out / 'results.json'))
-        images.append(np.asarray(Image.open(out / 'pictures' / 'b.png')))
+        images.append(np.asarray(Image.open(out / 'images' / 'b.png')))
     assert results[0] == results[1]
     assert np.abs(images[0].astype(int) - images[1]).mean() > 5
 
@@ -163,7 +163,7 @@ def test_batches_change_nothing_for_equal_sizes(infer, photos):
     results = []
     for size in ('1', '2'):
         status, output = infer(
-            photos, '--batch-size', size, '--no-pictures', '--results',
+            photos, '--batch-size', size, '--no-images', '--results',
             f'{size}.json',
         )  # fmt: skip
         assert status == 0, output
@@ -182,7 +182,7 @@ def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     (photos / 'text.jpg').write_text('not an image')
     (photos / 'empty.jpg').touch()
     (photos / 'notes.txt').write_text('not looked at')
-    status, output = infer(photos, '--no-pictures', '--batch-size', '2')
+    status, output = infer(photos, '--no-images', '--batch-size', '2')
     assert status == 1
     assert '2 images' in output and 'could not detect in 3:' in output
     for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
@@ -212,9 +212,9 @@ def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
     status, output = infer(folder, '--ann', tiny_coco.root / 'val.json')
     assert status == 2
     assert 'lacks 2 of the 2 classes (red, blue); it has square' in output
-    arguments = (folder, '--no-pictures', '--results', 'plain.json')
+    arguments = (folder, '--no-images', '--results', 'plain.json')
     assert infer(*arguments)[0] == 0
-    arguments = (folder, '--no-pictures', '--results', 'ids.json')
+    arguments = (folder, '--no-images', '--results', 'ids.json')
     status, output = infer(*arguments, '--ann', ann)
     assert status == 0, output
     plain, ids = (read(infer.folder / f'{n}.json') for n in ('plain', 'ids'))
@@ -270,7 +270,7 @@ def test_red_stays_red(infer, tmp_path):
             tmp_path / name, '--score-thr', '1', '--out-dir', 'out'
         )
         assert status == 0, output
-    image = cv2.imread(str(infer.folder / 'out' / 'pictures' / 'red.png'))
+    image = cv2.imread(str(infer.folder / 'out' / 'images' / 'red.png'))
     _, frame = cv2.VideoCapture(str(infer.folder / 'out/red.mp4')).read()
     for pixels in (image, frame):
         blue, _, most = pixels.mean(axis=(0, 1))
@@ -281,7 +281,7 @@ def test_video_that_ends_early_is_named(infer, make_video):
     path = make_video('long.avi', 'MJPG', count=30)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    status, output = infer(path, '--no-pictures')
+    status, output = infer(path, '--no-images')
     assert status == 1
     assert f'could not detect in 1:\n  {path}: it ends after ' in output
 

@@ -1,6 +1,6 @@
-"""The quickstart, on four pictures and three steps.
+"""The quickstart, on four images and three steps.
 
-1. it writes the data set, the table with its three rows, and the pictures;
+1. it writes the data set, the table with its three rows, and the sheet;
 2. interrupted after some steps, the same command goes on from there;
 3. run again when all is done, it trains and evaluates nothing again.
 """

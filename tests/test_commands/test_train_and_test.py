@@ -50,7 +50,7 @@ def test_train_resume_and_test(tiny_config, run_tool, iterations, tmp_path):
     found = images[0]['pred_instances']
     assert len(found['bboxes']) == len(found['masks']) > 0
     assert coco_mask.decode(found['masks'][0]).shape == (64, 96)
-    pictures = sorted((run_tool.folder / 'pictures').iterdir())
-    assert [picture.name for picture in pictures] == ['001.png', '002.png']
+    shown = sorted((run_tool.folder / 'pictures').iterdir())
+    assert [path.name for path in shown] == ['001.png', '002.png']
     # ground truth beside detections: twice as wide as the image
-    assert Image.open(pictures[0]).size == (192, 64)
+    assert Image.open(shown[0]).size == (192, 64)

@@ -22,7 +22,7 @@ def save_weights(config, path, classes=NAMES, **meta):
     generator = torch.Generator().manual_seed(5)
     for weight in model.backbone.connections.parameters():
         weight.data.normal_(generator=generator)
-    # Wide scores, so that every picture has detections of both kinds.
+    # Wide scores, so that every image has detections of both kinds.
     weight = model.roi_head.bbox_head.fc_cls.weight
     weight.data.normal_(std=2.0, generator=generator)
     if classes is not None:
