@@ -111,4 +111,8 @@ setup(
     extras_require=EXTRAS,
     entry_points={'console_scripts': ['cbnet = cbnet.commands.main:main']},
     cmdclass={'build_py': BuildWithMim},
+    # An editable install is an entry of sys.path.  With setuptools' default,
+    # an import hook, `import cbnet` beside a folder named cbnet (a clone,
+    # say) would find that folder and give an empty package.
+    options={'editable_wheel': {'mode': 'compat'}},
 )
