@@ -9,6 +9,7 @@
 """
 
 import copy
+from pathlib import Path
 
 import pytest
 import timm
@@ -157,6 +158,25 @@ def test_timm_chain_that_differs_is_refused(monkeypatch):
 def test_timm_stage_out_of_range(key, value):
     with pytest.raises(ValueError, match=key):
         TimmBackbone('test_resnet', **{key: value})
+
+
+@pytest.mark.parametrize(
+    'key', ['checkpoint_path', 'pretrained_cfg', 'pretrained_cfg_overlay']
+)
+def test_timm_reads_no_file_itself(key, tmp_path):
+    """A pickle that some versions of timm would run is never opened."""
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / 'ran',)
+
+    file = tmp_path / 'weights.pth'
+    torch.save(Payload(), file)
+    value = file if key == 'checkpoint_path' else dict(file=str(file))
+    arguments = {key: value, 'pretrained': key != 'checkpoint_path'}
+    with pytest.raises(ValueError, match=f'{key}=.*name the weights in init'):
+        TimmBackbone('test_resnet', **arguments)
+    assert not (tmp_path / 'ran').exists()
 
 
 def test_timm_out_indices():

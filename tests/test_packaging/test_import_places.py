@@ -13,7 +13,7 @@ import pytest
 
 import cbnet
 
-CODE = 'import cbnet, mmcv.ops; print(cbnet.__file__)'
+CODE = 'from importlib.util import *; print(find_spec("cbnet").origin)'
 
 
 @pytest.mark.parametrize('place', ['above a clone', 'inside', 'elsewhere'])

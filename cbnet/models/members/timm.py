@@ -19,6 +19,12 @@ from ...pretrained import init_member, names_a_file
 from .base import MemberAdapter, StageSpec
 from .registry import register_adapter
 
+# timm reads the files that these name, some versions of it unsafely.
+_FILE_ARGUMENTS = (
+    'checkpoint_path',
+    'pretrained_cfg',
+    'pretrained_cfg_overlay',
+)
 _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
 
 
@@ -43,8 +49,8 @@ class TimmBackbone(BaseModule):
         model_args: the further arguments of ``timm.create_model``.
 
     Raises:
-        ValueError: if the model is not a chain of modules, or does not have
-            one of the stages.
+        ValueError: if the model is not a chain of modules or does not have
+            one of the stages, or if timm is given a file to read.
     """
 
     def __init__(
@@ -63,6 +69,14 @@ class TimmBackbone(BaseModule):
                 f'model_name={model_name!r} is not a timm model; '
                 f'timm.list_models() lists the models'
             )
+        for key in _FILE_ARGUMENTS:
+            if key in model_args:
+                raise UserValueError(
+                    f'{key}={model_args[key]!r} is not an argument of '
+                    f'TimmBackbone, because timm would read the file itself, '
+                    f'perhaps unsafely; name the weights in '
+                    f"init_cfg=dict(type='Pretrained', checkpoint=...)"
+                )
         self.model_name = model_name
         self.model = timm.create_model(model_name, **model_args)
         self.pieces = _cut(self.model, model_name)
