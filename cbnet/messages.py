@@ -39,7 +39,8 @@ def one_line(text: Any, most: int = 2000) -> str:
     """Put the text of an error or another value on one short line."""
     if isinstance(text, KeyError) and text.args:
         text = text.args[0]  # str() of a KeyError adds quotes
-    line = shorten(str(text), most, placeholder=' ...')
+    beginning = str(text)[: 10 * most]  # a vast text would take minutes
+    line = shorten(beginning, most, placeholder=' ...')
     return line or type(text).__name__
 
 

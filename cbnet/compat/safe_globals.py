@@ -18,7 +18,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
-from .safe_numpy import CheckpointArray, numpy_globals, require
+from .safe_numpy import CheckpointArray, describe, numpy_globals, require
 
 _STATISTICS = ('min', 'max', 'current', 'mean')
 _HISTORY = ('max_length', '_log_history', '_count_history')
@@ -45,7 +45,7 @@ class CheckpointHistory(HistoryBuffer):
                 name in _STATISTICS and method is vars(HistoryBuffer)[name]
                 for name, method in methods.items()
             ),
-            f'HistoryBuffer: unknown methods {methods}',
+            'HistoryBuffer: unknown methods',
         )
         require(
             sorted(state) == sorted(_HISTORY)
@@ -111,8 +111,9 @@ def history_statistic(owner: Any, name: Any) -> Any:
         if owner is one_cycle and name in _ANNEALING:
             return getattr(OneCycleParamScheduler, name)
     raise UnpicklingError(
-        f'the checkpoint asks for getattr({owner!r}, {name!r}); only the '
-        f'statistics {_STATISTICS} of HistoryBuffer are allowed'
+        f'the checkpoint asks for the attribute {describe(name)} of '
+        f'{describe(owner)}; only the statistics {_STATISTICS} of '
+        f'HistoryBuffer are allowed'
     )
 
 

@@ -22,6 +22,17 @@ def require(allowed: bool, complaint: str) -> None:
         raise UnpicklingError(complaint)
 
 
+def describe(value: Any) -> str:
+    """Describe data of a file without its ``repr``.
+
+    Tuples that share tuples take a few bytes in a pickle, but their ``repr``
+    may have any length.
+    """
+    if type(value) is str:
+        return repr(value[:60])
+    return f'an object of type {type(value).__name__}'
+
+
 class CheckpointDtype:
     """Stands in for ``numpy.dtype``; its ``dtype`` is the real one.
 
@@ -33,12 +44,13 @@ class CheckpointDtype:
     def __init__(self, name: Any = None, *flags: Any) -> None:
         require(
             type(name) is str and bool(_NAME.fullmatch(name)),
-            f'numpy.dtype({name!r}): only numbers and strings are allowed',
+            f'numpy.dtype of {describe(name)}: only numbers and strings are '
+            f'allowed',
         )
         try:
             self.dtype = np.dtype(name)
         except TypeError as error:
-            raise UnpicklingError(f'numpy.dtype({name!r}): {error}') from None
+            raise UnpicklingError(f'numpy.dtype: {error}') from None
 
     def __setstate__(self, state: Any) -> None:
         """Take the byte order; refuse fields and shapes."""
@@ -47,7 +59,7 @@ class CheckpointDtype:
             and len(state) >= 5
             and state[1] in ('<', '>', '|', '=')
             and state[2:5] == (None, None, None),
-            f'numpy.dtype: unknown state {state!r}',
+            'numpy.dtype: unknown state',
         )
         self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -76,8 +88,8 @@ class CheckpointArray(np.ndarray):
             and type(dtype) is CheckpointDtype
             and type(data) is bytes
             and len(data) == math.prod(shape) * dtype.dtype.itemsize,
-            f'numpy.ndarray: shape {shape!r} and data do not agree, or it '
-            f'holds something other than numbers and strings',
+            'numpy.ndarray: shape and data do not agree, or it holds '
+            'something other than numbers and strings',
         )
         try:
             super().__setstate__((1, shape, dtype.dtype, bool(fortran), data))

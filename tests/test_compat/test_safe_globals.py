@@ -6,7 +6,8 @@
 2. ``builtins.getattr`` resolves HistoryBuffer's statistics and nothing else;
    other code is refused;
 3. pickles put together by hand: state that would replace methods, set what
-   Python or numpy call, or make numpy follow addresses out of the file.
+   Python or numpy call, or make numpy follow addresses out of the file;
+4. what is refused is described without its repr, which may be endless.
 """
 
 import os
@@ -108,6 +109,7 @@ DTYPE = b'cnumpy\ndtype\n'
 RECONSTRUCT = b'cnumpy.core.multiarray\n_reconstruct\n'
 SCALAR = b'cnumpy.core.multiarray\nscalar\n'
 BYTES = b'cbuiltins\nbytes\n'
+GETATTR = b'cbuiltins\ngetattr\n'
 NEW, CALL, BUILD, DICT, ITEM, TUPLE, MARK, TWO = (
     b')\x81', b'R', b'b', b'}', b's', b't', b'(', b'\x86',
 )  # fmt: skip
@@ -194,6 +196,46 @@ def test_forged_state_is_refused(tmp_path, parts):
     with pytest.raises(UnsafeCheckpointError, match='bad.pth: refused'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))
     assert HistoryBuffer._statistics_methods == before
+
+
+def shared_tuples(depth):
+    """Nested tuples: a few bytes each in a pickle, 2 ** depth in a repr."""
+    nested = ()
+    for _ in range(depth):
+        nested = (nested, nested)
+    return nested
+
+
+VAST = shared_tuples(20)
+
+
+@pytest.mark.parametrize(
+    'parts',
+    {
+        'attribute': (GETATTR, HISTORY, VAST, TWO, CALL),
+        'long attribute': (GETATTR, HISTORY, 'x' * 10**6, TWO, CALL),
+        'owner': (GETATTR, VAST, 'mean', TWO, CALL),
+        'dtype': (DTYPE, (VAST, False, True), CALL),
+        'dtype, state': (DTYPE, ('i1', False, True), CALL, VAST, BUILD),
+        'array, shape': (
+            *(*EMPTY_ARRAY, *array_state(VAST, INT8, data(b'1')), BUILD),
+        ),
+        'array, state': (*EMPTY_ARRAY, VAST, BUILD),
+        'history, state': (HISTORY, NEW, {'max_length': VAST}, BUILD),
+        'history, methods': (
+            *(HISTORY, NEW, {'statistics_methods': {'x': VAST}}, BUILD),
+        ),
+        'namespace, state': (NAMESPACE, NEW, VAST, BUILD),
+        'bytes': (BYTES, (VAST,), CALL),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_the_refusal_of_vast_data_is_short(tmp_path, parts):
+    path = tmp_path / 'bad.pth'
+    write_pickle(path, *parts[1])
+    with pytest.raises(UnsafeCheckpointError, match='bad.pth: refused') as bad:
+        CheckpointLoader.load_checkpoint(str(path))
+    assert len(str(bad.value)) < 1000
 
 
 def test_the_forged_parts_are_well_formed(tmp_path):
