@@ -300,6 +300,19 @@ def test_arguments_that_do_not_fit(options, message):
 
 
 @pytest.mark.parametrize(
+    'stages', [(3, 2, 1, 0), (0, 0, 1), (-1,), (True,), (0, 4), (), 3, 'all']
+)
+def test_stages_that_no_pyramid_has(stages):
+    """Of the composite and, where the backbone accepts them, of a member."""
+    with pytest.raises(ValueError, match='out_indices=.*; expected some of'):
+        build_model(tiny_composite(out_indices=stages))
+    if stages in [(3, 2, 1, 0), (-1,)]:
+        member = dict(TINY_MEMBERS['resnet'], out_indices=stages)
+        with pytest.raises(ValueError, match='member 0 has out_indices=.*or'):
+            build_model(dict(type='CompositeBackbone', member=member))
+
+
+@pytest.mark.parametrize(
     'options',
     [
         dict(connection=[dict(bias=True), {}]),

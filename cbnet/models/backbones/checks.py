@@ -74,6 +74,11 @@ def check_members(
                 f'member {k} has {len(adapter.specs)} stages, member 0 has '
                 f'{num_stages}; all members need the same number of stages'
             )
+        if not _are_stages(adapter.out_indices, range(num_stages)):
+            raise UserValueError(
+                f'member {k} has out_indices={adapter.out_indices}; expected '
+                f'some of {list(range(num_stages))} in this order'
+            )
         if adapter.out_indices != lead.out_indices:
             raise UserValueError(
                 f'member {k} has out_indices={adapter.out_indices}, the lead '
@@ -113,12 +118,22 @@ def settle_out_indices(
     if chosen is None:
         return adapters[-1].out_indices
     there = adapters[-1].emittable
-    if not isinstance(chosen, Sequence) or not set(chosen) <= set(there):
+    if not _are_stages(chosen, there):
         raise UserValueError(
-            f'out_indices={chosen!r}; expected some of {list(there)}, the '
-            f'stages whose maps these members can return'
+            f'out_indices={chosen!r}; expected some of {list(there)} in this '
+            f'order, the stages whose maps these members can return'
         )
     return tuple(chosen)
+
+
+def _are_stages(chosen: Any, there: Sequence[int]) -> bool:
+    return (
+        isinstance(chosen, Sequence)
+        and len(chosen) > 0
+        and all(map(_is_whole, chosen))
+        and set(chosen) <= set(there)
+        and list(chosen) == sorted(set(chosen))
+    )
 
 
 def check_normed_sources(
