@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
 
+from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
@@ -76,6 +77,7 @@ def run(args: Namespace) -> None:
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
     add_guards(cfg, training=False)
+    name_dumped_config(cfg, 'test')
     runner = build_runner(cfg)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

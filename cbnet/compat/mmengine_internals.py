@@ -47,6 +47,18 @@ def built_train_loop(runner: Runner) -> BaseLoop | None:
     return loop if isinstance(loop, BaseLoop) else None
 
 
+def name_dumped_config(cfg: Config, ending: str) -> None:
+    """Let the runner write its config to ``<name>_<ending>.py``.
+
+    A runner writes its config into the work dir under the name of the file
+    that it was read from: an evaluation in the work dir of a training run
+    would replace that run's config.
+    """
+    path = Path(cfg.filename)
+    name = path.with_stem(f'{path.stem}_{ending}')
+    object.__setattr__(cfg, '_filename', str(name))  # Config's would set a key
+
+
 def is_pure_python(path: Path) -> bool:
     """Tell whether a config imports its types instead of naming them.
 

@@ -164,6 +164,9 @@ def test_test_options_reach_the_config(call, small_config, tmp_path):
     assert cfg.load_from == 'weights.pth'
     hook = cfg.default_hooks.visualization
     assert hook.draw and hook.test_out_dir == str(tmp_path / 'd')
+    # The runner writes its config, and must not replace the training run's.
+    assert Path(cfg.filename).name == 'small_test.py'
+    assert cfg.work_dir.endswith('small')
     # an address is not looked for on this disk
     cfg = call('test.py', small_config, 'https://example.org/a.pth')
     assert cfg.load_from == 'https://example.org/a.pth'
