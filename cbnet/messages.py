@@ -46,7 +46,11 @@ def one_line(text: Any, most: int = 2000) -> str:
 
 def brief(value: Any, most: int = 60) -> str:
     """Show a value's ``repr`` in one line of at most ``most`` characters."""
-    text = ' '.join(repr(value).split())
+    return shortened(' '.join(repr(value).split()), most)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Cut a text to at most ``most`` characters, and show that it was cut."""
     return text if len(text) <= most else f'{text[: most - 4]} ...'
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 import cbnet
-from cbnet.messages import brief, counted, did_you_mean, listed, one_line
+from cbnet.messages import (
+    brief,
+    counted,
+    did_you_mean,
+    listed,
+    one_line,
+    shortened,
+)
 
 CAPITALISED = {'None', 'True', 'False', 'Swin'}  # names keep theirs
 NAMES = ('slc', 'ahlc', 'allc', 'dhlc', 'MaskRCNN')
@@ -53,6 +60,8 @@ def test_texts_are_one_line():
     assert one_line('word ' * 9, 14) == 'word word ...'
     assert brief(dict(a=1)) == "{'a': 1}"
     assert brief('x' * 99, 20) == "'" + 'x' * 15 + ' ...'
+    assert shortened('x' * 20, 20) == 'x' * 20
+    assert shortened('x' * 21, 20) == 'x' * 16 + ' ...'
 
 
 def text_of(node: ast.JoinedStr) -> str:

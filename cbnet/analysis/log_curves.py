@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import brief, listed
 
 _SCALARS = Path('vis_data', 'scalars.json')
 _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
@@ -156,7 +156,7 @@ def _read_lines(path: Path) -> tuple[list[Line], list[Line]]:
             if number == len(lines):
                 break
             raise UserValueError(
-                f'{path}: line {number} is {text[:60]!r}, expected a JSON '
+                f'{path}: line {number} is {brief(text)}, expected a JSON '
                 "object with a step, as in mmengine's scalars.json"
             ) from None
         if 'iter' in line:

@@ -16,6 +16,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from ..errors import UnsafeCheckpointError, UserValueError
+from ..messages import shortened
 from .config_names import check_names
 
 # config text -> name of the checkpoint that was read last and holds it
@@ -92,8 +93,7 @@ def _value(node: ast.AST) -> Any:
 
 
 def _not_a_literal(node: ast.AST) -> UserValueError:
-    found = ast.unparse(node)
-    found = found if len(found) < 60 else f'{found[:56]} ...'
+    found = shortened(ast.unparse(node))
     return UserValueError(f'line {node.lineno}: {found}')
 
 

@@ -46,17 +46,3 @@ def test_a_full_disk(tmp_path, monkeypatch, error, reason):
     assert 'it needs 1.2 MB' in message
     assert os.listdir(tmp_path) == ['a.pth']
     assert path.read_bytes() == b'before'
-
-
-def test_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
-    calls = []
-    for name in ('fsync', 'replace'):
-        real = getattr(os, name)
-
-        def noting(*args, name=name, real=real):
-            calls.append(name)
-            return real(*args)
-
-        monkeypatch.setattr(os, name, noting)
-    write_weights(tmp_path / 'a.pth', WEIGHTS, {})
-    assert calls[:2] == ['fsync', 'replace']

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import pytest
 from cbnet.commands.main import main
 from cbnet.testing import tiny_composite, tiny_detector
 
+from .converter_runs import make_detector, run_converter
 from .tiny_weights import save_weights
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +209,15 @@ def make_video(tiny_coco, tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture
+def convert(monkeypatch, capsys):
+    """Run a converter in this process; see ``run_converter``."""
+    return partial(run_converter, monkeypatch, capsys)
+
+
+@pytest.fixture
+def make_trained(tmp_path):
+    """Make a tiny detector and its config file; see ``make_detector``."""
+    return partial(make_detector, tmp_path)

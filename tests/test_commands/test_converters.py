@@ -12,24 +12,11 @@
 
 import pickle
 import zipfile
-from functools import partial
 
 import pytest
 import torch
 
 from tests.test_converters.published_layout import publish
-
-from .converter_runs import make_detector, run_converter
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    return partial(run_converter, monkeypatch, capsys)
-
-
-@pytest.fixture
-def make(tmp_path):
-    return partial(make_detector, tmp_path)
 
 
 def save_zipped(file, path):
@@ -86,12 +73,12 @@ FORMS = ['trained', 'old', 'zipped', 'plain', 'averaged', 'wrapped']
         ('CascadeRCNN', 'trained'),
     ],
 )  # fmt: skip
-def test_a_round_trip(base, form, make, call, tmp_path):
-    config, model = make(base)
+def test_a_round_trip(base, form, make_trained, convert, tmp_path):
+    config, model = make_trained(base)
     published = publish(model.state_dict())
     source = save(form, published, tmp_path / 'in.pth')
     out = tmp_path / 'new' / 'out.pth'
-    status, said, errors = call(
+    status, said, errors = convert(
         'published_to_cbnet', source, out, '--config', config
     )
     assert (status, errors) == (0, [])
@@ -138,14 +125,16 @@ BOTTLENECK = dict(
 )
 
 
-def test_the_config_is_found(make, call, tmp_path):
-    config, model = make('FasterRCNN', backbone=BOTTLENECK)
+def test_the_config_is_found(make_trained, convert, tmp_path):
+    config, model = make_trained('FasterRCNN', backbone=BOTTLENECK)
     shipped = tmp_path / 'shipped'
     shipped.mkdir()
     config.rename(shipped / 'dual_r50.py')
     source = save('trained', publish(model.state_dict()), tmp_path / 'in.pth')
     out = tmp_path / 'out.pth'
-    status, said, _ = call('published_to_cbnet', source, out, CONFIGS=shipped)
+    status, said, _ = convert(
+        'published_to_cbnet', source, out, CONFIGS=shipped
+    )
     assert status == 0
     assert (
         'model: Faster R-CNN, two members ResNet-50, box heads 1 or 2 fc\n'
@@ -155,7 +144,7 @@ def test_the_config_is_found(make, call, tmp_path):
 
     # The model of the real config is wider.
     other = tmp_path / 'other.pth'
-    status, said, errors = call('published_to_cbnet', source, other)
+    status, said, errors = convert('published_to_cbnet', source, other)
     assert status == 2 and not other.exists()
     assert said.endswith('configs/cbnet/dual_r50.py\n')
     assert (
@@ -165,8 +154,8 @@ def test_the_config_is_found(make, call, tmp_path):
 
 
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
-def test_a_backbone_alone(prefix, make, call, tmp_path):
-    config, model = make('MaskRCNN')
+def test_a_backbone_alone(prefix, make_trained, convert, tmp_path):
+    config, model = make_trained('MaskRCNN')
     published = {
         prefix + name.removeprefix('backbone.'): value
         for name, value in publish(model.state_dict()).items()
@@ -174,11 +163,11 @@ def test_a_backbone_alone(prefix, make, call, tmp_path):
     }
     source = save('plain', published, tmp_path / 'in.pth')
     out = tmp_path / 'out.pth'
-    status, said, errors = call('published_to_cbnet', source, out)
+    status, said, errors = convert('published_to_cbnet', source, out)
     assert status == 2 and not out.exists()
     wanted = 'no config of a backbone without a detector, two members Swin'
     assert wanted in errors[-1]
-    status, said, _ = call(
+    status, said, _ = convert(
         'published_to_cbnet', source, out, '--config', config
     )
     assert status == 0
@@ -223,13 +212,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize('kind', WRONG)
-def test_weights_that_do_not_fit(kind, make, call, tmp_path):
+def test_weights_that_do_not_fit(kind, make_trained, convert, tmp_path):
     change, message = WRONG[kind]
-    config, model = make('FasterRCNN')
+    config, model = make_trained('FasterRCNN')
     source = tmp_path / 'in.pth'
     torch.save(change(publish(model.state_dict())), source)
     out = tmp_path / 'new' / 'out.pth'
-    status, _, errors = call(
+    status, _, errors = convert(
         'published_to_cbnet', source, out, '--config', config
     )
     assert status == 2
@@ -243,8 +232,8 @@ class Call:
         return print, ('called',)
 
 
-def test_files_that_are_no_checkpoints(make, call, tmp_path):
-    config, model = make('FasterRCNN')
+def test_files_that_are_no_checkpoints(make_trained, convert, tmp_path):
+    config, model = make_trained('FasterRCNN')
     good = save('trained', publish(model.state_dict()), tmp_path / 'good.pth')
     files = {
         'cut.pth': good.read_bytes()[:-100],
@@ -272,7 +261,7 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
         'bad.pth.zip': 'good.pth cannot be extracted from the zip (Bad CRC',
         'gone.pth': 'there is no such file',
     }.items():
-        status, said, errors = call(
+        status, said, errors = convert(
             'published_to_cbnet', tmp_path / name, tmp_path / 'out.pth',
             '--config', config,
         )  # fmt: skip
@@ -282,8 +271,8 @@ def test_files_that_are_no_checkpoints(make, call, tmp_path):
         assert not (tmp_path / 'out.pth').exists()
 
 
-def test_configs_that_are_none(make, call, tmp_path):
-    _, model = make('FasterRCNN')
+def test_configs_that_are_none(make_trained, convert, tmp_path):
+    _, model = make_trained('FasterRCNN')
     source = save('plain', publish(model.state_dict()), tmp_path / 'in.pth')
     (tmp_path / 'empty.py').write_text('a = 1\n')
     (tmp_path / 'broken.py').write_text('model = dict(')
@@ -292,13 +281,15 @@ def test_configs_that_are_none(make, call, tmp_path):
         'empty.py': 'has no model with a backbone',
         'broken.py': 'never closed',
     }.items():
-        status, _, errors = call(
+        status, _, errors = convert(
             'published_to_cbnet', source, tmp_path / 'out.pth',
             '--config', tmp_path / name,
         )  # fmt: skip
         assert status == 2 and message in errors[-1]
-    status, _, errors = call('published_to_cbnet', source, source)
+    status, _, errors = convert('published_to_cbnet', source, source)
     assert status == 2 and 'is IN.pth' in errors[-1]
-    status, _, errors = call('published_to_cbnet', source, tmp_path / 'o.pth')
+    status, _, errors = convert(
+        'published_to_cbnet', source, tmp_path / 'o.pth'
+    )
     assert status == 2
     assert 'no config of Faster R-CNN, two members ResNet-18' in errors[-1]

@@ -5,36 +5,23 @@
 2. mistakes end in one line.
 """
 
-from functools import partial
-
-import pytest
 import torch
 from mmengine.config import Config
 
 from cbnet.testing import build_model
 
-from .converter_runs import make_detector, randomised, run_converter
+from .converter_runs import randomised
 
 
-@pytest.fixture
-def call(monkeypatch, capsys):
-    return partial(run_converter, monkeypatch, capsys)
-
-
-@pytest.fixture
-def make(tmp_path):
-    return partial(make_detector, tmp_path)
-
-
-def test_replicate_with_a_config(make, call, tmp_path):
-    config, model = make('MaskRCNN', num_members=3, shared_stages=2)
+def test_replicate_with_a_config(make_trained, convert, tmp_path):
+    config, model = make_trained('MaskRCNN', num_members=3, shared_stages=2)
     plain = dict(Config.fromfile(config).model)
     plain['backbone'] = plain['backbone']['member']
     plain = randomised(build_model(plain))
     source, out = tmp_path / 'in.pth', tmp_path / 'out.pth'
     meta = dict(dataset_meta=dict(classes=['a', 'b', 'c']), epoch=3)
     torch.save(dict(state_dict=plain.state_dict(), meta=meta), source)
-    status, said, errors = call(
+    status, said, errors = convert(
         'replicate_members', source, out, '--config', config
     )
     assert (status, errors) == (0, [])
@@ -58,8 +45,8 @@ def test_replicate_with_a_config(make, call, tmp_path):
         assert line == f'member {k}: {own} entries'
 
 
-def test_replicate_without_a_config(make, call, tmp_path):
-    _, model = make('FasterRCNN', num_members=1)
+def test_replicate_without_a_config(make_trained, convert, tmp_path):
+    _, model = make_trained('FasterRCNN', num_members=1)
     source, out = tmp_path / 'in.pth', tmp_path / 'out.pth'
     torch.save(model.state_dict(), source)
     own = len(model.backbone.members[0].state_dict())
@@ -69,7 +56,7 @@ def test_replicate_without_a_config(make, call, tmp_path):
         ('--shared-stages', 0): 6,
     }
     for options, shared in shares.items():
-        status, said, errors = call(
+        status, said, errors = convert(
             'replicate_members', source, out, '--num-members', 3, *options
         )
         assert (status, errors) == (0, [])
@@ -77,8 +64,8 @@ def test_replicate_without_a_config(make, call, tmp_path):
         assert f'member 2: {own - shared} entries\n' in said
 
 
-def test_mistakes_of_replicating(make, call, tmp_path):
-    config, model = make('FasterRCNN')
+def test_mistakes_of_replicating(make_trained, convert, tmp_path):
+    config, model = make_trained('FasterRCNN')
     composite, out = tmp_path / 'composite.pth', tmp_path / 'out.pth'
     torch.save(model.state_dict(), composite)
     plain = {
@@ -107,7 +94,7 @@ def test_mistakes_of_replicating(make, call, tmp_path):
         ([good, '--config', config, '--shared-stages', 1], 'already tells it'),
     ):
         source, *options = arguments
-        status, _, errors = call('replicate_members', source, out, *options)
+        status, _, errors = convert('replicate_members', source, out, *options)
         assert status == 2
         assert message in errors[-1], errors
         assert not out.exists()

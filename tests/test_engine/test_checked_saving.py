@@ -100,20 +100,6 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     assert not os.listdir(tmp_path)
 
 
-def test_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
-    calls = []
-    for name in ('fsync', 'replace'):
-        real = getattr(os, name)
-
-        def noting(*args, name=name, real=real):
-            calls.append(name)
-            return real(*args)
-
-        monkeypatch.setattr(os, name, noting)
-    write_whole(tmp_path / 'a.pth', b'x')
-    assert calls == ['fsync', 'replace', 'fsync']  # the folder's, last
-
-
 def test_a_full_disk_in_training(tmp_path, full_disk):
     runner = small_run(tmp_path, steps=2, checkpoint=dict(max_keep_ckpts=1))
     runner.train()

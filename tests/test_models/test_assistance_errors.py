@@ -7,6 +7,8 @@
 4. an assistant whose maps the shared neck cannot take.
 """
 
+import re
+
 import pytest
 from mmdet.models.detectors import RetinaNet
 from mmengine.config import ConfigDict
@@ -82,6 +84,30 @@ def test_a_detector_with_fixed_proposals_needs_own():
 def test_arguments_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         make_pair('FasterRCNN', **options)
+
+
+@pytest.mark.parametrize(
+    ('assistance', 'message'),
+    [
+        (5, 'assistance=5; expected a dict of settings'),
+        ([dict(weights=1)], 'assistance=[{'),
+        (dict(lead_statistics=1), 'assistance.lead_statistics=1; expected Tr'),
+        (dict(lead_statistics='no'), "lead_statistics='no'; expected True"),
+        (dict(weights=True), 'assistance.weights=True does not fit'),
+        (dict(weights=[True]), 'assistance.weights=[True]; expected finite'),
+    ],
+)
+def test_assistance_of_another_kind(assistance, message):
+    cfg = tiny_detector('RetinaNet', tiny_composite())
+    cfg.update(type='AssistedDetector', base='RetinaNet')
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        build_model(dict(cfg, assistance=assistance))
+
+
+@pytest.mark.parametrize('base', [3, None, ['RetinaNet']])
+def test_a_base_of_another_kind(base):
+    with pytest.raises(ValueError, match='is not a registered detector'):
+        AssistedDetector(base)
 
 
 def test_lead_proposals_need_two_stages():

@@ -111,7 +111,7 @@ def _input(adapter: MemberAdapter, i: int) -> str:
     return f'{spec.in_channels} channels at stride {spec.in_stride}'
 
 
-def settle_out_indices(
+def settle_stages(
     adapters: Sequence[MemberAdapter], chosen: Sequence[int] | None
 ) -> tuple[int, ...]:
     """Settle which stages the composite returns."""

@@ -70,15 +70,13 @@ class CompositeBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         checks.check_arguments(num_members, shared_stages, with_cp, frozen)
-        self.num_members, self.shared_stages = num_members, shared_stages
-        self.style, self.frozen = style, frozen
+        self.style, self.shared_stages = style, shared_stages
+        self.frozen = frozen
         self._build_members(checks.member_configs(member, num_members))
         for adapter in self.adapters:
             adapter.with_cp = with_cp
         checks.check_members(self.adapters, shared_stages)
-        self.out_indices = checks.settle_out_indices(
-            self.adapters, out_indices
-        )
+        self.out_indices = checks.settle_stages(self.adapters, out_indices)
         self._connect_members(connection)
         checks.check_normed_sources(self.adapters, self.connections)
         self._prune_members()
@@ -122,6 +120,11 @@ class CompositeBackbone(BaseModule):
         for k, adapter in enumerate(self.adapters):
             for i in set(adapter.emittable) - self._emitted(k, True):
                 adapter.drop_emission(i)
+
+    @property
+    def num_members(self) -> int:
+        """The number of members."""
+        return len(self.members)
 
     def train(self, mode: bool = True) -> 'CompositeBackbone':
         """Switch modes; a frozen composite stays in eval mode."""

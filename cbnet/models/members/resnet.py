@@ -1,7 +1,6 @@
 """Members of mmdet's ResNet family.
 
-ResNet with and without deep stem, ResNeXt, Res2Net and ResNeSt share one
-``forward``; RegNet has its own, without max pooling.
+RegNet has its own ``forward``, without max pooling; the others share one.
 """
 
 from mmdet.models.backbones import RegNet, ResNet
