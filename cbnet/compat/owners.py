@@ -4,12 +4,14 @@ Distributions that install the same package overwrite each other's files
 silently: ``mmcv``, ``mmcv-lite`` and their forks, or the builds of ``cv2``.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 
 class Owner(NamedTuple):
@@ -27,6 +29,11 @@ class Owner(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.distribution} {self.version}'
+
+    @property
+    def pin(self) -> str:
+        """The distribution in this version, as pip takes it."""
+        return f'{self.distribution}=={Version(self.version).public}'
 
 
 def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
@@ -67,9 +74,5 @@ def _modules(distribution: metadata.Distribution) -> set[str]:
     """
     declared = distribution.read_text('top_level.txt') or ''
     record = distribution.read_text('RECORD') or ''
-    found = {
-        line.split('/', 1)[0]
-        for line in record.splitlines()
-        if '/__init__.py,' in line
-    }
-    return found | set(declared.split())
+    found = re.findall(r'^([^/\n]+)/__init__\.py,', record, re.M)
+    return {*declared.split(), *found}

@@ -1,29 +1,26 @@
 """Load the stack piece by piece, in a process of its own.
 
 A broken piece may raise anything, print anything or end the process.  So the
-doctor runs this module as another program, which writes a line of JSON
-before and after each piece.
+doctor runs this module as another program, which writes a line of JSON after
+each piece.
 """
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module, reload, util
+from importlib import import_module, reload
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from ..compat import install_ops, served_ops
 from ..compat.versions import STACK
-from ..messages import one_line
+from .facts import Facts, list_devices, list_operators
 
-Facts = dict[str, Any]
+REINSTALL = 'pip install --force-reinstall --no-deps {owner.pin}'
 
 
 def _use_torch() -> None:
@@ -40,17 +37,16 @@ def _use_torchvision() -> None:
     nms(zeros(1, 4), zeros(1), 0.5)
 
 
-def _start_cbnet() -> Facts:
+def _start_cbnet() -> None:
     del os.environ['CBNET_START']
     try:
         reload(sys.modules['cbnet'])
     except ImportError as error:
         # Without the advice to run the doctor.
         raise (error.__cause__ or error) from None
-    return {}
 
 
-def _inherit(base: str) -> Facts:
+def _inherit(base: str) -> None:
     """Read a config that inherits from another one."""
     from mmengine.config import Config
 
@@ -58,155 +54,98 @@ def _inherit(base: str) -> Facts:
         config = Path(folder, 'child.py')
         config.write_text(f'_base_ = {base!r}\n')
         Config.fromfile(config)
-    return {}
 
 
-def list_operators() -> Facts:
-    """Find the source of each operator that mmcv's files ask for.
+class Piece(NamedTuple):
+    """A part of the stack that can fail.
 
-    Returns:
-        ``sources``: name -> compiled, torchvision, torch or not served.
-
-    Raises:
-        ImportError: mmcv has a compiled module, which cannot be loaded.
+    Attributes:
+        needs: the pieces without which it fails.
+        use: tries it, where importing it would prove too little; the name of
+            another module to import, or a function that may return facts.
+        what: the fault if it fails, where it is not that of any package.
+        repair: the command that repairs this fault.
     """
-    if install_ops():
-        found = served_ops()
-    else:
-        found = dict.fromkeys(dir(import_module('mmcv._ext')), 'compiled')
-    names = set()
-    (folder,) = util.find_spec('mmcv').submodule_search_locations
-    for file in Path(folder, 'ops').glob('*.py'):
-        text = file.read_text(encoding='utf-8')
-        for asked in re.findall(
-            r"load_ext\(\s*'_ext',\s*\[(.*?)\]", text, re.S
-        ):
-            names |= set(re.findall(r"'(\w+)'", asked))
-    return dict(
-        sources={name: found.get(name, 'not served') for name in sorted(names)}
-    )
+
+    needs: str = ''
+    use: str | Callable[[], Facts | None] = ''
+    what: str = ''
+    repair: str = REINSTALL
 
 
-def list_devices() -> Facts:
-    """List the CPU and every accelerator.
-
-    Returns:
-        ``devices``, one dict each: ``name`` as torch takes it,
-        ``description``, ``mixed_precision`` (the types of ``--amp``, the
-        default first) and ``error``, the message with which a small sum
-        failed, or None; ``unused_driver``, why torch uses no NVIDIA GPU
-        although there is a driver, or None; ``cuda``, torch's CUDA version.
-    """
-    import torch
-
-    def add(device: str) -> None:
-        torch.ones(2, device=device).sum().item()
-
-    cuda = torch.version.cuda
-    threads = torch.get_num_threads()
-    cpu = f'{os.cpu_count()} cores, torch uses {threads}'
-    found = [('cpu', cpu, ['bfloat16'])]
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for index in range(count):
-        gpu = torch.cuda.get_device_properties(index)
-        text = (
-            f'{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, capability '
-            f'{gpu.major}.{gpu.minor}, CUDA {cuda}'
-        )
-        # GPUs before capability 8 emulate bfloat16.
-        types = ['float16', 'bfloat16'][: 1 + (gpu.major >= 8)]
-        found.append((f'cuda:{index}', text, types))
-    if torch.backends.mps.is_available():
-        found.append(('mps', 'Metal', []))
-    devices = [
-        dict(
-            name=name,
-            description=text,
-            mixed_precision=types,
-            error=_complaint(partial(add, name)),
-        )
-        for name, text, types in found
-    ]
-    return dict(devices=devices, unused_driver=_unused_driver(), cuda=cuda)
-
-
-def _unused_driver() -> str | None:
-    import torch
-
-    hidden = 'CUDA_VISIBLE_DEVICES' in os.environ  # on purpose
-    if torch.cuda.is_available() or hidden or not shutil.which('nvidia-smi'):
-        return None
-    if torch.version.cuda is None:
-        return f'torch {torch.__version__} is a build without CUDA'
-    return _complaint(torch.cuda.init)
-
-
-def _complaint(use: Callable[[], Any]) -> str | None:
-    """Return the message with which torch refuses, or None."""
-    try:
-        use()
-    except (AssertionError, RuntimeError) as error:
-        return one_line(error, 200)
-    return None
-
-
-# Each piece of the stack, with the pieces that it needs, which come first.
+# One row a check, after those that it needs.  The braces are filled with the
+# distributions that are installed; `owner` is that of the piece.
 PIECES = {
-    'numpy': (),
-    'torch': ('numpy',),
-    'torchvision': ('torch',),
-    'timm': ('torch', 'torchvision'),
-    'pycocotools': ('numpy',),
-    'cv2': ('numpy',),
-    'scipy': ('numpy',),
-    'shapely': ('numpy',),
-    'matplotlib': ('numpy',),
-    'faster_coco_eval': ('numpy',),
-    'mmengine': ('torch', 'cv2', 'matplotlib'),
-    'mmcv': ('mmengine', 'cv2'),
-    'mmcv.ops': ('mmcv', 'torch', 'torchvision'),
-    'mmdet': ('mmcv', 'pycocotools', 'scipy', 'shapely', 'matplotlib'),
-    'cbnet': (*STACK, 'mmcv.ops'),
-    'mmdet::': ('mmdet', 'setuptools'),
-    'cbnet::': ('cbnet', 'mmdet::'),
-    'devices': ('torch',),
-}
-# The function that tries a piece, where importing it would prove too little.
-USES: dict[str, Callable[[], Any]] = {
-    'torch': _use_torch,
-    'torchvision': _use_torchvision,
+    'numpy': Piece(),
+    'torch': Piece('numpy', _use_torch),
+    'torchvision': Piece(
+        'torch',
+        _use_torchvision,
+        '{owner} does not work with torch {torch.version}',
+        'pip install --force-reinstall {torch.pin} {owner.pin}',
+    ),
+    'timm': Piece('torch torchvision'),
     # Packages that load their compiled part late.
-    'pycocotools': partial(import_module, 'pycocotools.mask'),
-    'scipy': partial(import_module, 'scipy.optimize'),
-    'matplotlib': partial(import_module, 'matplotlib.pyplot'),
-    'mmcv.ops': list_operators,
-    'cbnet': _start_cbnet,
-    'mmdet::': partial(_inherit, 'mmdet::_base_/default_runtime.py'),
-    'cbnet::': partial(_inherit, 'cbnet::cbnet/quickstart.py'),
-    'devices': list_devices,
+    'pycocotools': Piece('numpy', 'pycocotools.mask'),
+    'scipy': Piece('numpy', 'scipy.optimize'),
+    'matplotlib': Piece('numpy', 'matplotlib.pyplot'),
+    'cv2': Piece('numpy'),
+    'shapely': Piece('numpy'),
+    'faster_coco_eval': Piece('numpy'),
+    'mmengine': Piece('torch cv2 matplotlib'),
+    'mmcv': Piece('mmengine cv2'),
+    'mmcv.ops': Piece(
+        'mmcv torch torchvision',
+        list_operators,
+        'the compiled module of mmcv does not load; it was built for another '
+        'torch or CUDA than torch {torch.version}',
+        'pip uninstall -y {owner.distribution} && pip install '
+        + STACK['mmcv'].install,
+    ),
+    'mmdet': Piece('mmcv pycocotools scipy shapely matplotlib'),
+    'cbnet': Piece(
+        ' '.join([*STACK, 'mmcv.ops']), _start_cbnet, 'cbnet does not start'
+    ),
+    'setuptools': Piece(
+        '',
+        'pkg_resources',
+        'mmengine resolves config prefixes (mmdet::, cbnet::) with '
+        'pkg_resources, which setuptools contains up to version 81; '
+        'found {owner}',
+        "pip install 'setuptools<82'",
+    ),
+    'mmdet::': Piece(
+        'mmdet setuptools',
+        partial(_inherit, 'mmdet::_base_/default_runtime.py'),
+        'configs mmdet:: do not resolve',
+    ),
+    'cbnet::': Piece(
+        'cbnet mmdet::',
+        partial(_inherit, 'cbnet::cbnet/quickstart.py'),
+        'configs cbnet:: do not resolve',
+    ),
+    'devices': Piece('torch', list_devices),
 }
 
 
 def try_piece(name: str) -> Facts:
     """Load a piece; return its facts, or a package's version and file."""
-    facts = USES.get(name, partial(import_module, name))()
-    if isinstance(facts, dict):
-        return facts
-    package = sys.modules[name]
-    version = getattr(package, '__version__', None)
-    return dict(version=version, file=package.__file__)
+    use = PIECES[name].use or name
+    facts = import_module(use) and {} if isinstance(use, str) else use() or {}
+    package = sys.modules.get(name)
+    for fact in ('version', 'file'):
+        facts[fact] = getattr(package, f'__{fact}__', None)
+    return facts
 
 
 def run_probes() -> dict[str, Facts]:
-    """Try every piece in a process of its own.
+    """Try every piece, and go on in another process if one ends its own.
 
     Returns:
-        The facts of each piece; or ``error``, the exception as text, and
-        ``missing``, the module that was not found, or None.
+        The facts of each piece, or its ``error`` as text.
     """
     results: dict[str, Facts] = {}
-    while len(results) < len(PIECES):
-        names = [name for name in PIECES if name not in results]
+    while names := [name for name in PIECES if name not in results]:
         done = subprocess.run(
             [sys.executable, '-m', __name__, *names],
             env={**os.environ, 'CBNET_START': 'no'},
@@ -214,12 +153,10 @@ def run_probes() -> dict[str, Facts]:
             text=True,
             check=False,
         )
-        found = dict(map(json.loads, done.stdout.splitlines()))
-        if not found:
-            raise RuntimeError(f'{sys.executable} failed: {done.stderr}')
-        for name, facts in found.items():
-            dead = dict(error=_cause_of_death(done), missing=None)
-            results[name] = dead if facts is None else facts
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        if len(found) < len(names):
+            found.append(dict(error=_cause_of_death(done)))
+        results.update(zip(names, found, strict=False))
     return results
 
 
@@ -237,14 +174,11 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), 'w', buffering=1)
     os.dup2(2, 1)
     for name in sys.argv[1:]:
-        channel.write(json.dumps([name, None]) + '\n')
         try:
             facts = try_piece(name)
         except Exception as error:
-            text = f'{type(error).__name__}: {error}'
-            lost = isinstance(error, ModuleNotFoundError)
-            facts = dict(error=text, missing=error.name if lost else None)
-        channel.write(json.dumps([name, facts]) + '\n')
+            facts = dict(error=f'{type(error).__name__}: {error}')
+        channel.write(json.dumps(facts) + '\n')
 
 
 if __name__ == '__main__':

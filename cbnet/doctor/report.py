@@ -5,6 +5,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,15 +15,15 @@ from rich.table import Table
 import cbnet
 
 from ..compat.owners import Owner, every_owner, in_use
+from ..compat.versions import STACK
 from ..messages import one_line
 from .findings import find_faults
-from .probes import PIECES, Facts, run_probes
+from .probes import Facts, run_probes
 
-NEEDED = (
-    'cbnet', 'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmdet',
-    'pycocotools', 'numpy', 'setuptools', 'cv2', 'PIL', 'scipy', 'shapely',
+NEEDED = [
+    'cbnet', *STACK, 'setuptools', 'cv2', 'PIL', 'scipy', 'shapely',
     'matplotlib',
-)  # fmt: skip
+]  # fmt: skip
 # import name, which is that of the distribution but for underscores -> use
 OPTIONAL = {
     'faster_coco_eval': 'fast COCO evaluation',
@@ -59,8 +60,7 @@ def examine() -> Facts:
         devices=results['devices'].get('devices', []),
         configs={
             name: 'error' not in results[name]
-            for name in PIECES
-            if name.endswith('::')
+            for name in ('mmdet::', 'cbnet::')
         },
         findings=[finding._asdict() for finding in findings],
         good=all(finding.level != 'error' for finding in findings),
@@ -85,17 +85,17 @@ def _package(name: str, used: list[Owner], result: Facts) -> Facts:
 def print_report(report: Facts) -> None:
     """Print what ``examine`` returned."""
     console = Console(highlight=False, markup=False, emoji=False)
-    operators = group_by_source(report['operators'])
     sections = {
         'Packages': _package_rows(report),
-        'Operators of mmcv': (
-            (source, ', '.join(names)) for source, names in operators.items()
-        ),
+        'Operators of mmcv': [
+            (source, ', '.join(names))
+            for source, names in group_by_source(report['operators']).items()
+        ],
         'Devices': _device_rows(report['devices']),
-        'Configs': (
+        'Configs': [
             (prefix, 'resolves' if resolves else 'does not resolve')
             for prefix, resolves in report['configs'].items()
-        ),
+        ],
     }
     for title, rows in sections.items():
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -148,13 +148,12 @@ def group_by_source(sources: dict[str, str]) -> dict[str, list[str]]:
 
     ``x_forward`` and ``x_backward`` become ``x`` if they have one source.
     """
-    stem = re.compile(r'_(forward|backward)(_\w+)?$')
-    families: dict[str, dict[str, str]] = {}
+    stem = partial(re.sub, r'_(forward|backward)(_\w+)?$', '')
+    families: dict[str, set[str]] = {stem(name): set() for name in sources}
     for name, source in sources.items():
-        families.setdefault(stem.sub('', name), {})[name] = source
+        families[stem(name)].add(source)
     groups: dict[str, set[str]] = {source: set() for source in SOURCES}
-    for family, members in families.items():
-        alike = len(set(members.values())) == 1
-        for name, source in members.items():
-            groups[source].add(family if alike else name)
+    for name, source in sources.items():
+        alike = len(families[stem(name)]) == 1
+        groups[source].add(stem(name) if alike else name)
     return {kind: sorted(names) for kind, names in groups.items() if names}

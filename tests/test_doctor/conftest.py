@@ -119,6 +119,7 @@ class Environment:
         ``CBNET_START='no'`` is for stacks on which ``import cbnet`` fails.
         """
         file = self.folder / 'doctor.json'
+        file.unlink(missing_ok=True)  # that of an earlier call
         done = self.run('-m', 'cbnet.doctor', '--json', file, **more)
         assert file.exists(), done.stderr
         report = json.loads(file.read_text())

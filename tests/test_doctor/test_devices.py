@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cbnet.doctor.probes import list_devices
+from cbnet.doctor.facts import list_devices
 
 
 @pytest.fixture

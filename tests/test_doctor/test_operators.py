@@ -6,7 +6,7 @@ names where they do not; the order of the sources.
 """
 
 from cbnet.compat import served_ops
-from cbnet.doctor.probes import list_operators
+from cbnet.doctor.facts import list_operators
 from cbnet.doctor.report import group_by_source
 
 
