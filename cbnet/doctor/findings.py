@@ -29,6 +29,14 @@ Owners = dict[str, list[Owner]]
 Results = dict[str, Facts]
 # People do install several builds of these side by side.
 HARMLESS = ('cv2', 'PIL')
+# The packages of the pieces that have another name.
+PACKAGES = {
+    'devices': 'torch',
+    'mmcv.ops': 'mmcv',
+    'pkg_resources': 'setuptools',
+    'mmdet::': 'mmdet',
+    'cbnet::': 'cbnet',
+}
 # How compiled modules complain about a numpy that they were not built for.
 OTHER_NUMPY = (
     r'numpy\.dtype size changed|_ARRAY_API|compiled using NumPy'
@@ -115,7 +123,7 @@ def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
     """Explain why a piece fails although the pieces that it needs load."""
     error, level = results[name]['error'], 'error'
     _, _, what, repair = PIECES[name]
-    package = 'torch' if name == 'devices' else re.split('[.:]', name)[0]
+    package = PACKAGES.get(name, name)
     installed = {name: found[0] for name, found in owners.items() if found}
     owner = installed.get(package)
     fields = {**installed, 'owner': owner or f'no {package}'}
@@ -138,7 +146,7 @@ def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
     else:
         repair = repair.format_map(fields)
     return Finding(
-        package if name in ('devices', 'mmdet::') else name,
+        name if name in ('cbnet::', 'mmcv.ops') else package,
         level,
         f'{what}: {one_line(error, 200)}',
         repair,

@@ -106,16 +106,14 @@ PIECES = {
     'cbnet': Piece(
         ' '.join([*STACK, 'mmcv.ops']), _start_cbnet, 'cbnet does not start'
     ),
-    'setuptools': Piece(
-        '',
-        'pkg_resources',
-        'mmengine resolves config prefixes (mmdet::, cbnet::) with '
+    'pkg_resources': Piece(
+        what='mmengine resolves config prefixes (mmdet::, cbnet::) with '
         'pkg_resources, which setuptools contains up to version 81; '
         'found {owner}',
-        "pip install 'setuptools<82'",
+        repair="pip install 'setuptools<82'",
     ),
     'mmdet::': Piece(
-        'mmdet setuptools',
+        'mmdet pkg_resources',
         partial(_inherit, 'mmdet::_base_/default_runtime.py'),
         'configs mmdet:: do not resolve',
     ),

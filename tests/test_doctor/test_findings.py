@@ -3,8 +3,9 @@
 One finding a cause, nothing about what fails as a consequence: a torch that
 ends the process; a compiled mmcv, and a torchvision, for another torch; a
 module for another numpy; files that are gone, of another version, or lack a
-dependency; what PYTHONPATH hides; config prefixes; devices; two builds of
-cv2; packages that print.
+dependency; what PYTHONPATH hides, and a broken copy in it; config prefixes,
+and the pkg_resources that they need; devices; two builds of cv2; packages
+that print.
 """
 
 import importlib.machinery
@@ -151,6 +152,30 @@ def test_pythonpath_hides_what_fits(fake, tmp_path, environment):
     shutil.rmtree(fake.site / 'mmdet-3.3.0.dist-info')
     _, repair = only(fake.examine(PYTHONPATH=str(first))[2], 'mmdet')
     assert repair == 'unset PYTHONPATH && pip install mmdet==3.3.0'
+
+
+def test_a_broken_copy_in_pythonpath(fake, tmp_path):
+    first = tmp_path / 'first'
+    info = first / 'timm-2.0.dist-info'
+    info.mkdir(parents=True)
+    (info / 'METADATA').write_text('Name: timm\nVersion: 2.0\n')
+    (first / 'timm').mkdir()
+    (first / 'timm' / '__init__.py').write_text('1 / 0')
+    _, repair = only(fake.examine(PYTHONPATH=str(first))[2], 'timm')
+    assert repair == 'unset PYTHONPATH'  # uncovers a copy that works
+    (hidden,) = fake.site.glob('timm-*.dist-info')
+    shutil.rmtree(hidden)
+    _, repair = only(fake.examine(PYTHONPATH=str(first))[2], 'timm')
+    assert repair == (
+        'unset PYTHONPATH && pip install --force-reinstall --no-deps timm==2.0'
+    )
+
+
+def test_a_pkg_resources_that_does_not_load(fake):
+    fake.add_module('pkg_resources', 'import packaging.nothing')
+    what, repair = only(fake.examine()[2], 'setuptools')
+    assert 'found setuptools 80.0.0: ModuleNotFoundError' in what
+    assert repair == "pip install 'setuptools<82'"
 
 
 NO_CBNET = """\
