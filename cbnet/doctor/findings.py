@@ -132,11 +132,11 @@ def _failure(name: str, results: Results, owners: Owners) -> Finding | None:
         level, error = 'warning', 'cbnet is not installed'
     elif not owner and package not in ('cbnet', 'setuptools'):
         return None  # the pieces that need it report this
-    elif name == package and re.search(OTHER_NUMPY, error):
+    elif name == package != 'numpy' and re.search(OTHER_NUMPY, error):
         what = '{owner} is built for another numpy than {numpy.version}'
         repair = REINSTALL.replace('owner.pin', 'owner.distribution')
         repair = repair.replace('install', 'install --upgrade', 1)
-    elif not what and f"No module named '{package}" in error:
+    elif not what and re.search(f"No module named '{package}['.]", error):
         what = '{owner} is installed but its files are gone'
     elif not what and 'No module named' in error:
         repair = 'pip install {owner.pin}'  # with what it depends on

@@ -129,11 +129,12 @@ PIECES = {
 def try_piece(name: str) -> Facts:
     """Load a piece; return its facts, or a package's version and file."""
     use = PIECES[name].use or name
-    facts = import_module(use) and {} if isinstance(use, str) else use() or {}
+    facts = use() if callable(use) else import_module(use)
+    if isinstance(facts, dict):
+        return facts
     package = sys.modules.get(name)
-    for fact in ('version', 'file'):
-        facts[fact] = getattr(package, f'__{fact}__', None)
-    return facts
+    version = getattr(package, '__version__', None)
+    return dict(version=version, file=getattr(package, '__file__', None))
 
 
 def run_probes() -> dict[str, Facts]:

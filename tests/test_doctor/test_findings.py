@@ -91,6 +91,13 @@ def test_a_module_for_another_numpy(fake):
         'pip install --upgrade --force-reinstall --no-deps pycocotools'
     )
     assert not {'mmdet', 'cbnet', 'cbnet::', 'mmdet::'} & set(findings)
+    # numpy itself is not built for another numpy
+    fake.add_module(
+        'numpy', "raise ImportError('multiarray failed to import')"
+    )
+    what, repair = only(fake.examine()[2], 'numpy')
+    assert what.startswith('numpy 2.0 does not load: ImportError')
+    assert repair == 'pip install --force-reinstall --no-deps numpy==2.0'
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,7 @@ def test_a_module_for_another_numpy(fake):
         ('import addict', "No module named 'addict'", 'mmcv-lite==2.1.0'),
         ("__version__ = '2.2.0'", 'are of version 2.2.0', '--force-reinstall'),
         ('import mmcv.image', 'its files are gone', '--force-reinstall'),
+        ('import mmcv_more', "No module named 'mmcv_more'", 'mmcv-lite==2.1'),
     ],
 )
 def test_files_that_are_not_those_installed(fake, code, said, command):
@@ -111,7 +119,7 @@ def test_files_that_are_not_those_installed(fake, code, said, command):
     assert said in what
     assert repair.startswith('pip install ') and command in repair
     # pip brings what is missing only where it may look at dependencies
-    assert ('--no-deps' in repair) == ('addict' not in said)
+    assert ('--no-deps' in repair) == ('No module' not in said)
 
 
 def test_packages_that_print(fake):
