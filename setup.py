@@ -15,7 +15,7 @@ MIM = ('configs', 'tools', 'model-index.yml')
 REQUIRES = [
     'torch>=2.6',  # older ones load checkpoints unsafely by default
     'torchvision>=0.21',
-    'timm>=1.0',
+    'timm>=1.0.26',  # older ones read some files with pickle
     'safetensors',
     'numpy>=1.21',
     'pycocotools',
