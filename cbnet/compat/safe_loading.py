@@ -92,7 +92,7 @@ def clear_errors(source: Any) -> Iterator[None]:
             raise BrokenCheckpointError(
                 f'{source}: not a checkpoint that torch can read safely: the '
                 f'file is cut short or of another kind '
-                f'({_first_line(text) or "it ends too early"}). Download or '
+                f'({_reason(text) or "it ends too early"}). Download or '
                 f'copy it again; delete a cached download first'
             ) from None
         if (

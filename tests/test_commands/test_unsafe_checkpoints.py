@@ -134,6 +134,7 @@ def test_commands_are_refused(path, save, folder, run, monkeypatch):
     said = run(path, file)
     assert not (folder / 'marker').exists()
     assert 'net.pth' in said and 'io.open' in said
+    assert 'weights_only' not in said
 
 
 CODE = "open('marker', 'w').close()\n"
