@@ -7,9 +7,12 @@ enough.
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import BaseModel
@@ -19,8 +22,8 @@ from mmengine.runner import (
     CheckpointLoader,
     EpochBasedTrainLoop,
     Runner,
-    checkpoint,
 )
+from mmengine.runner import checkpoint as loading
 from torch import Tensor
 
 Wrap = Callable[[Callable[..., Any]], Any]
@@ -200,16 +203,19 @@ def replace_transform(registry: Registry, name: str, transform: type) -> None:
     registry.register_module(name, force=True, module=transform)
 
 
-def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
+def wrap_readers(
+    checkpoint: Wrap, download: Wrap, load: Callable[..., Any], parse: Wrap
+) -> None:
     """Wrap the functions through which mmengine reads checkpoints, once.
 
     mmengine asks torch for its unsafe loading and executes the config text
     inside a checkpoint; no option prevents either.
 
     Args:
-        load: the wrapper of the loader of all checkpoints, which takes the
-            class as its first argument.
+        checkpoint: the wrapper of the loader of all checkpoints, which takes
+            the class as its first argument.
         download: the wrapper of the loader for http addresses.
+        load: what the loaders of all other schemes call as ``torch.load``.
         parse: the wrapper of ``Config.fromstring``.
 
     Raises:
@@ -221,7 +227,7 @@ def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
     expected = {
         original: ['filename', 'map_location'],
         Config.fromstring: ['cfg_str', 'file_format'],
-        checkpoint.load_url: ['url', 'model_dir', 'map_location'],
+        loading.load_url: ['url', 'model_dir', 'map_location'],
     }
     for function, names in expected.items():
         found = list(inspect.signature(function).parameters)
@@ -231,8 +237,17 @@ def wrap_readers(load: Wrap, download: Wrap, parse: Wrap) -> None:
                 f'expected {names} first, so cbnet cannot make the loading '
                 f"of checkpoints safe; run: pip install 'mmengine==0.10.7'"
             )
-    wrapped = load(original.__func__)
+    wrapped = checkpoint(original.__func__)
     wrapped.cbnet = True
     CheckpointLoader.load_checkpoint = classmethod(wrapped)
-    checkpoint.load_url = download(checkpoint.load_url)
+    loading.load_url = download(loading.load_url)
+    # The module's own torch: all its functions find it, also those that were
+    # imported from there before, and nobody else does.
+    seen = ModuleType('torch')
+    vars(seen).update(__getattr__=partial(getattr, torch), load=load)
+    loading.torch = seen
+    if hasattr(loading, '_safe_torch_load'):
+        # Of the fork onedl-mmengine: it answers a refusal with a line about
+        # unsafe loading, which it then tries.
+        loading._safe_torch_load = load
     Config.fromstring = staticmethod(parse(Config.fromstring))

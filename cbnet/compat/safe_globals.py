@@ -6,10 +6,19 @@ arrays inside ``HistoryBuffer`` objects, whose statistics are pickled as
 ``weights_only=True`` and refuses these names, so resuming fails.  Each name
 is served by a stand-in that takes only data, never by the object it names:
 the real ones would set any attribute, or call what an attribute holds.
+
+Other packages put objects on torch's list of safe names, too; a fork of
+mmengine puts the real ``getattr`` there.  torch keeps that list as a set, so
+which of two objects answers to a name would change from process to process.
+Therefore the stand-ins come first, and while cbnet loads a checkpoint the
+rest of the list does not count.
 """
 
 from argparse import Namespace
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pickle import UnpicklingError
 from typing import Any
 
@@ -128,24 +137,57 @@ def empty_bytes(*args: Any) -> bytes:
     return b''
 
 
-def allow_checkpoint_globals() -> None:
-    """Let torch's safe loading read what mmengine's checkpoints hold."""
-    # Always as pairs: timm removes a plain argparse.Namespace after use.
-    scheduler = OneCycleParamScheduler
-    torch.serialization.add_safe_globals(
-        [
-            (CheckpointHistory, _path(HistoryBuffer)),
-            (CheckpointNamespace, 'argparse.Namespace'),
-            (one_cycle, _path(scheduler)),
-            (_getattr, 'builtins.getattr'),
-            (empty_bytes, 'builtins.bytes'),
-            # The configs that Microsoft's training code saves.  The real
-            # class gets no instance; torch itself fills an OrderedDict.
-            (OrderedDict, 'yacs.config.CfgNode'),
-            *numpy_globals(),
-        ]
-    )
-
-
 def _path(kind: type) -> str:
     return f'{kind.__module__}.{kind.__qualname__}'
+
+
+# The name in a pickle, and what answers to it.
+STAND_INS: dict[str, Any] = {
+    _path(HistoryBuffer): CheckpointHistory,
+    'argparse.Namespace': CheckpointNamespace,
+    _path(OneCycleParamScheduler): one_cycle,
+    'builtins.getattr': _getattr,
+    'builtins.bytes': empty_bytes,
+    # The configs that Microsoft's training code saves.  The real class gets
+    # no instance; torch itself fills an OrderedDict.
+    'yacs.config.CfgNode': OrderedDict,
+    **numpy_globals(),
+}
+_alone: ContextVar[bool] = ContextVar('stand_ins_alone', default=False)
+
+
+@contextmanager
+def only_stand_ins() -> Iterator[None]:
+    """Ignore in this thread what others have put on torch's list."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def allow_checkpoint_globals() -> None:
+    """Let torch's safe loading read what mmengine's checkpoints hold, once.
+
+    torch's public functions only add to its set, in which names may collide;
+    the function that turns the set into names is therefore wrapped.
+
+    Raises:
+        ImportError: if torch does not have that function.
+    """
+    unpickler = torch._weights_only_unpickler
+    names = getattr(unpickler, '_get_user_allowed_globals', None)
+    if names is None:
+        raise ImportError(
+            'torch changed: _get_user_allowed_globals is no longer there, so '
+            'cbnet cannot make the loading of checkpoints safe; run: pip '
+            "install 'torch==2.15.0' 'torchvision==0.29.2'"
+        )
+    if hasattr(names, 'cbnet'):
+        return
+
+    def allowed() -> dict[str, Any]:
+        return STAND_INS if _alone.get() else {**names(), **STAND_INS}
+
+    allowed.cbnet = True
+    unpickler._get_user_allowed_globals = allowed

@@ -2,8 +2,8 @@
 
 Everything that mmengine, mmdet and cbnet load goes through one method,
 ``CheckpointLoader.load_checkpoint``: resuming, testing, inference, pretrained
-files, all schemes.  It is wrapped here, and so is the downloader of
-mmengine's http schemes, whose default in torch is unsafe.
+files, all schemes.  It is wrapped here, and so is what the loaders of the
+schemes call, for code that calls one of them directly.
 """
 
 import functools
@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -22,9 +23,12 @@ from mmengine.logging import print_log
 from ..errors import BrokenCheckpointError, UnsafeCheckpointError
 from .literal_config import literal_fromstring, remember_texts
 from .mmengine_internals import wrap_readers
+from .safe_globals import only_stand_ins
 
 _ON, _OFF = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _lock = threading.RLock()
+# What the user asked for: loaders call each other with names of their own.
+_asked: ContextVar[Any] = ContextVar('asked', default=None)
 
 
 @contextmanager
@@ -58,13 +62,18 @@ def forced_safe() -> Iterator[None]:
 def clear_errors(source: Any) -> Iterator[None]:
     """Turn torch's errors into one that names the file and the reason.
 
+    Args:
+        source: the file; inside another such block, that block's counts.
+
     Raises:
         UnsafeCheckpointError: the file asks for something other than data.
         BrokenCheckpointError: the file cannot be read to its end.
     """
+    source = _asked.get() or source
+    token = _asked.set(source)
     try:
         yield
-    except UnsafeCheckpointError:
+    except (UnsafeCheckpointError, BrokenCheckpointError):
         raise
     except (
         pickle.UnpicklingError,
@@ -83,7 +92,7 @@ def clear_errors(source: Any) -> Iterator[None]:
             raise BrokenCheckpointError(
                 f'{source}: not a checkpoint that torch can read safely: the '
                 f'file is cut short or of another kind '
-                f'({_first_line(text) or "it ends too early"}). Download or '
+                f'({_reason(text) or "it ends too early"}). Download or '
                 f'copy it again; delete a cached download first'
             ) from None
         if (
@@ -97,6 +106,23 @@ def clear_errors(source: Any) -> Iterator[None]:
             f'weights and trust its source, load it with the software that '
             f'wrote it and save plain tensors (docs/checkpoints.md)'
         ) from None
+    finally:
+        _asked.reset(token)
+
+
+@contextmanager
+def safe_reading(source: Any) -> Iterator[None]:
+    """Let everything that the block loads be only data.
+
+    Args:
+        source: the name of the file in errors.
+
+    Raises:
+        UnsafeCheckpointError: a file asks for something other than data.
+        BrokenCheckpointError: a file cannot be read to its end.
+    """
+    with clear_errors(source), forced_safe(), only_stand_ins():
+        yield
 
 
 def _reason(text: str) -> str:
@@ -128,7 +154,7 @@ def load_safely(
         UnsafeCheckpointError: the file asks for something other than data.
         BrokenCheckpointError: the file cannot be read to its end.
     """
-    with clear_errors(name or file):
+    with clear_errors(name or file), only_stand_ins():
         return torch.load(file, map_location=map_location, weights_only=True)
 
 
@@ -140,7 +166,7 @@ def _safe_checkpoint(load: Callable[..., Any]) -> Callable[..., Any]:
         map_location: Any = None,
         logger: Any = 'current',
     ) -> Any:
-        with clear_errors(filename), forced_safe():
+        with safe_reading(filename):
             loaded = load(cls, filename, map_location, logger)
         remember_texts(loaded, filename)
         return loaded
@@ -148,15 +174,30 @@ def _safe_checkpoint(load: Callable[..., Any]) -> Callable[..., Any]:
     return load_checkpoint
 
 
+def _safe_download(load: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(load)
+    def load_url(url: str, *args: Any, **options: Any) -> Any:
+        with safe_reading(url):
+            return load(url, *args, **{**options, 'weights_only': True})
+
+    return load_url
+
+
+def _load(file: Any, map_location: Any = None, **options: Any) -> Any:
+    """Answer ``torch.load``, whatever it is asked for."""
+    named = isinstance(file, str | os.PathLike)
+    return load_safely(file, map_location, None if named else 'a checkpoint')
+
+
 def keep_loading_safe() -> None:
-    """Wrap mmengine's two loaders and its reader of config text, once.
+    """Wrap mmengine's loaders and its reader of config text, once.
 
     Raises:
         ImportError: if mmengine is not as expected.
     """
     wrap_readers(
-        load=_safe_checkpoint,
-        # For code that calls mmengine's http loaders directly.
-        download=lambda load: functools.partial(load, weights_only=True),
+        checkpoint=_safe_checkpoint,
+        download=_safe_download,
+        load=_load,
         parse=literal_fromstring,
     )

@@ -123,17 +123,17 @@ def scalar(*args: Any) -> Any:
     return np.frombuffer(data, dtype)[0] if data else dtype.type()
 
 
-def numpy_globals() -> list[tuple[Any, str]]:
-    """List the stand-ins with the names that they stand in for.
+def numpy_globals() -> dict[str, Any]:
+    """Map numpy's names to the stand-ins.
 
     numpy 2 writes ``numpy._core``; files written with numpy 1, such as
     mmdet's published ones, contain ``numpy.core``.
     """
-    return [
-        (CheckpointArray, 'numpy.ndarray'),
-        (CheckpointDtype, 'numpy.dtype'),
-        (reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (scalar, 'numpy._core.multiarray.scalar'),
-        (scalar, 'numpy.core.multiarray.scalar'),
-    ]
+    return {
+        'numpy.ndarray': CheckpointArray,
+        'numpy.dtype': CheckpointDtype,
+        'numpy._core.multiarray._reconstruct': reconstruct,
+        'numpy.core.multiarray._reconstruct': reconstruct,
+        'numpy._core.multiarray.scalar': scalar,
+        'numpy.core.multiarray.scalar': scalar,
+    }

@@ -146,6 +146,16 @@ def http_loader(setting):
     return checkpoint.load_from_http(setting.url, 'cpu')
 
 
+@loads(CONTENT, 'local loader by itself')
+def local_loader(setting):
+    return checkpoint.load_from_local(str(setting.file), 'cpu')
+
+
+@loads(CONTENT, 's3 loader by itself')
+def s3_loader(setting):
+    return checkpoint.load_from_ceph(s3(setting), 'cpu')
+
+
 @loads(CONTENT, 'converters')
 def converters(setting):
     return load_safely(setting.file)
