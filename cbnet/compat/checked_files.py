@@ -137,6 +137,9 @@ def open_archive(file: Any) -> zipfile.ZipFile:
     """
     archive = zipfile.ZipFile(file)
     members = archive.infolist()
+    for member in members:
+        if not member.CRC:  # torch.serialization.set_crc32_options(False)
+            member.CRC = None
     names = {member.filename.lower() for member in members}
     if len(names) < len(members):
         raise FileFault('the zip holds two members of one name')
@@ -173,6 +176,7 @@ def _check_archive(stream: IO[bytes], size: int) -> None:
         )
     if sum(member.file_size for member in members) > size:
         raise FileFault('its records would be larger than the file')
+    _check_sums(archive)
     start = f'{prefix}/data/'
     records = {
         member.filename.removeprefix(start): member.file_size
@@ -181,6 +185,18 @@ def _check_archive(stream: IO[bytes], size: int) -> None:
     }
     pickled = io.BytesIO(archive.read(f'{prefix}/data.pkl'))
     Rules(size, records).read(pickled)
+
+
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    """Read everything once, because torch does not compare checksums.
+
+    Raises:
+        zipfile.BadZipFile: a record has changed since it was written.
+    """
+    for member in archive.infolist():
+        with archive.open(member) as record:
+            while record.read(1 << 20):
+                pass
 
 
 def _check_former(stream: IO[bytes], size: int) -> None:

@@ -12,7 +12,8 @@ from typing import IO, Any
 import torch
 
 from .file_errors import FileFault
-from .pickle_scan import Made, Name, Table, require_key, scan
+from .pickle_calls import CALLS, Ordered, is_count, require
+from .pickle_scan import Made, Name, Table, scan
 from .safe_globals import STAND_INS
 
 # bytes of an element, by the names of torch's storage types
@@ -62,10 +63,6 @@ class Tensor(Made):
     changes: bool = False
 
 
-class Ordered(Table, Made):
-    """An OrderedDict."""
-
-
 class Rules:
     """The rules for the pickles of one file.
 
@@ -91,7 +88,7 @@ class Rules:
     def _name(self, path: str) -> Name:
         kind = path.rpartition('.')[2].removesuffix('Storage')
         if (
-            path in _CALLS
+            path in CALLS
             or path in _TENSORS
             or path in _UNWANTED
             or path in STAND_INS
@@ -111,19 +108,19 @@ class Rules:
             )
         if path in _TENSORS:
             counts, place = _TENSORS[path]
-            _require(len(arguments) in counts, path)
+            require(len(arguments) in counts, path)
             return self._tensor(*arguments[:4], arguments[4:], place)
         if path in (_PARAMETER, f'{_REBUILD}parameter'):
-            _require(bool(arguments) and type(arguments[0]) is Tensor, path)
+            require(bool(arguments) and type(arguments[0]) is Tensor, path)
             # Files from before torch 0.4 set the flags afterwards.
             return Tensor(changes=path == _PARAMETER)
         if path == 'yacs.config.CfgNode':
             return Ordered()
         if path in STAND_INS:
             return Made()  # the stand-in checks what it is given
-        if path not in _CALLS:
+        if path not in CALLS:
             raise FileFault(f'it calls {path[:100]}', unsafe=True)
-        return _CALLS[path](*arguments)
+        return CALLS[path](*arguments)
 
     def _tensor(
         self,
@@ -137,14 +134,14 @@ class Rules:
         item = storage.item if type(storage) is Storage else 0
         if place is not None:
             dtype = rest[place - 4]
-            _require(type(dtype) is Name and dtype.path in _CONSTANTS, 'dtype')
+            require(type(dtype) is Name and dtype.path in _CONSTANTS, 'dtype')
             item = getattr(torch, dtype.path.removeprefix('torch.')).itemsize
-        _require(
+        require(
             item > 0
             and type(size) is tuple
             and type(stride) is tuple
             and len(size) == len(stride) <= 64
-            and all(_is_count(n) for n in (offset, *size, *stride))
+            and all(is_count(n) for n in (offset, *size, *stride))
             and (not rest or type(rest[0]) is bool)
             and (len(rest) < 2 or type(rest[1]) in (Ordered, type(None)))
             and all(set(r.keys) <= _FLAGS for r in rest if type(r) is Table),
@@ -170,7 +167,7 @@ class Rules:
 
     def _build(self, target: Any, state: Any) -> None:
         if type(target) is Ordered:
-            _require(type(state) is Table, 'the state of a dict')
+            require(type(state) is Table, 'the state of a dict')
             for key in state.keys:
                 if type(key) is not str or hasattr(dict, key):
                     raise FileFault(
@@ -181,18 +178,18 @@ class Rules:
 
     def _load(self, pid: Any) -> Storage:
         """Describe a storage; pid is (word, type, key, device, elements)."""
-        _require(
+        require(
             type(pid) is tuple
             and len(pid) in (5, 6)
             and pid[0] == 'storage'
             and type(pid[1]) is Name
             and type(pid[2]) is str
             and type(pid[3]) is str
-            and _is_count(pid[4]),
+            and is_count(pid[4]),
             'the place of a tensor',
         )
         kind = pid[1].path.rpartition('.')[2].removesuffix('Storage')
-        _require(kind in _ITEM_SIZES, 'the type of a tensor')
+        require(kind in _ITEM_SIZES, 'the type of a tensor')
         item = _ITEM_SIZES[kind]
         nbytes = pid[4] * item
         if self.records is not None:
@@ -205,96 +202,3 @@ class Rules:
                 )
         self.storages[pid[2]] = nbytes
         return Storage(nbytes, item)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _require(allowed: bool, what: str) -> None:
-    if not allowed:
-        raise FileFault(f'it describes {what} in a way that torch never does')
-
-
-def _ordered(*arguments: Any) -> Ordered:
-    # Python 2 wrote the items into the call.
-    made = Ordered()
-    items = arguments[0] if arguments else []
-    _require(len(arguments) < 2 and type(items) is list, 'an OrderedDict')
-    for item in items:
-        _require(type(item) in (list, tuple) and len(item) == 2, 'an item')
-        made.add(item[0])
-    return made
-
-
-def _counter(*arguments: Any) -> Ordered:
-    _require(
-        len(arguments) < 2 and all(type(a) is Table for a in arguments),
-        'a Counter',
-    )
-    return Ordered()
-
-
-def _set(*arguments: Any) -> Made:
-    _require(
-        len(arguments) < 2 and all(type(a) is list for a in arguments), 'a set'
-    )
-    for item in arguments[0] if arguments else ():
-        require_key(item)
-    return Made()
-
-
-def _encode(*arguments: Any) -> bytes:
-    _require(
-        len(arguments) == 2
-        and type(arguments[0]) is str
-        and arguments[1] in ('latin1', 'latin-1', 'ascii', 'utf-8'),
-        'bytes',
-    )
-    return arguments[0].encode(arguments[1])
-
-
-def _bytearray(*arguments: Any) -> Made:
-    data, *encoding = arguments or (b'',)
-    _require(
-        (type(data) is str and encoding in (['latin-1'], ['latin1']))
-        or (type(data) in (bytes, Made) and not encoding),
-        'a bytearray',
-    )
-    return Made()
-
-
-def _complex(*arguments: Any) -> complex:
-    _require(
-        len(arguments) == 2 and all(type(a) is float for a in arguments),
-        'a complex number',
-    )
-    return complex(*arguments)
-
-
-def _size(*arguments: Any) -> tuple[int, ...]:
-    _require(
-        len(arguments) == 1
-        and type(arguments[0]) is tuple
-        and all(map(_is_count, arguments[0])),
-        'a size',
-    )
-    return arguments[0]
-
-
-def _word(*arguments: Any) -> Made:
-    _require(bool(arguments) and type(arguments[0]) is str, 'a device')
-    return Made()
-
-
-_CALLS = {
-    'collections.OrderedDict': _ordered,
-    'collections.Counter': _counter,
-    'builtins.set': _set,
-    'builtins.bytearray': _bytearray,
-    'builtins.complex': _complex,
-    '_codecs.encode': _encode,
-    'torch.Size': _size,
-    'torch.device': _word,
-    'torch.serialization._get_layout': _word,
-}

@@ -176,11 +176,12 @@ def _clear_config(build: Callable[..., Any]) -> Callable[..., Any]:
             return build(self, cfg, weights, *args)
         except UserError:
             raise
-        except (AssertionError, AttributeError, TypeError, ValueError):
+        except STATE_ERRORS as error:
             raise UserValueError(
-                f'{weights} does not hold the config of its model; give a '
+                f'{weights} does not hold a config that builds its model '
+                f'({type(error).__name__}: {one_line(error, 300)}); give a '
                 f"config: DetInferencer('config.py', '{weights}')"
-            ) from None
+            ) from error
 
     return init_model
 

@@ -1,7 +1,6 @@
 """Zip archives that lie about what they hold, and places on the disk."""
 
 import io
-import os
 import struct
 import zipfile
 from pathlib import Path
@@ -265,66 +264,14 @@ def former_format_cut_in_its_pickle(path: Path, content: Content) -> None:
     path.write_bytes(path.read_bytes()[:300])
 
 
-@damaged
-def empty_file(path: Path, content: Content) -> None:
-    path.touch()
-
-
-@damaged
-def web_page(path: Path, content: Content) -> None:
-    path.write_text('<!DOCTYPE html><html>not found</html>')
-
-
-@damaged
-def zeros(path: Path, content: Content) -> None:
-    """A terabyte that takes no place on the disk."""
-    with open(path, 'wb') as file:
-        file.truncate(1 << 40)
-
-
-@damaged
-def a_folder(path: Path, content: Content) -> None:
-    path.mkdir()
-
-
-@damaged
-def a_loop_of_links(path: Path, content: Content) -> None:
-    path.symlink_to(path.name)
-
-
-@damaged
-def a_link_to_nothing(path: Path, content: Content) -> None:
-    path.symlink_to('nothing.pth')
-
-
-@damaged
-def a_file_below_a_file(path: Path, content: Content) -> Path:
-    path.touch()
-    return path / 'net.pth'
-
-
-@damaged
-def a_pipe(path: Path, content: Content) -> None:
-    """Opening it waits for a writer."""
-    os.mkfifo(path)
-
-
-@damaged
-def a_device(path: Path, content: Content) -> None:
-    path.symlink_to('/dev/zero')
-
-
-@damaged
-def a_name_too_long(path: Path, content: Content) -> Path:
-    return path.with_name('n' * 5000 + '.pth')
-
-
 @register('honest')
 def former_format(path: Path, content: Content) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=False)
 
 
 @register('honest')
-def a_link(path: Path, content: Content) -> None:
-    torch.save(content, path.with_name('real.pth'))
-    path.symlink_to('real.pth')
+def without_checksums(path: Path, content: Content) -> None:
+    """An option of torch's; it writes 0 for each."""
+    torch.serialization.set_crc32_options(False)
+    torch.save(content, path)
+    torch.serialization.set_crc32_options(True)

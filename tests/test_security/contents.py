@@ -186,6 +186,7 @@ META = {
 }
 
 STATE = {
+    'iter_beyond_the_run': (('meta', 'iter'), 50),
     'message_hub_is_a_list': (('message_hub',), []),
     'message_hub_is_empty': (('message_hub',), {}),
     'log_scalars_are_a_list': (('message_hub', 'log_scalars'), [1]),
@@ -272,5 +273,5 @@ def of_numpy_numbers(path: Path, content: Content) -> None:
 @honest
 def of_an_infinite_mask(path: Path, content: Content) -> None:
     """Attention masks hold infinities; nothing is wrong with them."""
-    content['state_dict']['attn_mask'] = torch.full((2, 2), float('-inf'))
+    content['more'] = {'attn_mask': torch.full((2, 2), float('-inf'))}
     torch.save(content, path)

@@ -22,7 +22,15 @@ from typing import Any
 
 from cbnet.errors import UserError
 
-from . import archives, contents, pickles, safetensors_files, tensors  # noqa: F401
+from . import (  # noqa: F401
+    archives,
+    contents,
+    damaged_pickles,
+    pickles,
+    places_on_disk,
+    safetensors_files,
+    tensors,
+)
 from .corpus import CORPUS, Entry, marker, write
 from .loading_paths import PATHS, make_contents, numbers, quiet
 
