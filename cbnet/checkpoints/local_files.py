@@ -1,11 +1,12 @@
 """Recognise local files that cannot be complete checkpoints."""
 
 import os
-import tarfile
 import zipfile
 from pathlib import Path
 
-from ..errors import MissingFileError, UserValueError
+from ..compat.checked_files import require_readable
+from ..errors import UserValueError
+from ..messages import shortened
 
 _ZIP, _PICKLE = b'PK', b'\x80'
 
@@ -22,23 +23,21 @@ def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
 
     Raises:
         FileNotFoundError: the file does not exist.
+        UserFileError: it is a folder, a pipe, or a loop of links.
         ValueError: the file is cut short or is no checkpoint.
     """
     path = Path(source)
-    if ':' in str(source) and not path.exists():
+    # os.path.exists, unlike that of Path, takes names of any length.
+    if ':' in str(source) and not os.path.exists(path):
         return
-    if not path.is_file():
-        raise MissingFileError(
-            f'{key}={str(source)!r}: there is no such file; relative paths '
-            f'start at the current folder, {Path.cwd()}'
-        )
+    require_readable(path, f'{key}={shortened(repr(str(source)), 300)}')
     if path.suffix == '.safetensors':
         return  # its loader checks the length
     with open(path, 'rb') as file:
         start = file.read(16)
     if start.startswith(_ZIP) and not zipfile.is_zipfile(path):
         problem = 'is cut short'
-    elif start.startswith((_ZIP, _PICKLE)) or tarfile.is_tarfile(path):
+    elif start.startswith((_ZIP, _PICKLE)):
         return
     else:
         problem = f'is no checkpoint of torch (it begins with {start!r})'

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,14 +11,17 @@ import torch
 from torch import Tensor
 
 from ..atomic_files import whole_file
+from ..compat.checked_content import check_content
+from ..compat.checked_files import open_archive
+from ..compat.file_errors import FileFault, clear_errors, reading
 from ..compat.safe_loading import load_safely
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import listed, shortened
 from ..version import __version__
 from .local_files import require_checkpoint
 
-# zipfile raises a RuntimeError for an encrypted file.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+# A published file shrinks by a tenth; a bomb shrinks to a thousandth.
+_MOST_UNPACKED = 100
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -29,23 +31,21 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: the file does not exist.
         ValueError: the file is cut short, or is or contains no checkpoint.
         UnsafeCheckpointError: the file asks for more than data.
-        BrokenCheckpointError: the file cannot be read to its end.
+        BrokenCheckpointError: the file cannot be read to its end, or holds
+            something that no checkpoint holds.
     """
     path = Path(path)
     require_checkpoint(path, 'IN')
-    load = _load_zip if zipfile.is_zipfile(path) else load_safely
-    file = load(path)
-    if not isinstance(file, Mapping):
-        raise UserValueError(
-            f'{path} holds a {type(file).__name__}; expected a dict of '
-            f'weights, or one with state_dict'
-        )
+    with clear_errors(path):
+        load = _load_zip if zipfile.is_zipfile(path) else load_safely
+        file = load(path)
+        check_content(file)
     return dict(file)
 
 
 def _load_zip(path: Path) -> Any:
     """Load a zip that torch wrote, or the checkpoint inside another zip."""
-    with zipfile.ZipFile(path) as outer:
+    with reading(), open_archive(path) as outer:
         names = [name for name in outer.namelist() if name[-1:] != '/']
         if any(PurePosixPath(name).name == 'data.pkl' for name in names):
             return load_safely(path)
@@ -57,17 +57,32 @@ def _load_zip(path: Path) -> Any:
         if len(found) != 1:
             raise UserValueError(
                 f'{path} is a zip with {len(found)} files that end in .pth '
-                f'(it holds {listed(names) or "nothing"}); expected one'
+                f'(it holds {shortened(listed(names), 300) or "nothing"}); '
+                f'expected one'
             )
+        # A name of our own: the one in the zip may lead anywhere.
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                inside = outer.extract(found[0], folder)
-            except _UNREADABLE as error:
-                raise UserValueError(
-                    f'{path}: {found[0]} cannot be extracted from the zip '
-                    f'({error}); download it again'
-                ) from None
+            inside = Path(folder, 'inside.pth')
+            _unpack(outer, found[0], inside)
             return load_safely(inside, name=f'{path}, {found[0]}')
+
+
+def _unpack(outer: zipfile.ZipFile, name: str, out: Path) -> None:
+    """Unpack one member; stop where it is larger than it can be."""
+    member = outer.getinfo(name)
+    left = _MOST_UNPACKED * member.compress_size
+    if member.file_size > left:
+        raise FileFault(
+            f'{shortened(name)} would be {member.file_size} bytes, more than '
+            f'{_MOST_UNPACKED} times its size in the zip',
+            'Unpack it yourself if you trust it',
+        )
+    with outer.open(member) as packed, open(out, 'wb') as unpacked:
+        while block := packed.read(1 << 20):
+            left -= len(block)
+            if left < 0:
+                raise FileFault(f'{shortened(name)} is larger than it says')
+            unpacked.write(block)
 
 
 def find_weights(

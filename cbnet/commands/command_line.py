@@ -122,7 +122,9 @@ def refuse_output(
     name: str, out: Path, sources: Iterable[Path], source: str
 ) -> None:
     """Refuse an output that is a folder or one of the files to read."""
-    if out.is_dir() or out.resolve() in [file.resolve() for file in sources]:
+    # Path.resolve() fails at links that lead to each other.
+    inputs = [os.path.realpath(file) for file in sources]
+    if out.is_dir() or os.path.realpath(out) in inputs:
         raise UserValueError(f'{name}: {out} is {source}, or a folder')
 
 

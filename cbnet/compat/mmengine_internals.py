@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.infer import BaseInferencer
 from mmengine.model import BaseModel
 from mmengine.registry import Registry
 from mmengine.runner import (
@@ -251,3 +252,21 @@ def wrap_readers(
         # unsafe loading, which it then tries.
         loading._safe_torch_load = load
     Config.fromstring = staticmethod(parse(Config.fromstring))
+
+
+def wrap_users(resume: Wrap, build: Wrap) -> None:
+    """Wrap the methods that believe what a checkpoint holds, once.
+
+    Both take parts of it without checking them, and mmengine calls no hook
+    around either.
+
+    Args:
+        resume: the wrapper of ``Runner.resume``, whose second argument is
+            the name of the file.
+        build: the wrapper of the method with which mmengine's inferencers
+            build a model, whose third argument is the name of the file.
+    """
+    if not hasattr(Runner.resume, 'cbnet'):
+        Runner.resume = resume(Runner.resume)
+        Runner.resume.cbnet = True
+        BaseInferencer._init_model = build(BaseInferencer._init_model)

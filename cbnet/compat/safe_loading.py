@@ -9,26 +9,25 @@ schemes call, for code that calls one of them directly.
 import functools
 import logging
 import os
-import pickle
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 
-from ..errors import BrokenCheckpointError, UnsafeCheckpointError
+from ..errors import BrokenCheckpointError, UserError, UserValueError
+from ..messages import one_line
+from .checked_content import check_content
+from .checked_files import load_checked, require_readable
+from .file_errors import STATE_ERRORS, clear_errors
 from .literal_config import literal_fromstring, remember_texts
-from .mmengine_internals import wrap_readers
+from .mmengine_internals import wrap_readers, wrap_users
 from .safe_globals import only_stand_ins
 
 _ON, _OFF = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _lock = threading.RLock()
-# What the user asked for: loaders call each other with names of their own.
-_asked: ContextVar[Any] = ContextVar('asked', default=None)
 
 
 @contextmanager
@@ -59,58 +58,6 @@ def forced_safe() -> Iterator[None]:
 
 
 @contextmanager
-def clear_errors(source: Any) -> Iterator[None]:
-    """Turn torch's errors into one that names the file and the reason.
-
-    Args:
-        source: the file; inside another such block, that block's counts.
-
-    Raises:
-        UnsafeCheckpointError: the file asks for something other than data.
-        BrokenCheckpointError: the file cannot be read to its end.
-    """
-    source = _asked.get() or source
-    token = _asked.set(source)
-    try:
-        yield
-    except (UnsafeCheckpointError, BrokenCheckpointError):
-        raise
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        IndexError,  # from torch's unpickler, if its stack is empty
-    ) as error:
-        # timm wraps the unpickler's error in a RuntimeError of its own.
-        found = error
-        if isinstance(error.__cause__, pickle.UnpicklingError):
-            found = error.__cause__
-        text = str(found)
-        if isinstance(found, EOFError | IndexError) or re.search(
-            'Unsupported operand|PytorchStreamReader|unexpected EOF', text
-        ):
-            raise BrokenCheckpointError(
-                f'{source}: not a checkpoint that torch can read safely: the '
-                f'file is cut short or of another kind '
-                f'({_reason(text) or "it ends too early"}). Download or '
-                f'copy it again; delete a cached download first'
-            ) from None
-        if (
-            not isinstance(found, pickle.UnpicklingError)
-            and 'weights_only' not in text
-        ):
-            raise
-        raise UnsafeCheckpointError(
-            f'{source}: refused, because a checkpoint may hold only data: '
-            f'{_reason(text)}. Nothing in the file was used. If you need its '
-            f'weights and trust its source, load it with the software that '
-            f'wrote it and save plain tensors (docs/checkpoints.md)'
-        ) from None
-    finally:
-        _asked.reset(token)
-
-
-@contextmanager
 def safe_reading(source: Any) -> Iterator[None]:
     """Let everything that the block loads be only data.
 
@@ -121,21 +68,31 @@ def safe_reading(source: Any) -> Iterator[None]:
         UnsafeCheckpointError: a file asks for something other than data.
         BrokenCheckpointError: a file cannot be read to its end.
     """
-    with clear_errors(source), forced_safe(), only_stand_ins():
+    with (
+        clear_errors(source),
+        forced_safe(),
+        only_stand_ins(),
+        _checked_loads(),
+    ):
         yield
 
 
-def _reason(text: str) -> str:
-    if found := re.search(r'GLOBAL (\S+)', text):
-        return f'it asks for {found[1]}'
-    # Keep what the unpickler or one of our stand-ins said, without torch's
-    # advice to switch safe loading off.
-    *_, said = text.rpartition('WeightsUnpickler error:')
-    return _first_line(said).split('. ')[0]
+@contextmanager
+def _checked_loads() -> Iterator[None]:
+    """Check what loaders of other packages read with ``torch.load``.
 
+    The lock of ``forced_safe`` is held meanwhile.
+    """
+    found = torch.load
 
-def _first_line(text: str) -> str:
-    return next((s.rstrip('.') for s in text.strip().splitlines()), '')
+    def load(file: Any, map_location: Any = None, **_: Any) -> Any:
+        return load_checked(file, map_location)
+
+    torch.load = load
+    try:
+        yield
+    finally:
+        torch.load = found
 
 
 def load_safely(
@@ -143,7 +100,7 @@ def load_safely(
     map_location: Any = 'cpu',
     name: str | None = None,
 ) -> Any:
-    """Read a file with ``torch.load``, safely whatever the environment says.
+    """Check and read a file, safely whatever the environment says.
 
     Args:
         file: the checkpoint file.
@@ -155,7 +112,7 @@ def load_safely(
         BrokenCheckpointError: the file cannot be read to its end.
     """
     with clear_errors(name or file), only_stand_ins():
-        return torch.load(file, map_location=map_location, weights_only=True)
+        return load_checked(file, map_location)
 
 
 def _safe_checkpoint(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,8 +123,11 @@ def _safe_checkpoint(load: Callable[..., Any]) -> Callable[..., Any]:
         map_location: Any = None,
         logger: Any = 'current',
     ) -> Any:
+        if '://' not in filename:
+            require_readable(os.path.expanduser(filename))
         with safe_reading(filename):
             loaded = load(cls, filename, map_location, logger)
+            check_content(loaded)
         remember_texts(loaded, filename)
         return loaded
 
@@ -189,6 +149,43 @@ def _load(file: Any, map_location: Any = None, **options: Any) -> Any:
     return load_safely(file, map_location, None if named else 'a checkpoint')
 
 
+def _clear_resume(resume: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(resume)
+    def clear_resume(runner: Any, filename: str, *args: Any, **kw: Any) -> Any:
+        try:
+            return resume(runner, filename, *args, **kw)
+        except UserError:
+            raise
+        except STATE_ERRORS as error:
+            raise BrokenCheckpointError(
+                f'{filename} cannot be resumed: the state of its run is '
+                f'damaged or does not fit this run '
+                f'({type(error).__name__}: {one_line(error, 300)}). To start '
+                f'from its weights alone, use load_from without --resume'
+            ) from error
+
+    return clear_resume
+
+
+def _clear_config(build: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(build)
+    def init_model(self: Any, cfg: Any, weights: Any, *args: Any) -> Any:
+        if cfg:
+            return build(self, cfg, weights, *args)
+        try:
+            return build(self, cfg, weights, *args)
+        except UserError:
+            raise
+        except STATE_ERRORS as error:
+            raise UserValueError(
+                f'{weights} does not hold a config that builds its model '
+                f'({type(error).__name__}: {one_line(error, 300)}); give a '
+                f"config: DetInferencer('config.py', '{weights}')"
+            ) from error
+
+    return init_model
+
+
 def keep_loading_safe() -> None:
     """Wrap mmengine's loaders and its reader of config text, once.
 
@@ -201,3 +198,4 @@ def keep_loading_safe() -> None:
         load=_load,
         parse=literal_fromstring,
     )
+    wrap_users(resume=_clear_resume, build=_clear_config)

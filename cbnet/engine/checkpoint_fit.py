@@ -1,17 +1,22 @@
 """Refuse checkpoints that do not fit the model that loads them."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.weight_files import find_weights
-from ..compat.mmengine_internals import is_resuming, load_source
+from ..compat.mmengine_internals import (
+    built_train_loop,
+    is_resuming,
+    load_source,
+)
 from ..errors import UserValueError
 from ..messages import counted, listed
 from .checked_saving import bare_model
@@ -57,8 +62,45 @@ class CheckpointFitHook(Hook):
                 f'run; start from its weights with --cfg-options '
                 f'load_from={source}'
             )
+        if is_resuming(runner):
+            _require_schedules(checkpoint.get('param_schedulers'), source)
+            _require_steps_left(checkpoint['meta'], runner, source)
         complete = self.complete or is_resuming(runner)
         check_fit(checkpoint, bare_model(runner), source, complete)
+
+
+def _require_schedules(states: Any, source: str) -> None:
+    """Refuse schedules without their step, which would begin again."""
+    if isinstance(states, Mapping):  # of several optimizers
+        states = [state for several in states.values() for state in several]
+    for state in states or ():
+        step = state.get('last_step') if isinstance(state, Mapping) else None
+        if not isinstance(step, Integral):
+            raise UserValueError(
+                f'{source} cannot be resumed: a schedule in its '
+                f'param_schedulers does not tell its step; start from its '
+                f'weights with --cfg-options load_from={source}'
+            )
+
+
+def _require_steps_left(
+    meta: Mapping[str, Any], runner: Runner, source: str
+) -> None:
+    """Refuse to resume what was trained for longer than this run trains.
+
+    mmengine would load and skip every batch of an iteration that the file
+    names, however large its number is.
+    """
+    loop = built_train_loop(runner)
+    by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    key, most = ('epoch', 'max_epochs') if by_epoch else ('iter', 'max_iters')
+    done, limit = meta.get(key), getattr(loop, most, None)
+    if done is None or (limit is not None and done > limit):
+        raise UserValueError(
+            f'{source} cannot be resumed: its meta.{key} is {done}, and '
+            f'train_cfg.{most} of this run is {limit}; set a larger {most}, '
+            f'or start from the weights with --cfg-options load_from={source}'
+        )
 
 
 def check_fit(

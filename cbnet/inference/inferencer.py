@@ -149,6 +149,8 @@ def _readable(source: str) -> Iterator[None]:
     """Turn an error in reading weights into one line that names the file."""
     try:
         yield
+    except UserError:
+        raise
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).strip().partition('\n')[0]
         if source not in reason:

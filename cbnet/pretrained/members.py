@@ -6,8 +6,6 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from ..checkpoints.local_files import require_checkpoint
 from ..errors import UserValueError
@@ -42,7 +40,8 @@ def init_member(
         member.init_weights()
         return None
     source = str(init_cfg['checkpoint'])
-    file = _read(source, f'{title}: init_cfg.checkpoint')
+    require_checkpoint(source, f'{title}: init_cfg.checkpoint')
+    file = CheckpointLoader.load_checkpoint(source, map_location='cpu')
     report = load_into(member, file, complete, source, init_cfg.get('prefix'))
     print_log(f'{title} ({type(member).__name__}): {report}', 'current')
     member.is_init = True
@@ -52,20 +51,6 @@ def init_member(
 def names_a_file(init_cfg: Any) -> bool:
     """Tell whether an ``init_cfg`` asks for a pretrained file."""
     return isinstance(init_cfg, dict) and init_cfg['type'] == 'Pretrained'
-
-
-def _read(source: str, key: str) -> Any:
-    """Read a file safely, with mmengine unless it is a safetensors file."""
-    require_checkpoint(source, key)
-    if not source.endswith('.safetensors') or '://' in source:
-        return CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    try:
-        return load_file(source)
-    except SafetensorError as error:
-        raise UserValueError(
-            f'{key}={source!r} is cut short or is no safetensors file '
-            f'({error}); copy or download it again'
-        ) from None
 
 
 def load_into(

@@ -206,7 +206,7 @@ WRONG = {
         lambda w: {'backbone.members.0.conv1.weight': torch.ones(1)},
         'these are names of this package: nothing to convert',
     ),
-    'nothing': (lambda w: dict(a=1), 'the file holds no weights (it has a)'),
+    'nothing': (lambda w: dict(a=1), 'it holds no weights (it has a)'),
     'list': (lambda w: [1], 'holds a list; expected a dict'),
 }  # fmt: skip
 
@@ -258,7 +258,8 @@ def test_files_that_are_no_checkpoints(make_trained, convert, tmp_path):
         'unsafe.pth': 'refused, because a checkpoint may hold only data',
         'two.zip': 'a zip with 2 files that end in .pth',
         'none.zip': 'a zip with 0 files that end in .pth (it holds a.txt)',
-        'bad.pth.zip': 'good.pth cannot be extracted from the zip (Bad CRC',
+        'bad.pth.zip': 'bad.pth.zip: not a checkpoint that torch can read '
+        'safely: the file is cut short or of another kind (BadZipFile: Bad',
         'gone.pth': 'there is no such file',
     }.items():
         status, said, errors = convert(

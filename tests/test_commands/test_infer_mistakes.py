@@ -92,7 +92,7 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
     cut.write_bytes(weights.read_bytes()[:2000])
     assert f'{cut}' in error(photos, checkpoint=cut)
     torch.save(dict(state_dict={}), cut)
-    assert f'{cut} holds no weights' in error(photos, checkpoint=cut)
+    assert f'{cut}: it holds no weights' in error(photos, checkpoint=cut)
 
 
 def test_drawn_images_are_left_out(infer, photos):

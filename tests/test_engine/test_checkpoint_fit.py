@@ -115,3 +115,22 @@ def test_a_file_that_is_not_there_or_cut(tmp_path, content, error):
     runner = small_run(tmp_path, load_from=str(tmp_path / 'a.pth'))
     with pytest.raises(error, match="load_from='/.*a.pth'"):
         CheckpointFitHook().before_run(runner)
+
+
+@pytest.mark.parametrize(
+    ('loop', 'damage', 'message'),
+    [
+        (dict(epochs=1), dict(epoch=3), 'meta.epoch is 3, .*max_epochs .* 1;'),
+        (dict(steps=2), dict(iter=10**8), 'meta.iter is 100000000, .*is 2;'),
+    ],
+)
+def test_resuming_beyond_the_end(tmp_path, loop, damage, message):
+    """Mmengine would load and skip as many batches."""
+    small_run(tmp_path, **loop).train()
+    path = next(tmp_path.glob('*.pth'))
+    file = torch.load(path)
+    file['meta'].update(damage)
+    torch.save(file, path)
+    run = small_run(tmp_path, **loop, load_from=str(path), resume=True)
+    with pytest.raises(ValueError, match=message):
+        run.train()

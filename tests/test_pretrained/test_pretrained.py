@@ -18,7 +18,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from cbnet.errors import UnsafeCheckpointError
+from cbnet.errors import BrokenCheckpointError, UnsafeCheckpointError
 from cbnet.pretrained import init_member
 from cbnet.pretrained.layouts import LAYOUTS
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
@@ -133,7 +133,7 @@ def test_safetensors(tmp_path, weights):
         assert torch.equal(value, weights[name])
     data = (tmp_path / 'net.safetensors').read_bytes()
     (tmp_path / 'cut.safetensors').write_bytes(data[:5000])
-    with pytest.raises(ValueError, match='member 0.*cut.safeten.*cut short'):
+    with pytest.raises(BrokenCheckpointError, match='cut.safeten.*cut short'):
         init_from(tmp_path / 'cut.safetensors')
     with pytest.raises(FileNotFoundError, match='member 0.*no.safetensors'):
         init_from(tmp_path / 'no.safetensors')
@@ -244,7 +244,7 @@ def test_a_file_that_asks_for_more_than_data(tmp_path, weights):
 
 def test_a_file_without_weights(tmp_path):
     torch.save([1, 2], tmp_path / 'net.pth')
-    with pytest.raises(ValueError, match='net.pth. holds no weights: it is'):
+    with pytest.raises(BrokenCheckpointError, match='net.pth: it holds a li'):
         init_from(tmp_path / 'net.pth')
 
 
