@@ -1,5 +1,6 @@
 """Refuse checkpoints that do not fit the model that loads them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,15 @@ from torch import nn
 
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
+from ..checkpoints.report import LoadReport, account
 from ..checkpoints.weight_files import find_weights
 from ..compat.mmengine_internals import is_resuming, load_source
 from ..errors import UserValueError
 from ..messages import counted, listed
 from .checked_saving import bare_model
+
+# Without its statistics, a norm computes something else.
+_STATISTICS = re.compile(r'(^|\.)running_(mean|var)$')
 
 
 @HOOKS.register_module()
@@ -24,11 +29,12 @@ class CheckpointFitHook(Hook):
     mmengine only warns of weights that it cannot load, so that a file of
     another architecture leaves a model with random weights.  For
     fine-tuning, some weights must fit (heads for other classes do not); for
-    resuming and evaluating, all parameters must.
+    resuming and evaluating, all parameters and statistics must.  Where every
+    weight went is one line in the log.
 
     Args:
-        complete: whether all parameters must fit even if nothing is
-            resumed, as for an evaluation.
+        complete: whether all parameters and statistics must fit even if
+            nothing is resumed, as for an evaluation.
     """
 
     def __init__(self, complete: bool = False) -> None:
@@ -58,21 +64,24 @@ class CheckpointFitHook(Hook):
                 f'load_from={source}'
             )
         complete = self.complete or is_resuming(runner)
-        check_fit(checkpoint, bare_model(runner), source, complete)
+        check_fit(checkpoint, bare_model(runner), source, complete).log()
 
 
 def check_fit(
     file: Mapping[str, Any], model: nn.Module, source: str, complete: bool
-) -> None:
-    """Refuse weights that do not fit a model.
+) -> LoadReport:
+    """Refuse weights that do not fit a model; account for those that do.
 
     Args:
         file: the content of the file, as in ``find_weights``.
         model: the model that is going to load them.
         source: the name of the file, for errors.
-        complete: whether all parameters must be there.  A file may hold
-            more than the model, but not in its backbone: there, it means
-            more members or another style.
+        complete: whether all parameters and the statistics of all norms
+            must be there.  A file may hold more than the model, but not in
+            its backbone: there, it means more members or another style.
+
+    Returns:
+        The account of all weights of the file and of the model.
 
     Raises:
         ValueError: names the file, the differences and the remedy.
@@ -88,17 +97,21 @@ def check_fit(
             f'of the backbone or member'
         )
     if not complete:
-        return
+        return account(weights, own, source)
+    parameters = dict(model.named_parameters())
     # In alphabetical order, connections come before members, so that the
     # message shows them.
-    parameters = dict(sorted(model.named_parameters()))
+    needed = {
+        name: own[name]
+        for name in sorted(own)
+        if name in weights or name in parameters or _STATISTICS.search(name)
+    }
     relevant = {
         name: weight
         for name, weight in sorted(weights.items())
-        if name in parameters
-        or (name.startswith('backbone.') and name not in own)
+        if name in own or name.startswith('backbone.')
     }
-    if wrong := compare(relevant, parameters).differences():
+    if wrong := compare(relevant, needed).differences():
         hint = ''
         if 'backbone.members.' in wrong or 'backbone.connections.' in wrong:
             hint = ' (the same num_members, style and shared_stages)'
@@ -106,3 +119,4 @@ def check_fit(
             f'{source} does not fit the model: {wrong}; use it with the '
             f'config that it was trained with{hint}'
         )
+    return account(weights, own, source)

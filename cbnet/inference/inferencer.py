@@ -166,7 +166,7 @@ def _load(model: nn.Module, checkpoint: str) -> tuple[str, ...]:
             checkpoint, map_location='cpu', logger='silent'
         )
     file = file if isinstance(file, Mapping) else {}
-    check_fit(file, model, checkpoint, complete=True)
+    check_fit(file, model, checkpoint, complete=True).log()
     model.load_state_dict(find_weights(file), strict=False)
     meta = file.get('meta') or {}
     meta = meta.get('dataset_meta', meta)

@@ -7,8 +7,8 @@ inside an installed package).  ``prefix`` chooses a part of the file if
 several could be meant.
 """
 
+from ..checkpoints.report import LoadReport
 from . import schemes as schemes  # registers them
 from .members import init_member, load_into, names_a_file
-from .report import LoadReport
 
 __all__ = ['LoadReport', 'init_member', 'load_into', 'names_a_file']

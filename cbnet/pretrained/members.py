@@ -3,17 +3,16 @@
 from collections.abc import Set
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..checkpoints.local_files import require_checkpoint
+from ..checkpoints.report import LoadReport, conversions
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
-from .report import LoadReport
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
@@ -44,7 +43,7 @@ def init_member(
     source = str(init_cfg['checkpoint'])
     file = _read(source, f'{title}: init_cfg.checkpoint')
     report = load_into(member, file, complete, source, init_cfg.get('prefix'))
-    print_log(f'{title} ({type(member).__name__}): {report}', 'current')
+    report.log(f'{title} ({type(member).__name__}): ')
     member.is_init = True
     return report
 
@@ -125,6 +124,7 @@ def load_into(
         loaded=loaded,
         renamed=tuple(name for name in loaded if name not in found.below),
         resized=resized,
+        cast=conversions(loaded, weights, own),
         outside=len(flat) - len(found.below),
         **others,
     )
