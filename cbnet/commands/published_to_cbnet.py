@@ -70,6 +70,7 @@ def run(args: Namespace) -> None:
     print(f'converted: {count_parts(converted.weights)}')
     print(describe('permuted', converted.permuted))
     print(describe('dropped, nothing reads them', converted.dropped, 99))
+    print(converted.report)
     meta = kept_meta(file, args.source)
     meta |= dict(model=str(found), config=Path(config).name)
     write_weights(args.out, converted.weights, meta)

@@ -85,22 +85,25 @@ def run(args: Namespace) -> None:
     plain = take_apart(find_weights(file))
     if args.config:
         cfg = read_config(find_config(args.config), args.config)
-        weights, left = replicate_into(
+        weights, report = replicate_into(
             plain, build_without_weights(cfg), args.config
         )
+        left = [*report.new, *report.kept]
         left = f'{len(left)} entries ({listed(left)})'
     else:
         stages = args.shared_stages
         if stages == 'published':
             stages = PUBLISHED.get(family_of(plain))
         weights = replicate(plain, args.num_members, stages)
-        left = 'all (with --config, names and shapes are compared)'
+        report = 'without --config, the weights are not compared with a model'
+        left = 'all'
     for k, count in enumerate(count_members(weights)):
         print(f'member {k}: {count} entries')
     print(f'neck and heads: {len(plain.rest)} entries')
     if plain.dropped:
-        print(f'dropped the classifier: {listed(plain.dropped)}')
+        print(f'dropped, of a classifier: {listed(plain.dropped)}')
     print(f'connections, which keep their initial values: {left}')
+    print(report)
     write_weights(args.out, weights, kept_meta(file, args.source))
     print(f'wrote {args.out}')
     print(
