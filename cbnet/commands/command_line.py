@@ -79,6 +79,16 @@ def add_tta_options(parser: CommandParser) -> None:
     )
 
 
+def add_verify_option(parser: CommandParser) -> None:
+    """Add ``--verify``."""
+    parser.option(
+        '--verify',
+        'first compare the weights of the checkpoint, and what the detector '
+        'computes with them from a fixed image, with the fingerprint in the '
+        'checkpoint; stop if they differ',
+    )
+
+
 def load_config(args: Namespace) -> Config:
     """Read the config, apply the overrides, set work_dir and launcher.
 

@@ -12,7 +12,7 @@ from torch import nn
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.report import LoadReport, account
-from ..checkpoints.weight_files import find_weights
+from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..compat.mmengine_internals import is_resuming, load_source
 from ..errors import UserValueError
 from ..messages import counted, listed
@@ -65,6 +65,7 @@ class CheckpointFitHook(Hook):
             )
         complete = self.complete or is_resuming(runner)
         check_fit(checkpoint, bare_model(runner), source, complete).log()
+        warn_of_changes(checkpoint, source)
 
 
 def check_fit(

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.report import LoadReport, conversions
+from ..checkpoints.weight_files import warn_of_changes
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
@@ -42,6 +43,7 @@ def init_member(
         return None
     source = str(init_cfg['checkpoint'])
     file = _read(source, f'{title}: init_cfg.checkpoint')
+    warn_of_changes(file, source)
     report = load_into(member, file, complete, source, init_cfg.get('prefix'))
     report.log(f'{title} ({type(member).__name__}): ')
     member.is_init = True
