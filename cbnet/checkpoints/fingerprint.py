@@ -111,12 +111,15 @@ def read_fingerprint(file: Any, source: str) -> Fingerprint | None:
 
 
 def _is_whole(made: Fingerprint) -> bool:
-    digests = [*made.weights.values(), made.classes]
-    outputs = made.outputs.values()
-    return all(isinstance(text, str) for text in digests) and all(
-        isinstance(output, str)
-        or all(type(number) in (int, float) for number in output)
-        for output in outputs
+    texts = [*made.weights, *made.weights.values(), made.classes]
+    return (
+        made.format == _FORMAT
+        and all(isinstance(text, str) for text in texts)
+        and all(
+            isinstance(output, str)
+            or (output and all(type(n) in (int, float) for n in output))
+            for output in made.outputs.values()
+        )
     )
 
 
