@@ -43,8 +43,10 @@ def seeded(model, seed=1):
         elif value.dim() > 1:
             fan_in = value[0].numel()
             value.normal_(0, math.sqrt(2 / fan_in), generator=generator)
-        elif name.endswith(('weight', 'running_var')):
+        elif name.endswith('running_var'):
             value.uniform_(0.5, 1.5, generator=generator)
+        elif name.endswith('weight'):  # residual blocks must not add up
+            value.uniform_(0.2, 0.6, generator=generator)
         else:
             value.normal_(0, 0.1, generator=generator)
     return model.eval()
