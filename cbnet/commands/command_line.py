@@ -79,13 +79,15 @@ def add_tta_options(parser: CommandParser) -> None:
     )
 
 
-def add_verify_option(parser: CommandParser) -> None:
-    """Add ``--verify``."""
+def add_verify_option(
+    parser: CommandParser, file: str = 'the checkpoint'
+) -> None:
+    """Add ``--verify`` for a file that the help calls ``file``."""
     parser.option(
         '--verify',
-        'first compare the weights of the checkpoint, and what the detector '
-        'computes with them from a fixed image, with the fingerprint in the '
-        'checkpoint; stop if they differ',
+        f'first compare the weights of {file}, and what the detector '
+        f'computes with them from a fixed image, with the fingerprint in '
+        f'that file; stop if they differ',
     )
 
 

@@ -36,6 +36,7 @@ from ..models.building import build_without_weights
 from .argument_types import at_least, shared_stages
 from .command_line import refuse_output
 from .command_parser import CommandParser
+from .publish import record
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 
@@ -104,7 +105,8 @@ def run(args: Namespace) -> None:
         print(f'dropped, of a classifier: {listed(plain.dropped)}')
     print(f'connections, which keep their initial values: {left}')
     print(report)
-    write_weights(args.out, weights, kept_meta(file, args.source))
+    outputs = record(cfg, weights) if args.config and plain.rest else None
+    write_weights(args.out, weights, kept_meta(file, args.source), outputs)
     print(f'wrote {args.out}')
     print(
         f'train from it: cbnet train '

@@ -27,15 +27,19 @@ def add_guards(
         cfg: any mmdet config, changed in place.
         training: whether the run trains; an evaluation only checks its
             images and its checkpoint.
-        verify: whether an evaluation verifies the fingerprint of its
-            checkpoint.
+        verify: whether the run verifies the fingerprint of the file that it
+            loads.
     """
     use_checked_loader()
-    if not training:
+    if training:
+        _guard_training(cfg)
+    else:
         _add_hook(cfg, CheckpointFitHook, complete=True)
-        if verify:
-            _add_hook(cfg, VerificationHook)
-        return
+    if verify:
+        _add_hook(cfg, VerificationHook)
+
+
+def _guard_training(cfg: Config) -> None:
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = ConfigDict()
     hooks = cfg.default_hooks  # read again: assigning to a config copies

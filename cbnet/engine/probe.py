@@ -61,7 +61,7 @@ def record_outputs(model: nn.Module) -> Recorded:
             continue
         if not all(map(math.isfinite, values)):
             recorded[name] = 'it is not finite'
-        elif distance(again.get(name, ''), values) > TOLERANCE / 5:
+        elif stray(again.get(name, ''), values):
             recorded[name] = 'it depends on chance or on near ties'
     return recorded
 
@@ -79,6 +79,11 @@ def distance(found: list[float] | str, recorded: list[float]) -> float:
     return (
         apart / recorded[0] if apart < math.inf and recorded[0] else math.inf
     )
+
+
+def stray(found: list[float] | str, recorded: list[float]) -> bool:
+    """Tell whether an output moves too far to be worth recording."""
+    return distance(found, recorded) > TOLERANCE / 5
 
 
 def run_probe(model: nn.Module, change: float = 0.0) -> Recorded:

@@ -28,7 +28,7 @@ from ..compat.mmengine_internals import load_source
 from ..errors import UserValueError
 from ..messages import listed
 from .checked_saving import bare_model
-from .probe import TOLERANCE, distance, record_outputs, run_probe
+from .probe import TOLERANCE, distance, record_outputs, run_probe, stray
 
 
 class VerificationError(UserValueError):
@@ -110,18 +110,31 @@ def verify_outputs(model: nn.Module, made: Fingerprint, source: str) -> None:
 
 @HOOKS.register_module()
 class VerificationHook(Hook):
-    """Verify the file that an evaluation loads, before it evaluates."""
+    """Verify the file that a run loads, before it trains or evaluates."""
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse a run that loads no file.
+
+        Raises:
+            ValueError: ``load_from`` is not set.
+        """
+        self.source = load_source(runner)
+        if not self.source:
+            raise UserValueError(
+                '--verify needs a file to verify; set load_from'
+            )
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Verify the weights of the file."""
-        self.source = str(load_source(runner))
         self.made = verify_weights(checkpoint, self.source)
 
-    def before_test(self, runner: Runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Verify what the detector computes with them."""
         verify_outputs(bare_model(runner), self.made, self.source)
+
+    before_test = before_train
 
 
 def record_detector(cfg: Config, weights: Mapping[str, Tensor]) -> Recorded:
@@ -129,10 +142,22 @@ def record_detector(cfg: Config, weights: Mapping[str, Tensor]) -> Recorded:
 
     Args:
         cfg: the whole config, which gives the scope.
-        weights: all weights of the detector.
+        weights: the weights of the detector.  Outputs that depend on the
+            initial values of others are not recorded, and a text says so.
     """
+    model = _build(cfg, weights)
+    recorded = record_outputs(model)
+    if model.state_dict().keys() - weights.keys():
+        again = run_probe(_build(cfg, weights))
+        for name, values in recorded.items():
+            if not isinstance(values, str) and stray(again[name], values):
+                recorded[name] = 'it depends on weights that the file lacks'
+    return recorded
+
+
+def _build(cfg: Config, weights: Mapping[str, Tensor]) -> nn.Module:
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope):
         model = revert_sync_batchnorm(MODELS.build(deepcopy(cfg.model)))
     model.load_state_dict(weights, strict=False)
-    return record_outputs(model)
+    return model

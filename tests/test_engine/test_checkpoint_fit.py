@@ -17,6 +17,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cbnet.checkpoints.fingerprint import KEY
+from cbnet.checkpoints.weight_files import write_weights
 from cbnet.engine.checkpoint_fit import CheckpointFitHook, check_fit
 from cbnet.errors import UserError
 from tests.test_checkpoints.partitions import assert_partition
@@ -146,6 +148,22 @@ def test_the_account_is_in_the_log(tmp_path, weights):
         f'(layer.weight (5, 3) instead of (1, 3)); converted to another data '
         f'type 1 (unused float16 to float32)'
     )
+
+
+def test_a_changed_file_is_a_warning(tmp_path, weights):
+    """What training writes has no fingerprint, whatever it started from."""
+    path = tmp_path / 'a.pth'
+    write_weights(path, weights, {})
+    file = torch.load(path)
+    file['state_dict']['layer.bias'] += 1
+    torch.save(file, path)
+    small_run(tmp_path / 'run', load_from=str(path), steps=1).train()
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    assert (
+        f'WARNING - {path} is not as it was written: 1 changed (layer.bias);'
+    ) in log.read_text()
+    written = torch.load(tmp_path / 'run' / 'iter_1.pth', weights_only=True)
+    assert KEY not in written['meta']
 
 
 def test_load_from(tmp_path, weights):

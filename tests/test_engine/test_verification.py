@@ -8,7 +8,8 @@
 3. configs that load the same weights and compute something else are refused:
    another epsilon, mean, order of colours, strides, sampling of regions; and
    so is other code, a broken number, a missing output;
-4. a file without a fingerprint is one sentence.
+4. a file without a fingerprint is one sentence;
+5. the hook verifies the file that a run loads, and refuses a run without one.
 """
 
 import copy
@@ -43,6 +44,7 @@ from .mutated_files import (
     when_verified,
     written_file,
 )
+from .small_run import SmallModel, small_run
 
 
 @pytest.fixture
@@ -110,6 +112,21 @@ def test_the_detector_of_a_config(trained):
     cfg, _, file = trained
     recorded = record_detector(Config(dict(model=cfg)), file['state_dict'])
     assert recorded == read_fingerprint(file, 'a.pth').outputs
+
+
+def test_weights_that_the_file_lacks(trained):
+    """Outputs that depend on their random values are not recorded."""
+    cfg, _, file = trained
+    cfg = Config(dict(model=cfg))
+    weights = {
+        name: weight
+        for name, weight in file['state_dict'].items()
+        if not name.startswith(('backbone.connections.', 'neck.'))
+    }
+    recorded = record_detector(cfg, weights)
+    assert isinstance(recorded['member.1.3'], list)  # connections add zero
+    lacks = 'it depends on weights that the file lacks'
+    assert recorded['neck.0'] == recorded['roi_head.2'] == lacks
 
 
 CONFIGS = {
@@ -208,3 +225,25 @@ def test_without_a_fingerprint(meta):
         'a.pth has no fingerprint, so there is nothing to verify it with; '
         '`cbnet publish` writes files that have one'
     )
+
+
+def test_the_hook(tmp_path, logged):
+    def train(**settings):
+        hooks = [dict(type='VerificationHook')]
+        small_run(tmp_path, steps=1, custom_hooks=hooks, **settings).train()
+
+    with pytest.raises(ValueError, match='set load_from'):
+        train()
+    file = written_file(SmallModel())
+    path = tmp_path / 'a.pth'
+    torch.save(file, path)
+    train(load_from=str(path))
+    assert logged[0].startswith(f'verified {path}: 8 weights, but no outputs')
+    file['state_dict']['layer.bias'] += 1
+    torch.save(file, path)
+    with pytest.raises(VerificationError, match=r'1 changed \(layer.bias\)'):
+        train(load_from=str(path))
+    file['meta'] = {}
+    torch.save(file, path)
+    with pytest.raises(VerificationError, match='has no fingerprint'):
+        train(load_from=str(path))
