@@ -1,5 +1,6 @@
 """Compare weights with the expected ones and describe all differences."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,14 @@ from torch import Tensor, nn
 
 from ..errors import UserValueError
 from ..messages import counted, listed
+
+#: Entries that no model needs from a file.  A Swin computes its indices and
+#: masks, norms with a momentum do not use their counters, which files from
+#: before torch 0.4.1 lack, and the rest are the counters of profilers.
+NEEDLESS = re.compile(
+    r'(^|\.)(relative_position_index|attn_mask|num_batches_tracked|total_ops'
+    r'|total_params)$'
+)
 
 
 @dataclass(frozen=True)

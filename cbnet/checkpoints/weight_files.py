@@ -1,5 +1,6 @@
 """Read files of weights, zipped ones too, and write the results."""
 
+import logging
 import os
 import tempfile
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from ..atomic_files import whole_file
@@ -18,6 +20,7 @@ from ..compat.safe_loading import load_safely
 from ..errors import UserValueError
 from ..messages import listed, shortened
 from ..version import __version__
+from .fingerprint import Recorded, changes, read_fingerprint, with_fingerprint
 from .local_files import require_checkpoint
 
 # A published file shrinks by a tenth; a bomb shrinks to a thousandth.
@@ -40,6 +43,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         load = _load_zip if zipfile.is_zipfile(path) else load_safely
         file = load(path)
         check_content(file)
+    warn_of_changes(file, str(path))
     return dict(file)
 
 
@@ -109,6 +113,28 @@ def find_weights(
     return weights
 
 
+def warn_of_changes(file: Any, source: str) -> None:
+    """Warn if a file has a fingerprint that its weights do not have.
+
+    Args:
+        file: the content of the file.
+        source: the name of the file.
+
+    Raises:
+        ValueError: the fingerprint is damaged or of a newer format.
+    """
+    made = read_fingerprint(file, source)
+    if made and (
+        wrong := changes(find_weights(file, source), file['meta'], made)
+    ):
+        print_log(
+            f'{source} is not as it was written: {wrong}; its fingerprint '
+            f'has other weights (docs/checkpoints.md)',
+            'current',
+            logging.WARNING,
+        )
+
+
 def kept_meta(file: Mapping[str, Any], source: Path) -> dict[str, Any]:
     """Make the meta of a converted file: its source and its classes."""
     meta = dict(cbnet_version=__version__, converted_from=source.name)
@@ -129,16 +155,30 @@ def kept_meta(file: Mapping[str, Any], source: Path) -> dict[str, Any]:
 
 
 def write_weights(
-    out: Path, weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+    out: Path,
+    weights: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    outputs: Recorded | None = None,
 ) -> None:
-    """Write a checkpoint completely or not at all.
+    """Write a checkpoint for others, completely or not at all.
+
+    Its meta gets a fingerprint.
+
+    Args:
+        out: the file to write.
+        weights: the weights under the model's names.
+        meta: further content; an earlier fingerprint is replaced.
+        outputs: what was recorded of the detector's outputs, if it was
+            built (``engine.probe``).
 
     Raises:
         FileNotSavedError: the file cannot be written.
     """
     size = sum(weight.nbytes for weight in weights.values())
+    meta = with_fingerprint(meta, weights, outputs)
+    content = dict(meta=meta, state_dict=dict(weights))
     with whole_file(out, size) as file:
         try:
-            torch.save(dict(meta=dict(meta), state_dict=dict(weights)), file)
+            torch.save(content, file)
         except RuntimeError as error:  # this is how torch reports a full disk
             raise OSError(str(error)) from error

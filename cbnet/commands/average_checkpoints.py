@@ -15,8 +15,12 @@ from pathlib import Path
 
 from ..checkpoints.averaging import KINDS, average_checkpoints
 from ..checkpoints.weight_files import write_weights
+from ..config_files import find_config, read_config
+from ..engine.checkpoint_fit import check_fit
+from ..models.building import build_without_weights
 from .command_line import refuse_output
 from .command_parser import CommandParser
+from .publish import record
 
 
 def make_parser() -> CommandParser:
@@ -35,6 +39,11 @@ def make_parser() -> CommandParser:
         'that were trained',
         choices=KINDS,
     )
+    parser.option(
+        '--config CONFIG',
+        'the config of the model; what its detector computes from a fixed '
+        'image is then recorded for --verify',
+    )
     return parser
 
 
@@ -43,5 +52,11 @@ def run(args: Namespace) -> None:
     refuse_output('--out', args.out, args.files, 'one of the files')
     print(f'averaging {len(args.files)} files', flush=True)
     weights, meta = average_checkpoints(args.files, args.take)
-    write_weights(args.out, weights, meta)
+    outputs = None
+    if args.config:
+        cfg = read_config(find_config(args.config), args.config)
+        model = build_without_weights(cfg)
+        print(check_fit(weights, model, 'the average', complete=True))
+        outputs = record(cfg, weights)
+    write_weights(args.out, weights, meta, outputs)
     print(f'average of {len(weights)} weights: {args.out}')

@@ -79,6 +79,18 @@ def add_tta_options(parser: CommandParser) -> None:
     )
 
 
+def add_verify_option(
+    parser: CommandParser, file: str = 'the checkpoint'
+) -> None:
+    """Add ``--verify`` for a file that the help calls ``file``."""
+    parser.option(
+        '--verify',
+        f'first compare the weights of {file}, and what the detector '
+        f'computes with them from a fixed image, with the fingerprint in '
+        f'that file; stop if they differ',
+    )
+
+
 def load_config(args: Namespace) -> Config:
     """Read the config, apply the overrides, set work_dir and launcher.
 

@@ -38,6 +38,7 @@ from ..tta.config import add_tta
 from .argument_types import at_least, ends_in, file_or_address, score
 from .command_line import (
     add_tta_options,
+    add_verify_option,
     config_parser,
     load_config,
     require_section,
@@ -89,6 +90,7 @@ def make_parser() -> CommandParser:
         'file, by their names (default: numbered from 1)',
     )
     add_tta_options(parser)
+    add_verify_option(parser)
     return parser
 
 
@@ -103,7 +105,7 @@ def run(args: Namespace) -> None:
     paths, video, target = find_input(args)
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
-    inferencer = Inferencer(cfg, args.checkpoint, args.device)
+    inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     if video is None:
         items = read_images(inferencer, paths, results, failed)

@@ -28,6 +28,7 @@ COMMANDS = {
     'show-connections': 'show what each connection adds',
     'average-checkpoints': 'average the weights of checkpoints',
     'replicate-members': "put a detector's weights into every member",
+    'publish': 'write a trained checkpoint for others',
     'published-to-cbnet': 'convert a published checkpoint',
     'migrate-config': 'convert a published config',
 }

@@ -28,6 +28,7 @@ from ..errors import UserValueError
 from ..messages import listed
 from .command_line import refuse_output
 from .command_parser import CommandParser
+from .publish import record
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
 
@@ -70,9 +71,13 @@ def run(args: Namespace) -> None:
     print(f'converted: {count_parts(converted.weights)}')
     print(describe('permuted', converted.permuted))
     print(describe('dropped, nothing reads them', converted.dropped, 99))
+    print(converted.report)
     meta = kept_meta(file, args.source)
     meta |= dict(model=str(found), config=Path(config).name)
-    write_weights(args.out, converted.weights, meta)
+    outputs = None
+    if found.detector is not None:
+        outputs = record(cfg, converted.weights)
+    write_weights(args.out, converted.weights, meta, outputs)
     print(f'wrote {args.out}')
     if found.detector is None:
         print(

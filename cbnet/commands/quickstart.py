@@ -34,6 +34,7 @@ from ..text_tables import text_table
 from .command_line import config_parser, load_config
 from .command_parser import CommandParser
 from .command_queue import CommandQueue
+from .publish import publish
 
 CONFIG = 'cbnet::cbnet/quickstart.py'
 # The control: the same recipe on members that are random and stay so.
@@ -185,6 +186,10 @@ def run(args: Namespace) -> None:
             work_dir / 'detections.png',
         )
 
+        published = publish(
+            Path(final), work_dir / 'detector.pth', cfg, CONFIG
+        )
+
         print('[5/5] the same recipe on a frozen random backbone', flush=True)
         last = runs.train('baseline', FROZEN_STEP, BASELINE)
         baseline = runs.evaluate('baseline', last, BASELINE)
@@ -206,4 +211,4 @@ def run(args: Namespace) -> None:
     print(f'\n{table}\n\nafter {minutes:.1f} minutes; written:')
     print(f'  table       {work_dir / "results.md"}')
     print(f'  detections  {sheet}')
-    print(f'  detector    {final}')
+    print(f'  detector    {published}')

@@ -36,6 +36,7 @@ from ..models.building import build_without_weights
 from .argument_types import at_least, shared_stages
 from .command_line import refuse_output
 from .command_parser import CommandParser
+from .publish import record
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
 
@@ -85,23 +86,27 @@ def run(args: Namespace) -> None:
     plain = take_apart(find_weights(file))
     if args.config:
         cfg = read_config(find_config(args.config), args.config)
-        weights, left = replicate_into(
+        weights, report = replicate_into(
             plain, build_without_weights(cfg), args.config
         )
+        left = [*report.new, *report.kept]
         left = f'{len(left)} entries ({listed(left)})'
     else:
         stages = args.shared_stages
         if stages == 'published':
             stages = PUBLISHED.get(family_of(plain))
         weights = replicate(plain, args.num_members, stages)
-        left = 'all (with --config, names and shapes are compared)'
+        report = 'without --config, the weights are not compared with a model'
+        left = 'all'
     for k, count in enumerate(count_members(weights)):
         print(f'member {k}: {count} entries')
     print(f'neck and heads: {len(plain.rest)} entries')
     if plain.dropped:
-        print(f'dropped the classifier: {listed(plain.dropped)}')
+        print(f'dropped, of a classifier: {listed(plain.dropped)}')
     print(f'connections, which keep their initial values: {left}')
-    write_weights(args.out, weights, kept_meta(file, args.source))
+    print(report)
+    outputs = record(cfg, weights) if args.config and plain.rest else None
+    write_weights(args.out, weights, kept_meta(file, args.source), outputs)
     print(f'wrote {args.out}')
     print(
         f'train from it: cbnet train '

@@ -24,6 +24,7 @@ from ..tta.config import add_tta
 from .argument_types import ends_in, file_or_address
 from .command_line import (
     add_tta_options,
+    add_verify_option,
     build_runner,
     load_config,
     require_section,
@@ -51,6 +52,7 @@ def make_parser() -> CommandParser:
         Path,
     )
     add_tta_options(parser)
+    add_verify_option(parser)
     return parser
 
 
@@ -76,7 +78,7 @@ def run(args: Namespace) -> None:
         views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
-    add_guards(cfg, training=False)
+    add_guards(cfg, training=False, verify=args.verify)
     name_dumped_config(cfg, 'test')
     runner = build_runner(cfg)
     if args.out:

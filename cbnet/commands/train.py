@@ -31,6 +31,7 @@ from ..engine.loggers import LOGGERS, add_logger
 from ..engine.mixed_precision import choose_precision
 from ..errors import UserValueError
 from .command_line import (
+    add_verify_option,
     build_runner,
     load_config,
     require_section,
@@ -71,6 +72,7 @@ def make_parser() -> CommandParser:
         choices=LOGGERS,
         default=[],
     )
+    add_verify_option(parser, 'load_from')
     parser.section(
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
@@ -103,7 +105,7 @@ def run(args: Namespace) -> None:
             print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.resume:
         resume(cfg, args.resume)
-    add_guards(cfg)
+    add_guards(cfg, verify=args.verify)
     build_runner(cfg).train()
     finish_launch()
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..checkpoints.fit import load_strictly
+from ..checkpoints.report import account
 from ..checkpoints.weight_files import find_weights
 from ..models.building import build_without_weights
 from .published_models import PublishedModel, recognise
@@ -55,4 +56,6 @@ def convert_detector(
         model = nn.ModuleDict(dict(backbone=backbone))
     else:
         model = build_without_weights(cfg)
-    return replace(done, weights=load_strictly(done.weights, model, config))
+    report = account(done.weights, model.state_dict(), 'the converted file')
+    fitting = load_strictly(done.weights, model, config)
+    return replace(done, weights=fitting, report=report)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ..checkpoints.report import LoadReport
 from ..errors import UserValueError
 from ..pretrained.layouts.swin import microsoft_to_mmdet
 
@@ -38,11 +39,13 @@ class Conversion:
         dropped: the published names of entries that nothing ever reads.
         permuted: the published names of entries whose numbers were
             reordered: patch merging and absolute positions.
+        report: the account of the weights and a model, if there is one.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     permuted: list[str] = field(default_factory=list)
+    report: LoadReport | None = None
 
 
 def convert_published(state_dict: Mapping[str, Tensor]) -> Conversion:
@@ -53,7 +56,8 @@ def convert_published(state_dict: Mapping[str, Tensor]) -> Conversion:
             published names, with or without the prefix ``backbone.``.
 
     Raises:
-        ValueError: a name belongs to a composite that is not served.
+        ValueError: a name belongs to a composite that is not served, or two
+            names belong to one weight.
     """
     done = Conversion()
     for name, value in state_dict.items():
@@ -86,6 +90,11 @@ def convert_published(state_dict: Mapping[str, Tensor]) -> Conversion:
             )
         else:
             done.weights[name] = value
+    if len(done.weights) + len(done.dropped) != len(state_dict):
+        raise UserValueError(
+            'some weights of the file have two names, a published one and '
+            'one of this package; expected published names only'
+        )
     return done
 
 

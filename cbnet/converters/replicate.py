@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..checkpoints.fit import load_strictly
+from ..checkpoints.report import LoadReport, account
 from ..errors import UserValueError
 from ..messages import listed
 from ..models.backbones import CompositeBackbone
@@ -42,7 +43,8 @@ class Plain:
         member: the weights of the backbone under its own names.
         rest: the weights of neck and heads; empty if the file holds only a
             backbone.
-        dropped: the names of a classifier, which detectors do not have.
+        dropped: the names of a classifier and of the masks that it stores,
+            which detectors do not have.
     """
 
     member: dict[str, Tensor]
@@ -86,11 +88,8 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
                 'init_cfg of the members'
             )
         # Files of classifiers hold masks, which the member computes.
-        member = {
-            name: weight
-            for name, weight in converted.items()
-            if not name.endswith('attn_mask')
-        }
+        dropped += [name for name in converted if name.endswith('attn_mask')]
+        member = {n: w for n, w in converted.items() if n not in dropped}
     return Plain(member, rest, dropped)
 
 
@@ -140,14 +139,14 @@ def _placed(plain: Plain, owned: Sequence[Set[str]]) -> dict[str, Tensor]:
 
 def replicate_into(
     plain: Plain, model: nn.Module, config: str
-) -> tuple[dict[str, Tensor], list[str]]:
+) -> tuple[dict[str, Tensor], LoadReport]:
     """Put weights into every member of a config's model, strictly.
 
     A file that holds only a backbone is compared with the model's backbone.
 
     Returns:
-        The weights under the model's names, and the names of the model's
-        connections, which the weights leave out.
+        The weights under the model's names, and their account; the model's
+        connections are new there, and their counters the model's own.
 
     Raises:
         ValueError: the model has no composite backbone, or the weights
@@ -165,7 +164,5 @@ def replicate_into(
     if not plain.rest:
         model = nn.ModuleDict(dict(backbone=backbone))
     weights = _placed(plain, owned)
-    loaded = load_strictly(weights, model, config, (_CONNECTIONS,))
-    return loaded, [
-        n for n in model.state_dict() if n.startswith(_CONNECTIONS)
-    ]
+    report = account(weights, model.state_dict(), 'the replicated file')
+    return load_strictly(weights, model, config, (_CONNECTIONS,)), report

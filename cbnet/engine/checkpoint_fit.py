@@ -1,5 +1,6 @@
 """Refuse checkpoints that do not fit the model that loads them."""
 
+import re
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -11,7 +12,8 @@ from torch import nn
 
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
-from ..checkpoints.weight_files import find_weights
+from ..checkpoints.report import LoadReport, account
+from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..compat.mmengine_internals import (
     built_train_loop,
     is_resuming,
@@ -21,6 +23,9 @@ from ..errors import UserValueError
 from ..messages import counted, listed
 from .checked_saving import bare_model
 
+# Without its statistics, a norm computes something else.
+_STATISTICS = re.compile(r'(^|\.)running_(mean|var)$')
+
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
@@ -29,11 +34,12 @@ class CheckpointFitHook(Hook):
     mmengine only warns of weights that it cannot load, so that a file of
     another architecture leaves a model with random weights.  For
     fine-tuning, some weights must fit (heads for other classes do not); for
-    resuming and evaluating, all parameters must.
+    resuming and evaluating, all parameters and statistics must.  Where every
+    weight went is one line in the log.
 
     Args:
-        complete: whether all parameters must fit even if nothing is
-            resumed, as for an evaluation.
+        complete: whether all parameters and statistics must fit even if
+            nothing is resumed, as for an evaluation.
     """
 
     def __init__(self, complete: bool = False) -> None:
@@ -66,7 +72,8 @@ class CheckpointFitHook(Hook):
             _require_schedules(checkpoint.get('param_schedulers'), source)
             _require_steps_left(checkpoint['meta'], runner, source)
         complete = self.complete or is_resuming(runner)
-        check_fit(checkpoint, bare_model(runner), source, complete)
+        check_fit(checkpoint, bare_model(runner), source, complete).log()
+        warn_of_changes(checkpoint, source)
 
 
 def _require_schedules(states: Any, source: str) -> None:
@@ -105,16 +112,19 @@ def _require_steps_left(
 
 def check_fit(
     file: Mapping[str, Any], model: nn.Module, source: str, complete: bool
-) -> None:
-    """Refuse weights that do not fit a model.
+) -> LoadReport:
+    """Refuse weights that do not fit a model; account for those that do.
 
     Args:
         file: the content of the file, as in ``find_weights``.
         model: the model that is going to load them.
         source: the name of the file, for errors.
-        complete: whether all parameters must be there.  A file may hold
-            more than the model, but not in its backbone: there, it means
-            more members or another style.
+        complete: whether all parameters and the statistics of all norms
+            must be there.  A file may hold more than the model, but not in
+            its backbone: there, it means more members or another style.
+
+    Returns:
+        The account of all weights of the file and of the model.
 
     Raises:
         ValueError: names the file, the differences and the remedy.
@@ -130,17 +140,21 @@ def check_fit(
             f'of the backbone or member'
         )
     if not complete:
-        return
+        return account(weights, own, source)
+    parameters = dict(model.named_parameters())
     # In alphabetical order, connections come before members, so that the
     # message shows them.
-    parameters = dict(sorted(model.named_parameters()))
+    needed = {
+        name: own[name]
+        for name in sorted(own)
+        if name in weights or name in parameters or _STATISTICS.search(name)
+    }
     relevant = {
         name: weight
         for name, weight in sorted(weights.items())
-        if name in parameters
-        or (name.startswith('backbone.') and name not in own)
+        if name in own or name.startswith('backbone.')
     }
-    if wrong := compare(relevant, parameters).differences():
+    if wrong := compare(relevant, needed).differences():
         hint = ''
         if 'backbone.members.' in wrong or 'backbone.connections.' in wrong:
             hint = ' (the same num_members, style and shared_stages)'
@@ -148,3 +162,4 @@ def check_fit(
             f'{source} does not fit the model: {wrong}; use it with the '
             f'config that it was trained with{hint}'
         )
+    return account(weights, own, source)

@@ -10,11 +10,14 @@ from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .loss_guard import LossGuardHook
 from .safe_stop import SafeStopHook
+from .verification import VerificationHook
 
 _PLAIN = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
-def add_guards(cfg: Config, training: bool = True) -> None:
+def add_guards(
+    cfg: Config, training: bool = True, verify: bool = False
+) -> None:
     """Add the hooks that keep a run's work safe and its errors clear.
 
     The hooks of the config are kept, and a default hook that it sets to None
@@ -24,11 +27,19 @@ def add_guards(cfg: Config, training: bool = True) -> None:
         cfg: any mmdet config, changed in place.
         training: whether the run trains; an evaluation only checks its
             images and its checkpoint.
+        verify: whether the run verifies the fingerprint of the file that it
+            loads.
     """
     use_checked_loader()
-    if not training:
+    if training:
+        _guard_training(cfg)
+    else:
         _add_hook(cfg, CheckpointFitHook, complete=True)
-        return
+    if verify:
+        _add_hook(cfg, VerificationHook)
+
+
+def _guard_training(cfg: Config) -> None:
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = ConfigDict()
     hooks = cfg.default_hooks  # read again: assigning to a config copies

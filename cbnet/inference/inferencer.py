@@ -22,9 +22,10 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import InstanceData
 from torch import nn
 
-from ..checkpoints.weight_files import find_weights
+from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..engine.checkpoint_fit import check_fit
+from ..engine.verification import verify_outputs, verify_weights
 from ..errors import UserError, UserValueError
 from ..messages import one_line
 
@@ -42,6 +43,8 @@ class Inferencer:
             weights that training starts from.
         device: the device that the model runs on; None takes a GPU if there
             is one.
+        verify: whether to compare the checkpoint and the model with the
+            fingerprint in the checkpoint.
 
     Attributes:
         model: the detector, or the test-time augmentation around it.
@@ -49,7 +52,7 @@ class Inferencer:
 
     Raises:
         ValueError: there is no such device, or the weights cannot be read
-            or do not fit the config.
+            or do not fit the config or the fingerprint.
     """
 
     def __init__(
@@ -57,20 +60,25 @@ class Inferencer:
         cfg: Config,
         checkpoint: str | None = None,
         device: str | None = None,
+        verify: bool = False,
     ) -> None:
         device = device or get_device()
         _require_device(device)
         init_default_scope(cfg.get('default_scope', 'mmdet'))
         self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
-        classes: tuple[str, ...] = ()
+        augmented = isinstance(self.model, BaseTTAModel)
+        bare = self.model.module if augmented else self.model
+        classes, made = (), None
         if checkpoint is None:
             with _readable('a pretrained file'):
                 self.model.init_weights()
         else:
-            augmented = isinstance(self.model, BaseTTAModel)
-            bare = self.model.module if augmented else self.model
-            classes = _load(bare, checkpoint)
+            file = _read(checkpoint)
+            classes = _load(bare, file, checkpoint)
+            made = verify_weights(file, checkpoint) if verify else None
         self.model.to(device).eval()
+        if made:
+            verify_outputs(bare, made, checkpoint)
         self.classes = classes or _config_classes(cfg)
         load, *rest = get_test_pipeline_cfg(cfg)
         from_file = load['type']
@@ -158,17 +166,24 @@ def _readable(source: str) -> Iterator[None]:
         raise UserValueError(reason) from error
 
 
-def _load(model: nn.Module, checkpoint: str) -> tuple[str, ...]:
-    """Load weights that fit; return the names of the file's classes, if any.
-
-    Outside the backbone, a file may hold more than the model.
-    """
+def _read(checkpoint: str) -> Mapping[str, Any]:
+    """Read a file or an address."""
     with _readable(checkpoint):
         file = CheckpointLoader.load_checkpoint(
             checkpoint, map_location='cpu', logger='silent'
         )
-    file = file if isinstance(file, Mapping) else {}
-    check_fit(file, model, checkpoint, complete=True)
+    return file if isinstance(file, Mapping) else {}
+
+
+def _load(
+    model: nn.Module, file: Mapping[str, Any], source: str
+) -> tuple[str, ...]:
+    """Load weights that fit; return the names of the file's classes, if any.
+
+    Outside the backbone, a file may hold more than the model.
+    """
+    check_fit(file, model, source, complete=True).log()
+    warn_of_changes(file, source)
     model.load_state_dict(find_weights(file), strict=False)
     meta = file.get('meta') or {}
     meta = meta.get('dataset_meta', meta)

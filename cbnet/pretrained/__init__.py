@@ -7,9 +7,9 @@ inside an installed package).  ``prefix`` chooses a part of the file if
 several could be meant.
 """
 
+from ..checkpoints.report import LoadReport
 from . import schemes as schemes  # registers them
 from .members import init_member, load_into, names_a_file
-from .report import LoadReport
 from .safe_timm import create_timm_model
 
 __all__ = [

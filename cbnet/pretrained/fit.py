@@ -11,18 +11,12 @@ from collections.abc import Iterable, Mapping, Set
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..checkpoints.fit import Comparison, compare
+from ..checkpoints.fit import NEEDLESS, Comparison, compare
 
 # The member computes it for its own window size.
 _COMPUTED = 'relative_position_index'
 # A parameter of a Swin without a module, which the member may lack.
 _POSITIONS = 'absolute_pos_embed'
-# Masks and profilers' counters are never needed.  Norms with a momentum do
-# not need their counters, which files from before torch 0.4.1 lack.
-_USELESS = re.compile(
-    rf'(^|\.)({_COMPUTED}|attn_mask|num_batches_tracked|total_ops'
-    r'|total_params)$'
-)
 # Caffe's ResNet-50 has a bias before the first norm.
 _CAFFE = 'conv1.bias'
 # Files of classifiers have neither a Swin's output norms nor the offsets of
@@ -49,8 +43,10 @@ def compare_with_member(
 
     Returns:
         The comparison of the weights that both should have, and the other
-        names: ``shared``, ``new`` and ``ignored``, as in ``LoadReport``.
+        names: ``shared``, ``new``, ``ignored`` and ``kept``, as in
+        ``LoadReport``.
     """
+    everything = own
     own = {n: w for n, w in own.items() if not n.endswith(_COMPUTED)}
     complete = {n for n in complete if not n.endswith(_COMPUTED)}
     parts = {name.partition('.')[0] for name in complete} | {_POSITIONS}
@@ -61,20 +57,25 @@ def compare_with_member(
         if name not in complete
         and (
             name == _CAFFE
-            or _USELESS.search(name)
+            or NEEDLESS.search(name)
             or name.partition('.')[0] not in parts
         )
     ]
     others = {*shared, *ignored}
     found = {n: w for n, w in weights.items() if n not in others}
-    optional = (_USELESS, *_NEW, *new)
+    optional = (NEEDLESS, *_NEW, *new)
     expected = {
         name: weight
         for name, weight in own.items()
         if name in found or not any(re.search(p, name) for p in optional)
     }
-    fresh = (n for n in own if n not in expected and not _USELESS.search(n))
-    names = dict(shared=shared, new=fresh, ignored=ignored)
+    left = [n for n in everything if n not in expected]
+    names = dict(
+        shared=shared,
+        new=(n for n in left if not NEEDLESS.search(n)),
+        ignored=ignored,
+        kept=filter(NEEDLESS.search, left),
+    )
     return compare(found, expected), {k: tuple(v) for k, v in names.items()}
 
 

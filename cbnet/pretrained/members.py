@@ -3,15 +3,15 @@
 from collections.abc import Set
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 
 from ..checkpoints.local_files import require_checkpoint
+from ..checkpoints.report import LoadReport, conversions
+from ..checkpoints.weight_files import warn_of_changes
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
-from .report import LoadReport
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
@@ -42,8 +42,9 @@ def init_member(
     source = str(init_cfg['checkpoint'])
     require_checkpoint(source, f'{title}: init_cfg.checkpoint')
     file = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    warn_of_changes(file, source)
     report = load_into(member, file, complete, source, init_cfg.get('prefix'))
-    print_log(f'{title} ({type(member).__name__}): {report}', 'current')
+    report.log(f'{title} ({type(member).__name__}): ')
     member.is_init = True
     return report
 
@@ -110,6 +111,7 @@ def load_into(
         loaded=loaded,
         renamed=tuple(name for name in loaded if name not in found.below),
         resized=resized,
+        cast=conversions(loaded, weights, own),
         outside=len(flat) - len(found.below),
         **others,
     )

@@ -156,7 +156,8 @@ def candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
         for path in paths:
             below = under(flat, path)
             weights = layout.rename(below, names)
-            if weights is not None:
+            # A file with two names for one entry has another layout.
+            if weights is not None and len(weights) == len(below):
                 score = len(weights.keys() & names)
                 yield Found(path, layout.title, weights, below, score)
 

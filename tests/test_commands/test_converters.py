@@ -11,6 +11,7 @@
 """
 
 import pickle
+import re
 import zipfile
 
 import pytest
@@ -98,6 +99,13 @@ def test_a_round_trip(base, form, make_trained, convert, tmp_path):
     assert lines[0] == f'reading {source}'
     assert lines[2] == f'config: {config}'
     assert f'converted: {len(expected)} entries (backbone ' in said
+    (line,) = [x for x in lines if x.startswith('loaded ')]
+    assert line.startswith(f'loaded {len(expected)} entries of the converted ')
+    counters = sum(not w.is_floating_point() for w in expected.values())
+    cast = f'; converted to another data type {counters} ('
+    assert (cast in line) == (form == 'averaged')
+    (dropped,) = re.findall(r'^dropped, .*: (\d+)', said, re.M)
+    assert len(published) == len(expected) + int(dropped)
     assert ('left out: optimizer, amp' in said) == (
         form in ('trained', 'old', 'zipped')
     )

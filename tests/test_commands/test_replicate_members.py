@@ -8,6 +8,7 @@
 import torch
 from mmengine.config import Config
 
+from cbnet.checkpoints.fingerprint import KEY
 from cbnet.testing import build_model
 
 from .converter_runs import randomised
@@ -40,6 +41,8 @@ def test_replicate_with_a_config(make_trained, convert, tmp_path):
     assert said.splitlines()[-1] == (
         f'train from it: cbnet train {config} --cfg-options load_from={out}'
     )
+    assert 'fingerprint: 30 outputs on a fixed image\n' in said
+    assert len(file['meta'][KEY]['outputs']) == 30
     for k, line in enumerate(said.splitlines()[1:4]):
         own = len(model.backbone.members[k].state_dict())
         assert line == f'member {k}: {own} entries'

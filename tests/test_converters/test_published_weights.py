@@ -146,6 +146,13 @@ def test_names_not_served(name, message):
         convert_published({name: torch.zeros(1)})
 
 
+def test_two_names_for_one_weight():
+    weight = torch.ones(1)
+    names = ('cb_modules.0.conv1.weight', 'members.0.conv1.weight')
+    with pytest.raises(ValueError, match='weights of the file have two names'):
+        convert_published(dict.fromkeys(names, weight))
+
+
 def test_neck_and_heads_pass_unchanged():
     names = {'neck.lateral_convs.0.conv.weight', 'rpn_head.rpn_conv.bias'}
     heads = dict.fromkeys(names, torch.ones(1))

@@ -23,6 +23,7 @@ from cbnet.testing import (
     tiny_composite,
     tiny_detector,
 )
+from tests.test_checkpoints.partitions import assert_partition
 
 from .published_layout import SWIN_NAMES, merging_order
 
@@ -86,9 +87,11 @@ def test_names(member, shared_stages):
     for weights in (plain.state_dict(), single.state_dict()):
         part = take_apart(weights)
         assert set(replicate(part, 2, shared_stages)) == expected
-        found, left = replicate_into(part, model, 'config.py')
+        found, report = replicate_into(part, model, 'config.py')
         assert set(found) == expected
-        assert set(left) == set(model.state_dict()) - expected
+        left = set(model.state_dict()) - expected
+        assert {*report.new, *report.kept} == left
+        assert_partition(report, found, model.state_dict())
         for name, value in found.items():
             k = name.split('.')[2]
             ours = name.replace(f'.members.{k}.', '.')
@@ -115,7 +118,9 @@ def test_a_backbone_alone(microsoft):
         file['layers.0.blocks.1.attn_mask'] = torch.zeros(1)
     file |= {'head.weight': torch.zeros(5, 64), 'norm.weight': torch.ones(64)}
     part = take_apart(file)
-    assert part.dropped == ['head.weight', 'norm.weight']
+    masks = ['stages.0.blocks.1.attn_mask'] * microsoft
+    assert part.dropped == ['head.weight', 'norm.weight', *masks]
+    assert len(part.member) + len(part.dropped) == len(file)
     assert part.rest == {}
     model = detector('swin', 2)
     for found in (replicate(part, 2, 0), replicate_into(part, model, 'c')[0]):

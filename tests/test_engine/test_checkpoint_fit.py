@@ -5,21 +5,29 @@
 - load_from refuses a file that shares nothing with the model; one that
   shares a part passes, as for fine-tuning; the prefix ``module.`` and files
   without ``state_dict`` are understood;
-- an evaluation needs all weights in their shapes, but no buffers, and
-  refuses a file with more members;
+- an evaluation needs all weights and statistics in their shapes, but no
+  counters, and refuses a file with more members;
+- the account covers every tensor of the file and the model, for any changes
+  of a file, and is one line in the log of a run;
 - a missing file, and one that is cut short, are named before the run.
 """
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cbnet.checkpoints.fingerprint import KEY
+from cbnet.checkpoints.weight_files import write_weights
 from cbnet.engine.checkpoint_fit import CheckpointFitHook, check_fit
+from cbnet.errors import UserError
+from tests.test_checkpoints.partitions import assert_partition
 
 from .small_run import SmallModel, small_run
 
 
 def fit(found, complete):
-    check_fit(found, SmallModel(), 'a.pth', complete)
+    return check_fit(found, SmallModel(), 'a.pth', complete)
 
 
 @pytest.fixture
@@ -75,6 +83,87 @@ def test_a_file_with_more_members(weights):
     )
     with pytest.raises(ValueError, match=message):
         fit(weights, complete=True)
+
+
+@pytest.mark.parametrize('change', ['gone', 'of another shape'])
+@pytest.mark.parametrize('name', ['running_mean', 'running_var'])
+def test_statistics_count(weights, name, change):
+    value = weights.pop(f'norm.{name}')
+    if change != 'gone':
+        weights[f'norm.{name}'] = torch.cat([value, value])
+    fit(weights, complete=False)
+    with pytest.raises(ValueError, match=rf'\(norm.{name}'):
+        fit(weights, complete=True)
+
+
+CHANGES = {
+    'drop': lambda w, n: w.pop(n, None),
+    'halve': lambda w, n: w.update({n: w.get(n, torch.ones(1)).half()}),
+    'widen': lambda w, n: w.update({n: torch.ones(7, 7)}),
+    'add': lambda w, n: w.update({f'{n}.more': torch.ones(1)}),
+    'prefix': lambda w, n: w.update(
+        {f'module.{m}': w.pop(m) for m in list(w)}
+    ),
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(CHANGES)),
+            st.sampled_from(sorted(SmallModel().state_dict())),
+        )
+    ),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_every_tensor_has_one_place(changes, complete):
+    model = SmallModel()
+    file = model.state_dict()
+    for kind, name in changes:
+        CHANGES[kind](file, name)
+    try:
+        report = check_fit(file, model, 'a.pth', complete)
+    except UserError:
+        return
+    names = file
+    if all(name.startswith('module.') for name in file):
+        names = [name.removeprefix('module.') for name in file]
+    assert_partition(report, names, model.state_dict())
+    missing = set(model.state_dict()) - set(report.loaded)
+    assert not complete or missing <= {'norm.num_batches_tracked'}
+
+
+def test_the_account_is_in_the_log(tmp_path, weights):
+    weights['layer.weight'] = torch.ones(5, 3)
+    weights['unused'] = weights['unused'].half()
+    path = tmp_path / 'part.pth'
+    torch.save(weights, path)
+    small_run(tmp_path / 'run', load_from=str(path), steps=1).train()
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    (line,) = [x for x in log.read_text().splitlines() if 'loaded ' in x]
+    assert line.endswith(
+        f'WARNING - loaded 7 entries of {path}; renamed 0; resized 0; '
+        f'shared 0; new 0; ignored 0; not loaded, of another shape 1 '
+        f'(layer.weight (5, 3) instead of (1, 3)); converted to another data '
+        f'type 1 (unused float16 to float32)'
+    )
+
+
+def test_a_changed_file_is_a_warning(tmp_path, weights):
+    """What training writes has no fingerprint, whatever it started from."""
+    path = tmp_path / 'a.pth'
+    write_weights(path, weights, {})
+    file = torch.load(path)
+    file['state_dict']['layer.bias'] += 1
+    torch.save(file, path)
+    small_run(tmp_path / 'run', load_from=str(path), steps=1).train()
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    assert (
+        f'WARNING - {path} is not as it was written: 1 changed (layer.bias);'
+    ) in log.read_text()
+    written = torch.load(tmp_path / 'run' / 'iter_1.pth', weights_only=True)
+    assert KEY not in written['meta']
 
 
 def test_load_from(tmp_path, weights):
