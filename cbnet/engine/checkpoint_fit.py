@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from ..arguments import validated
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.weight_files import find_weights
@@ -18,6 +19,7 @@ from .checked_saving import bare_model
 
 
 @HOOKS.register_module()
+@validated
 class CheckpointFitHook(Hook):
     """Compare the weights of ``load_from`` or a resumed file with the model.
 
