@@ -31,9 +31,11 @@ def listed(items: Iterable[Any], most: int = 5) -> str:
 
     ``listed('abcdefg')`` is ``'a, b, c, d, e, and 2 more'``.
     """
-    items = [str(item) for item in items]
+    items = list(items)
     rest = len(items) - most
-    shown = ', '.join(items[:most])
+    # Names come from files, too, and may be anything.
+    words = [' '.join(str(item)[:1000].split()) for item in items[:most]]
+    shown = ', '.join(shortened(word, 100) or "''" for word in words)
     return f'{shown}, and {rest} more' if rest > 0 else shown
 
 
