@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..atomic_files import whole_file
 from ..compat.safe_loading import load_safely
-from ..errors import UserValueError
+from ..errors import MissingFileError, UserValueError
 from ..messages import listed
 from ..version import __version__
 from .local_files import require_checkpoint
@@ -32,6 +32,8 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         BrokenCheckpointError: the file cannot be read to its end.
     """
     path = Path(path)
+    if ':' in str(path) and not path.exists():  # addresses are for configs
+        raise MissingFileError(f'there is no file {path}')
     require_checkpoint(path, 'IN')
     load = _load_zip if zipfile.is_zipfile(path) else load_safely
     file = load(path)

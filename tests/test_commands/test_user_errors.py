@@ -10,6 +10,7 @@
 """
 
 import errno
+from urllib.error import URLError
 
 import pytest
 from mmengine.logging import MMLogger
@@ -65,6 +66,14 @@ def test_what_the_package_stumbles_over():
         (
             OSError(errno.EACCES, 'Permission denied', 'a.json'),
             "[Errno 13] Permission denied: 'a.json'",
+        ),
+        (
+            OSError(errno.ENAMETOOLONG, 'File name too long', 'aaa'),
+            "[Errno 36] File name too long: 'aaa'",
+        ),
+        (
+            URLError(ConnectionRefusedError(111, 'Connection refused')),
+            'an address cannot be read: [Errno 111] Connection refused',
         ),
         (OSError(errno.EACCES, 'Permission denied'), None),
         (OSError(errno.ENOENT, 'No such file', 'a.json'), None),
