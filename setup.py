@@ -20,6 +20,8 @@ REQUIRES = [
     'numpy>=1.21',
     'pycocotools',
     'packaging',
+    'pydantic>=2',  # with the next: strict checks of arguments
+    'annotated-types',
     'rich',
     # mmengine 0.10.7 resolves the config prefixes `mmdet::` and `cbnet::`
     # through pkg_resources, which setuptools 82 no longer has.
@@ -38,6 +40,7 @@ EXTRAS = {
     'loggers': ['tensorboard', 'wandb'],
     'dev': [
         'pytest',
+        'hypothesis',
         'pytest-xdist',
         'ruff',
         'import-linter',

@@ -7,18 +7,20 @@ from textwrap import shorten
 from typing import Any
 
 
-def did_you_mean(found: Any, names: Iterable[str]) -> str:
+def did_you_mean(found: Any, names: Iterable[str], cutoff: float = 0.5) -> str:
     """Suggest similar names: ``; did you mean 'a' or 'b'?``.
 
     Args:
         found: what was given instead of a name.
         names: the names that exist.
+        cutoff: the least similarity, from 0 to 1.
 
     Returns:
         The suggestion, or an empty string if no name is similar.
     """
     lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(str(found).lower(), lower, 2, 0.5)
+    text = str(found)[:100].lower()  # a vast text would take minutes
+    near = difflib.get_close_matches(text, lower, 2, cutoff)
     if not near:
         return ''
     return f'; did you mean {" or ".join(repr(lower[n]) for n in near)}?'
@@ -29,9 +31,11 @@ def listed(items: Iterable[Any], most: int = 5) -> str:
 
     ``listed('abcdefg')`` is ``'a, b, c, d, e, and 2 more'``.
     """
-    items = [str(item) for item in items]
+    items = list(items)
     rest = len(items) - most
-    shown = ', '.join(items[:most])
+    # Names come from files, too, and may be anything.
+    words = [' '.join(str(item)[:1000].split()) for item in items[:most]]
+    shown = ', '.join(shortened(word, 100) or "''" for word in words)
     return f'{shown}, and {rest} more' if rest > 0 else shown
 
 

@@ -54,7 +54,8 @@ def average_checkpoints(
                 sums[name] = sums.get(name, 0) + weight.double()
     for name, total in sums.items():
         weights[name] = (total / len(paths)).to(weights[name].dtype)
-    return weights, dict(file.get('meta', {}))
+    meta = file.get('meta')
+    return weights, dict(meta) if isinstance(meta, Mapping) else {}
 
 
 def _weights(
@@ -73,6 +74,6 @@ def _weights(
             f'holds an average; choose the weights with --take '
             f'{" or --take ".join(KINDS)}'
         )
-    if take == 'trained':
+    if take == 'trained' and isinstance(file[_AVERAGES], Mapping):
         file = {n: w for n, w in file[_AVERAGES].items() if n != 'steps'}
     return find_weights(file, str(path))

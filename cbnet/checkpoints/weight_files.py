@@ -17,7 +17,7 @@ from ..compat.checked_content import check_content
 from ..compat.checked_files import open_archive
 from ..compat.file_errors import FileFault, clear_errors, reading
 from ..compat.safe_loading import load_safely
-from ..errors import UserValueError
+from ..errors import MissingFileError, UserValueError
 from ..messages import listed, shortened
 from ..version import __version__
 from .fingerprint import Recorded, changes, read_fingerprint, with_fingerprint
@@ -38,6 +38,8 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             something that no checkpoint holds.
     """
     path = Path(path)
+    if ':' in str(path) and not path.exists():  # addresses are for configs
+        raise MissingFileError(f'there is no file {path}')
     require_checkpoint(path, 'IN')
     with clear_errors(path):
         load = _load_zip if zipfile.is_zipfile(path) else load_safely

@@ -1,17 +1,20 @@
 """Readers of arguments, for the ``type`` of an option."""
 
+import math
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers that are not below ``least``."""
+def at_least(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Make a reader of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         if not text.removeprefix('-').isdecimal() or int(text) < least:
             raise ArgumentTypeError(f'{text}, expected {least} or more')
+        if int(text) > most:
+            raise ArgumentTypeError(f'{text}, expected {most} or less')
         return int(text)
 
     return read

@@ -48,7 +48,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--seed N',
         'the seed of the order and the augmentations',
-        at_least(0),
+        at_least(0, 2**32 - 1),  # numpy takes no more
         default=0,
     )
     return parser

@@ -9,10 +9,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from ..arguments import explained
 from ..config_files import find_config
 from ..engine.launch import LAUNCHERS, prepare_launch
-from ..errors import UserError, UserValueError
-from ..messages import one_line
+from ..errors import UserValueError
 from .argument_types import scale
 from .command_parser import CommandParser, Overrides
 
@@ -98,16 +98,10 @@ def load_config(args: Namespace) -> Config:
         UserError: the config, an override or the launcher is wrong.
     """
     path = find_config(args.config)
-    try:
+    with explained(args.config):  # a config is code: it raises anything
         cfg = Config.fromfile(path)
-    except UserError:
-        raise
-    except (AssertionError, OSError, SyntaxError, ValueError) as error:
-        raise UserValueError(f'{args.config}: {one_line(error)}') from error
-    try:
+    with explained('--cfg-options'):
         cfg.merge_from_dict(args.cfg_options or {})
-    except (KeyError, TypeError) as error:
-        raise UserValueError(f'--cfg-options: {one_line(error)}') from error
     given = vars(args)
     cfg.work_dir = (
         given.get('work_dir')
@@ -141,7 +135,12 @@ def refuse_output(
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for, mmengine's by default."""
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    """Build the runner that the config asks for, mmengine's by default.
+
+    Raises:
+        ValueError: a part of the config cannot be built.
+    """
+    with explained('the config cannot be built'):
+        if 'runner_type' in cfg:
+            return RUNNERS.build(cfg)
+        return Runner.from_cfg(cfg)

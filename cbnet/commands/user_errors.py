@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from urllib.error import URLError
 
 import torch.distributed as dist
 from mmengine.logging import MMLogger
@@ -27,6 +28,8 @@ _FILE_ERRORS = (
     NotADirectoryError,
     PermissionError,
 )
+# The name itself is none: it is too long, or links lead in a circle.
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 @contextmanager
@@ -59,7 +62,12 @@ def user_message(error: Exception) -> str | None:
     no_space = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in no_space:
         return f'{error}; make room on the disk, then go on with --resume'
-    named = isinstance(error, _FILE_ERRORS) and error.filename
+    if isinstance(error, URLError):  # its text does not say what failed
+        return f'an address cannot be read: {one_line(error.reason)}'
+    named = getattr(error, 'filename', None) and (
+        isinstance(error, _FILE_ERRORS)
+        or getattr(error, 'errno', None) in _NAME_ERRORS
+    )
     return one_line(error) if named or isinstance(error, UserError) else None
 
 

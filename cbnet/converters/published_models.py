@@ -120,7 +120,8 @@ def _member(weights: Mapping[str, Tensor]) -> str:
     """Name a member by its own names and tensors."""
     depths = stage_depths(weights)
     if 'patch_embed.proj.weight' in weights:
-        width = weights['patch_embed.proj.weight'].shape[0]
+        shape = weights['patch_embed.proj.weight'].shape
+        width = shape[0] if shape else 0
         other = f'Swin (embed_dim {width}, depths {depths})'
         return _SWINS.get((width, depths), other)
     last = 'conv3' if 'layer1.0.conv3.weight' in weights else 'conv2'

@@ -11,6 +11,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from ..arguments import validated
 from ..compat.mmengine_internals import replace_transform
 from ..errors import UserError
 from ..messages import one_line
@@ -37,6 +38,7 @@ class ImageFileError(UserError, OSError):
 
 
 @TRANSFORMS.register_module()
+@validated(imdecode_backend=str | None)
 class CheckedLoadImageFromFile(LoadImageFromFile):
     """mmcv's ``LoadImageFromFile``, with the same options and results.
 

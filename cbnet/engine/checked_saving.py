@@ -12,6 +12,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from ..arguments import validated
 from ..atomic_files import remove_unfinished, write_whole
 from ..compat.mmengine_internals import OverridableCheckpointHook
 from ..errors import UserError
@@ -26,6 +27,7 @@ class SpoiledWeightsError(UserError, FloatingPointError):
 
 
 @HOOKS.register_module()
+@validated
 class SafeCheckpointHook(OverridableCheckpointHook):
     """Save checkpoints as ``CheckpointHook`` does, and never lose one.
 

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
+from ..arguments import validated
 from ..checkpoints.fit import compare
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.report import LoadReport, account
@@ -28,6 +29,7 @@ _STATISTICS = re.compile(r'(^|\.)running_(mean|var)$')
 
 
 @HOOKS.register_module()
+@validated
 class CheckpointFitHook(Hook):
     """Compare the weights of ``load_from`` or a resumed file with the model.
 

@@ -12,6 +12,7 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
+from ..arguments import validated
 from ..errors import UserValueError
 
 #: launcher -> the variables that hold torch's RANK, WORLD_SIZE, LOCAL_RANK
@@ -34,6 +35,7 @@ LAUNCHERS = {
 
 # In mmengine's registry, because its runner looks for wrappers only there.
 @MODEL_WRAPPERS.register_module()
+@validated
 class CpuDataParallel(MMDistributedDataParallel):
     """Wrap a model as mmengine does, with norms that a CPU can compute.
 

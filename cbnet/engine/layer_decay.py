@@ -1,44 +1,20 @@
 """Set learning rates and weight decay by a parameter's place in a member."""
 
 from collections.abc import Mapping
-from numbers import Real
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt, Le
 from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from ..arguments import explained, validated
 from ..errors import UserValueError
-from ..messages import did_you_mean
 from ..text_tables import text_table
-from .parameter_places import LAYERS, Place, find_places
+from .parameter_places import Layers, Place, find_places
 
-#: the settings of this constructor and their defaults (docs/optimizers.md)
-_OWN = dict(
-    layer_decay=1.0,  # from each layer to the one below it
-    layers='block',  # or 'stage': what counts as a layer
-    assistants_lr_mult=1.0,
-    lead_lr_mult=1.0,
-    connections_lr_mult=1.0,
-    position_decay_mult=0.0,  # of position embeddings and position biases
-)
-_FACTOR = (
-    lambda value: isinstance(value, Real) and value >= 0,
-    'a number of 0 or more',
-)
-_EXPECTED = dict(
-    layers=(LAYERS.__contains__, ' or '.join(map(repr, LAYERS))),
-    layer_decay=(
-        lambda value: isinstance(value, Real) and 0 < value <= 1,
-        'a number above 0 and at most 1 (1: no decay)',
-    ),
-)
-_MMENGINES = (
-    'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
-    'flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult',
-    'bypass_duplicate',
-)  # fmt: skip
 _COLUMNS = (
     'group', 'lr', 'weight decay', 'parts', 'depth', 'tensors', 'numbers',
 )  # fmt: skip
@@ -46,7 +22,37 @@ _COLUMNS = (
 POSITIONS = ('absolute_pos_embed', 'relative_position_bias_table', 'pos_embed')
 
 
+_Factor = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True)
+class ParamwiseSettings:
+    """The settings of this constructor, then mmengine's (docs/optimizers.md).
+
+    Attributes:
+        layer_decay: from each layer to the one below it.
+        layers: what counts as a layer.
+        position_decay_mult: of position embeddings and position biases.
+    """
+
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    layers: Layers = 'block'
+    assistants_lr_mult: _Factor = 1.0
+    lead_lr_mult: _Factor = 1.0
+    connections_lr_mult: _Factor = 1.0
+    position_decay_mult: _Factor = 0.0
+    custom_keys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bias_lr_mult: float | None = None
+    bias_decay_mult: float | None = None
+    norm_decay_mult: float | None = None
+    flat_decay_mult: float | None = None
+    dwconv_decay_mult: float | None = None
+    dcn_offset_lr_mult: float | None = None
+    bypass_duplicate: bool = False
+
+
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+@validated
 class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
     """Lower the learning rate layer by layer, in every member alike.
 
@@ -61,8 +67,9 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
     Args:
         optim_wrapper_cfg: the config of mmengine's default constructor.
         paramwise_cfg: the settings of mmengine's default constructor, which
-            work as they do there, and those of ``_OWN``, whose factors
-            multiply the learning rates that the former give.
+            work as they do there, and those of this one, whose factors
+            multiply the learning rates that the former give
+            (:class:`ParamwiseSettings`).
 
     Raises:
         ValueError: if a setting is unknown or out of range, the optimizer
@@ -72,19 +79,23 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
     def __init__(
         self,
         optim_wrapper_cfg: dict[str, Any],
-        paramwise_cfg: Mapping[str, Any] | None = None,
+        paramwise_cfg: Annotated[
+            dict[str, Any] | None, ParamwiseSettings
+        ] = None,
     ) -> None:
-        settings = {**_OWN, **(paramwise_cfg or {})}
-        _check(settings)
-        optimizer = optim_wrapper_cfg['optimizer']
-        if optimizer.get('lr') is None:
+        defaults = asdict(ParamwiseSettings())
+        settings = {k: v for k, v in defaults.items() if v is not None}
+        settings.update(paramwise_cfg or {})
+        optimizer = optim_wrapper_cfg.get('optimizer')
+        if not isinstance(optimizer, dict) or optimizer.get('lr') is None:
             raise UserValueError(
                 'optim_wrapper.optimizer has no lr; set it, because the '
                 'learning rates of all layers are fractions of it'
             )
         if optimizer.get('weight_decay') is not None:
             settings.setdefault('norm_decay_mult', 0.0)
-        super().__init__(optim_wrapper_cfg, settings)
+        with explained('optim_wrapper is wrong'):
+            super().__init__(optim_wrapper_cfg, settings)
 
     def add_params(
         self,
@@ -136,23 +147,6 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
             group['weight_decay'] = decay
             label += '' if decay else ', no decay'
         return dict(group, group_name=label)
-
-
-def _check(settings: Mapping[str, Any]) -> None:
-    known = (*_OWN, *_MMENGINES)
-    for key, value in settings.items():
-        if key not in known:
-            raise UserValueError(
-                f'paramwise_cfg has no setting {key!r}'
-                f'{did_you_mean(key, known) or "."} '
-                f'MemberLayerDecayConstructor has {", ".join(known)}'
-            )
-        if key in _OWN:
-            is_valid, expected = _EXPECTED.get(key, _FACTOR)
-            if not is_valid(value):
-                raise UserValueError(
-                    f'paramwise_cfg.{key}={value!r}; expected {expected}'
-                )
 
 
 def _row(group: Mapping[str, Any], places: list[Place]) -> list[str | int]:

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ..arguments import validated
 from ..compat.mmengine_internals import call_on_losses
 from ..errors import UserError
 from .checked_saving import bare_model
@@ -22,6 +23,7 @@ class NonFiniteLossError(UserError, FloatingPointError):
 
 
 @HOOKS.register_module()
+@validated
 class LossGuardHook(Hook):
     """Check every loss between the forward and the backward pass.
 

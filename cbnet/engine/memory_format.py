@@ -5,8 +5,11 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..arguments import validated
+
 
 @HOOKS.register_module()
+@validated
 class ChannelsLastHook(Hook):
     """Lay out the model's 4-d weights as channels last before a run.
 

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from ..arguments import validated
 from ..errors import UserValueError
 
 _FLOAT16_DEVICES = ('cuda', 'npu', 'mlu', 'musa')
@@ -19,6 +20,7 @@ _AMP_ONLY = ('loss_scale', 'dtype', 'use_fsdp')
 
 
 @OPTIM_WRAPPERS.register_module()
+@validated
 class CpuAmpOptimWrapper(OptimWrapper):
     """Run the training step under bfloat16 autocast on the CPU.
 

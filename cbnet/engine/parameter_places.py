@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
@@ -13,7 +13,8 @@ from ..models.backbones import CompositeBackbone
 from ..models.members import MemberAdapter, adapt, served_backbones
 
 #: what can count as one layer
-LAYERS = ('block', 'stage')
+#: what counts as a layer
+Layers = Literal['block', 'stage']
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 

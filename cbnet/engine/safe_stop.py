@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
+from ..arguments import validated
 from ..atomic_files import FileNotSavedError
 from ..compat.mmengine_internals import (
     built_train_loop,
@@ -33,6 +34,7 @@ _NOT_SAVED = (FileNotSavedError, SpoiledWeightsError)
 
 
 @HOOKS.register_module()
+@validated
 class SafeStopHook(Hook):
     """Save a checkpoint of the last complete iteration when training fails.
 

@@ -10,6 +10,7 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import EpochBasedTrainLoop, Runner, find_latest_checkpoint
 from torch import nn
 
+from ..arguments import validated
 from ..compat.mmengine_internals import (
     OverridableEMAHook,
     built_train_loop,
@@ -22,6 +23,7 @@ from .checkpoint_fit import check_fit
 
 
 @HOOKS.register_module()
+@validated
 class SWAHook(OverridableEMAHook):
     """Update mmengine's average once, at the end of each epoch.
 

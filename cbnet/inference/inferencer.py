@@ -22,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import InstanceData
 from torch import nn
 
+from ..arguments import explained
 from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..engine.checkpoint_fit import check_fit
@@ -65,7 +66,8 @@ class Inferencer:
         device = device or get_device()
         _require_device(device)
         init_default_scope(cfg.get('default_scope', 'mmdet'))
-        self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        with explained('the model of the config cannot be built'):
+            self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
         augmented = isinstance(self.model, BaseTTAModel)
         bare = self.model.module if augmented else self.model
         classes, made = (), None
@@ -80,7 +82,10 @@ class Inferencer:
         if made:
             verify_outputs(bare, made, checkpoint)
         self.classes = classes or _config_classes(cfg)
-        load, *rest = get_test_pipeline_cfg(cfg)
+        with explained('the test pipeline of the config cannot be built'):
+            self._build_pipeline(*get_test_pipeline_cfg(cfg))
+
+    def _build_pipeline(self, load: dict[str, Any], *rest: Any) -> None:
         from_file = load['type']
         if str(from_file).rpartition('.')[2] == 'LoadImageFromFile':
             from_file = CheckedLoadImageFromFile

@@ -1,12 +1,28 @@
-"""Groups of settings that a config overrides by name."""
+"""What a config may hold in several places, and settings that it overrides."""
 
-from dataclasses import fields, replace
-from typing import Any, ClassVar, TypeVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from ..errors import UserTypeError, UserValueError
-from ..messages import did_you_mean
+from annotated_types import Ge
+from mmdet.registry import MODELS
+from mmengine.registry import WEIGHT_INITIALIZERS
+
+from ..arguments import BuiltFrom, check_settings
 
 T = TypeVar('T', bound='Options')
+
+#: the factor of an assistant's losses
+Weight = Annotated[float, Ge(0)]
+#: the config of a norm, ``dict(type='BN')``
+NormConfig = Annotated[
+    dict[str, Any],
+    BuiltFrom(MODELS, ('requires_grad', '_scope_'), complete=False),
+]
+_Initialiser = Annotated[
+    dict[str, Any], BuiltFrom(WEIGHT_INITIALIZERS, ('override', '_scope_'))
+]
+#: the ``init_cfg`` of a module, ``dict(type='Pretrained', checkpoint=...)``
+InitConfig = _Initialiser | list[_Initialiser] | None
 
 
 class Options:
@@ -19,19 +35,10 @@ class Options:
         """Return a copy in which ``settings`` replace the defaults.
 
         Raises:
-            TypeError: if ``settings`` is neither a dict nor None.
-            ValueError: if a key is not the name of a field.
+            TypeError: if ``settings`` is neither a dict nor None, or a
+                setting is of another kind.
+            ValueError: if a key is not the name of a field, or a setting is
+                out of range.
         """
-        if not isinstance(settings, dict | None):
-            raise UserTypeError(
-                f'{self.key}={settings!r}; expected a dict of settings'
-            )
-        names = [field.name for field in fields(self)]
-        for name in settings or {}:
-            if name not in names:
-                raise UserValueError(
-                    f'{self.key} has no option {name!r}'
-                    f'{did_you_mean(name, names) or "."} Its options are '
-                    f'{", ".join(names)}'
-                )
+        check_settings(self.key, type(self), settings)
         return replace(self, **(settings or {}))

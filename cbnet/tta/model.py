@@ -6,20 +6,39 @@ detector, the final detections are merged.  The views run one after another.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.model import BaseTTAModel
 
+from ..arguments import explained, validated
 from .detections import detect, merge_detections
 from .two_stage import predict_from_views
 from .views import views_are_averaged
 
 
+@dataclass(frozen=True)
+class TTASettings:
+    """The settings of the final selection, if they differ from test_cfg.
+
+    Attributes:
+        score_thr: the lowest score that is kept.
+        nms: the config of NMS or soft-NMS.
+        max_per_img: the most detections of an image; -1: all.
+    """
+
+    score_thr: Annotated[float, Ge(0)]
+    nms: dict[str, Any]
+    max_per_img: Annotated[int, Ge(-1)]
+
+
 @MODELS.register_module()
+@validated
 class MaskTTAModel(BaseTTAModel):
     """Merge the boxes and the masks of several views of each image.
 
@@ -27,16 +46,18 @@ class MaskTTAModel(BaseTTAModel):
     detector's ``test_cfg``.
 
     Args:
-        tta_cfg: the ``score_thr``, ``nms`` and ``max_per_img`` of the final
-            selection, if they differ from ``test_cfg`` or are missing there.
+        tta_cfg: the overrides of ``test_cfg``, as :class:`TTASettings`.
         kwargs: the arguments of mmengine's ``BaseTTAModel``, above all
             ``module``, the detector or its config.
     """
 
     def __init__(
-        self, tta_cfg: dict[str, Any] | None = None, **kwargs: Any
+        self,
+        tta_cfg: Annotated[dict[str, Any] | None, TTASettings] = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        with explained('MaskTTAModel does not accept its arguments'):
+            super().__init__(**kwargs)
         cfg = getattr(self.module, 'test_cfg', None) or {}
         self.tta_cfg = ConfigDict(cfg.get('rcnn') or cfg, **(tta_cfg or {}))
 

@@ -65,7 +65,7 @@ MISTAKES = [
     (
         'train.py',
         ['CONFIG', '--cfg-options', 'optim_wrapper.type.x=1'],
-        '--cfg-options: type=',
+        '--cfg-options: TypeError: type=',
     ),
     (
         'train.py',

@@ -119,7 +119,7 @@ def test_part_that_needs_data(get_flops):
         ),
         (
             [DUAL, '--cfg-options', 'model.backbone.style=dense'],
-            'is not a composite style',
+            "expected 'slc'",
         ),
     ],
 )

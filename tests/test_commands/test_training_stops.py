@@ -64,7 +64,7 @@ def test_a_mistake_in_the_config(tiny_config, run_tool):
         'model.backbone.style=dhcl',
     )  # fmt: skip
     assert last(done) == (
-        "train.py: error: style='dhcl' is not a composite style; did you "
-        "mean 'dhlc' or 'ahlc'? The styles are slc, ahlc, allc, dhlc, fcc"
+        "train.py: error: CompositeBackbone: style='dhcl'; expected 'slc', "
+        "'ahlc', 'allc', 'dhlc' or 'fcc'; did you mean 'dhlc' or 'ahlc'?"
     )
     assert done.stdout.splitlines()[-2].startswith('traceback: ')

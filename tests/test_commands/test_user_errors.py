@@ -10,6 +10,7 @@
 """
 
 import errno
+from urllib.error import URLError
 
 import pytest
 from mmengine.logging import MMLogger
@@ -18,6 +19,7 @@ from cbnet.commands.user_errors import plain_errors, user_message
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.errors import BrokenCheckpointError
 from cbnet.models.backbones.connections import (
+    STYLES,
     ConnectionOptions,
     style_edges,
 )
@@ -39,14 +41,14 @@ def raises(error):
 
 def test_what_the_package_raises():
     error = caught(lambda: style_edges('dhcl', 4))
-    assert user_message(error).startswith("style='dhcl' is not")
+    assert user_message(error).startswith("style_edges: style='dhcl'; ")
     error = caught(lambda: ConnectionOptions().updated(dict(bais=1)))
     assert user_message(error).startswith("connection has no option 'bais'")
 
 
 def test_what_the_package_stumbles_over():
-    # An operation inside style_edges fails; nobody wrote a message for it.
-    error = caught(lambda: style_edges('dhlc', None))
+    # An operation inside a style fails; nobody wrote a message for it.
+    error = caught(lambda: STYLES['dhlc'](None))
     assert isinstance(error, TypeError) and user_message(error) is None
 
 
@@ -64,6 +66,14 @@ def test_what_the_package_stumbles_over():
         (
             OSError(errno.EACCES, 'Permission denied', 'a.json'),
             "[Errno 13] Permission denied: 'a.json'",
+        ),
+        (
+            OSError(errno.ENAMETOOLONG, 'File name too long', 'aaa'),
+            "[Errno 36] File name too long: 'aaa'",
+        ),
+        (
+            URLError(ConnectionRefusedError(111, 'Connection refused')),
+            'an address cannot be read: [Errno 111] Connection refused',
         ),
         (OSError(errno.EACCES, 'Permission denied'), None),
         (OSError(errno.ENOENT, 'No such file', 'a.json'), None),
@@ -94,7 +104,7 @@ def test_one_line(tool, capsys):
     assert stopped.value.code == 2
     hint, last = capsys.readouterr().err.splitlines()
     assert hint == 'CBNET_TRACEBACK=1 shows the traceback'
-    assert last.startswith("cbnet train: error: style='dhcl' is not")
+    assert last.startswith("cbnet train: error: style_edges: style='dhcl'; ")
 
 
 def test_the_traceback_is_in_the_log(tool, capsys, tmp_path):
@@ -106,7 +116,9 @@ def test_the_traceback_is_in_the_log(tool, capsys, tmp_path):
     assert hint == f'traceback: {path}'
     text = path.read_text()
     assert 'Traceback (most recent call last):' in text
-    assert 'in style_edges' in text and "ValueError: style='dhcl'" in text
+    assert (
+        'in check_value' in text and "Error: style_edges: style='dhcl'" in text
+    )
 
 
 def test_a_log_that_cannot_be_written(tool, capsys, tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ from torch import nn
 
 from cbnet.engine.layer_decay import MemberLayerDecayConstructor
 from cbnet.engine.parameter_places import member_depths
+from cbnet.errors import UserError
 from cbnet.models.members import adapt
 from cbnet.testing import (
     TINY_MEMBERS,
@@ -372,7 +373,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(('message', 'settings'), MISTAKES.items())
 def test_mistakes(message, settings):
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(UserError) as raised:
         build(nn.Linear(1, 1), **settings)
     assert message in str(raised.value)
 

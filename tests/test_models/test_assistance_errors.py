@@ -73,28 +73,31 @@ def test_a_detector_with_fixed_proposals_needs_own():
             r'weights=\[0.5, 0.5\] does not fit backbone.num_members=2: '
             'expected one weight for each of the 1 assistants',
         ),
-        (dict(weights=['a']), 'finite numbers from 0'),
+        (dict(weights=['a']), 'a list of finite numbers from 0'),
         (dict(weights=[-1]), 'finite numbers from 0'),
         (dict(weights=[float('nan')]), 'finite numbers from 0'),
-        (dict(weights='0.5'), "weights='0.5' does not fit"),
+        (dict(weights='0.5'), "weights='0.5'; expected a list of finite"),
         (dict(proposals='mine'), "proposals='mine'"),
         (dict(weight=0.5), "no option 'weight'; did you mean 'weights'"),
     ],
 )
 def test_arguments_that_do_not_fit(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         make_pair('FasterRCNN', **options)
 
 
 @pytest.mark.parametrize(
     ('assistance', 'message'),
     [
-        (5, 'assistance=5; expected a dict of settings'),
+        (5, 'AssistedDetector: assistance=5; expected a dict of settings'),
         ([dict(weights=1)], 'assistance=[{'),
         (dict(lead_statistics=1), 'assistance.lead_statistics=1; expected Tr'),
         (dict(lead_statistics='no'), "lead_statistics='no'; expected True"),
-        (dict(weights=True), 'assistance.weights=True does not fit'),
-        (dict(weights=[True]), 'assistance.weights=[True]; expected finite'),
+        (
+            dict(weights=True),
+            'assistance.weights=True; expected a list of',
+        ),
+        (dict(weights=[True]), 'assistance.weights=[True]; expected a list'),
     ],
 )
 def test_assistance_of_another_kind(assistance, message):
@@ -106,7 +109,7 @@ def test_assistance_of_another_kind(assistance, message):
 
 @pytest.mark.parametrize('base', [3, None, ['RetinaNet']])
 def test_a_base_of_another_kind(base):
-    with pytest.raises(ValueError, match='is not a registered detector'):
+    with pytest.raises(TypeError, match='base=.*; expected a string'):
         AssistedDetector(base)
 
 

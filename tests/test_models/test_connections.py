@@ -50,7 +50,7 @@ def test_style_equals_matrix(style):
 
 
 def test_unknown_style_lists_the_styles():
-    with pytest.raises(ValueError, match='slc, ahlc, allc, dhlc, fcc'):
+    with pytest.raises(ValueError, match="'slc', 'ahlc', 'allc', 'dhlc' or"):
         style_edges('dhcl', 4)
 
 

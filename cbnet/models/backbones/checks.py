@@ -1,66 +1,46 @@
 """The arguments and members that a composite refuses."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import astuple
+from typing import Annotated, Any
 
+from mmdet.registry import MODELS
+from mmengine.config import Config
 from torch import nn
 
-from ...errors import UserTypeError, UserValueError
+from ...arguments import BuiltFrom
+from ...errors import UserValueError
 from ..members import MemberAdapter
 from .connections import Connection
 
-
-def check_arguments(
-    num_members: int, shared_stages: int | None, with_cp: bool, frozen: bool
-) -> None:
-    """Refuse numbers and switches of the wrong kind."""
-    if not _is_whole(num_members) or num_members < 1:
-        raise UserValueError(
-            f'num_members={num_members!r}; expected a whole number from 1'
-        )
-    if shared_stages is not None and (
-        not _is_whole(shared_stages) or shared_stages < 0
-    ):
-        raise UserValueError(
-            f'shared_stages={shared_stages!r}; expected a whole number from '
-            f'0 (share the stem), or None (every member has its own stem)'
-        )
-    for key, value in (('with_cp', with_cp), ('frozen', frozen)):
-        if not isinstance(value, bool):
-            raise UserTypeError(f'{key}={value!r}; expected True or False')
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+#: more members than these are a mistake, and would take all memory
+MOST_MEMBERS = 32
+_Backbone = Annotated[dict[str, Any], BuiltFrom(MODELS)]
+#: what ``CompositeBackbone`` takes as ``member``
+Members = Annotated[
+    _Backbone | Sequence[_Backbone | nn.Module],
+    "the config of a backbone, dict(type='ResNet', ...), or a list with one "
+    'config or built backbone per member',
+]
 
 
 def member_configs(
-    member: dict[str, Any] | Sequence[dict[str, Any] | nn.Module],
-    num_members: int,
+    member: Members, num_members: int
 ) -> list[dict[str, Any] | nn.Module]:
     """List the config, or the built backbone, of each member."""
-    configs = [member] * num_members if isinstance(member, dict) else member
-    if (
-        isinstance(configs, str)
-        or not isinstance(configs, Sequence)
-        or not all(isinstance(cfg, dict | nn.Module) for cfg in configs)
-    ):
+    if isinstance(member, dict | Config):
+        return [member] * num_members
+    if len(member) != num_members:
         raise UserValueError(
-            f'member={member!r}; expected the config of a backbone, '
-            f"dict(type='ResNet', ...), or a list with one config or built "
-            f'backbone per member'
-        )
-    if len(configs) != num_members:
-        raise UserValueError(
-            f'member lists {len(configs)} configs, num_members={num_members};'
+            f'member lists {len(member)} configs, num_members={num_members};'
             f' give one config for all members, or one for each'
         )
-    built = [cfg for cfg in configs if isinstance(cfg, nn.Module)]
+    built = [cfg for cfg in member if isinstance(cfg, nn.Module)]
     if len({*map(id, built)}) < len(built):
         raise UserValueError(
             'member lists one backbone object twice; build one per member'
         )
-    return list(configs)
+    return list(member)
 
 
 def check_members(
@@ -69,6 +49,12 @@ def check_members(
     """Refuse members that cannot be joined or cannot share stages."""
     lead, num_stages = adapters[-1], len(adapters[0].specs)
     for k, adapter in enumerate(adapters):
+        for i, spec in enumerate(adapter.specs):
+            if not all(_is_whole(n) and n > 0 for n in astuple(spec)):
+                raise UserValueError(
+                    f'member {k}: stage {i} has {spec}; expected channels '
+                    f'and strides that are whole numbers from 1'
+                )
         if len(adapter.specs) != num_stages:
             raise UserValueError(
                 f'member {k} has {len(adapter.specs)} stages, member 0 has '
@@ -124,6 +110,10 @@ def settle_stages(
             f'order, the stages whose maps these members can return'
         )
     return tuple(chosen)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _are_stages(chosen: Any, there: Sequence[int]) -> bool:

@@ -7,20 +7,24 @@ from the member before it.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
-from typing import Any
+from itertools import count, pairwise
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...arguments import explained, validated
 from ...pretrained import init_member
-from ..members import MemberRun, adapt
+from ..members import MemberRun, build_member
+from ..options import InitConfig
 from . import checks
-from .connections import Connection, ConnectionOptions, style_edges
+from .connections import Connection, ConnectionOptions, Style, style_edges
 
 
 @MODELS.register_module()
+@validated
 class CompositeBackbone(BaseModule):
     """Several backbones, each feeding the next; the last one leads.
 
@@ -58,18 +62,17 @@ class CompositeBackbone(BaseModule):
 
     def __init__(
         self,
-        member: dict[str, Any] | Sequence[dict[str, Any] | nn.Module],
-        num_members: int = 2,
-        style: str = 'dhlc',
-        shared_stages: int | None = 0,
-        connection: dict[str, Any] | None = None,
+        member: checks.Members,
+        num_members: Annotated[int, Ge(1), Le(checks.MOST_MEMBERS)] = 2,
+        style: Style = 'dhlc',
+        shared_stages: Annotated[int, Ge(0)] | None = 0,
+        connection: Annotated[dict[str, Any] | None, ConnectionOptions] = None,
         out_indices: Sequence[int] | None = None,
         with_cp: bool = False,
         frozen: bool = False,
-        init_cfg: dict[str, Any] | None = None,
+        init_cfg: InitConfig = None,
     ) -> None:
         super().__init__(init_cfg)
-        checks.check_arguments(num_members, shared_stages, with_cp, frozen)
         self.style, self.shared_stages = style, shared_stages
         self.frozen = frozen
         self._build_members(checks.member_configs(member, num_members))
@@ -84,11 +87,8 @@ class CompositeBackbone(BaseModule):
             self.requires_grad_(False)
 
     def _build_members(self, configs: Sequence) -> None:
-        self.members = nn.ModuleList(
-            cfg if isinstance(cfg, nn.Module) else MODELS.build(cfg)
-            for cfg in configs
-        )
-        self.adapters = [*map(adapt, self.members, configs)]
+        self.adapters = [*map(build_member, count(), configs)]
+        self.members = nn.ModuleList(a.backbone for a in self.adapters)
         # Kept so that the weights of shared stages in a pretrained file are
         # not reported as unexpected.
         self._names = [frozenset(m.state_dict()) for m in self.members]
@@ -132,10 +132,11 @@ class CompositeBackbone(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise every member; log one line per member."""
-        super().init_weights()
-        if self.init_cfg is None:
-            for k, member in enumerate(self.members):
-                init_member(member, self._names[k], f'member {k}')
+        with explained('init_cfg cannot be followed'):
+            super().init_weights()
+            if self.init_cfg is None:
+                for k, member in enumerate(self.members):
+                    init_member(member, self._names[k], f'member {k}')
 
     def forward(
         self, x: Tensor, all_members: bool = False

@@ -9,23 +9,25 @@ paper counts from 1 and calls the stem its stage 1 (here ``STEM``, -1), so its
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from ...errors import UserValueError
-from ...messages import did_you_mean
+from ...arguments import explained, validated
 from ..members import STEM, StageSpec
-from ..options import Options
+from ..options import NormConfig, Options
 
 Edge = tuple[int, int]
 
 
+#: the names of the styles
+Style = Literal['slc', 'ahlc', 'allc', 'dhlc', 'fcc']
+
 #: the edges of each style for n stages, with the paper's formula, in which
 #: ``U`` and ``D`` resample and ``w`` is a 1x1 convolution with a norm
-STYLES: dict[str, Callable[[int], list[Edge]]] = {
+STYLES: dict[Style, Callable[[int], list[Edge]]] = {
     # same level: w(x^l)
     'slc': lambda n: [(t - 1, t) for t in range(1, n)],
     # adjacent higher level: U(w(x^{l+1}))
@@ -39,7 +41,8 @@ STYLES: dict[str, Callable[[int], list[Edge]]] = {
 }
 
 
-def style_edges(style: str, num_stages: int) -> list[Edge]:
+@validated
+def style_edges(style: Style, num_stages: int) -> list[Edge]:
     """List the edges of a style.
 
     Args:
@@ -52,12 +55,6 @@ def style_edges(style: str, num_stages: int) -> list[Edge]:
     Raises:
         ValueError: if there is no such style.
     """
-    if style not in list(STYLES):
-        raise UserValueError(
-            f'style={style!r} is not a composite style'
-            f'{did_you_mean(style, STYLES) or "."} The styles are '
-            f'{", ".join(STYLES)}'
-        )
     return STYLES[style](num_stages)
 
 
@@ -76,7 +73,7 @@ class ConnectionOptions(Options):
 
     key = 'connection'
 
-    norm_cfg: dict[str, Any] | None = None
+    norm_cfg: NormConfig | None = None
     bias: bool = True
     identity: bool = False
     normed_source: bool = False
@@ -139,7 +136,8 @@ class Connection(nn.ModuleDict):
             # Deviation: norms of connections.  They are trainable even if the
             # members' norms are not: they start at zero and would stay there.
             norm_cfg = dict(self.options.norm_cfg, requires_grad=True)
-            last = build_norm_layer(norm_cfg, out_channels)[1]
+            with explained('connection.norm_cfg does not build'):
+                last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)
         if self.options.zero_init:
             nn.init.zeros_(last.weight)

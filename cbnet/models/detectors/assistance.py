@@ -14,7 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import UserTypeError
-from ..options import Options
+from ..options import Options, Weight
 from ..statistics import frozen_statistics
 from .checks import check_assisted, settle_proposals, settle_weights
 from .proposals import lead_proposals
@@ -38,7 +38,7 @@ class AssistanceOptions(Options):
 
     key = 'assistance'
 
-    weights: Sequence[float] | float | None = None
+    weights: Sequence[Weight] | Weight | None = None
     proposals: Literal['lead', 'own'] | None = None
     # Deviation: statistics of shared norms.  In the published code, every
     # pass moves them, but inference uses them for the lead only.
@@ -67,7 +67,7 @@ class AssistantSupervision:
     ) -> None:
         super().__init__(**kwargs)
         options = AssistanceOptions().updated(assistance)
-        check_assisted(self.backbone, options.lead_statistics)
+        check_assisted(self.backbone)
         self.assistant_weights = settle_weights(options.weights, self.backbone)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics

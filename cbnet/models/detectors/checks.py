@@ -1,17 +1,16 @@
 """The options and detectors that assistance refuses."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
 from ...errors import UserTypeError, UserValueError
 from ..backbones import CompositeBackbone
+from ..options import Weight
 
 
-def check_assisted(backbone: nn.Module, lead_statistics: bool) -> None:
-    """Refuse a backbone without members, and a switch of the wrong kind."""
+def check_assisted(backbone: nn.Module) -> None:
+    """Refuse a backbone without members."""
     if not isinstance(backbone, CompositeBackbone):
         raise UserTypeError(
             f'model.backbone is {type(backbone).__name__}; assistance needs '
@@ -19,50 +18,32 @@ def check_assisted(backbone: nn.Module, lead_statistics: bool) -> None:
             f"backbone=dict(type='CompositeBackbone', member=...), or use "
             f'the plain detector without assistance'
         )
-    if not isinstance(lead_statistics, bool):
-        raise UserTypeError(
-            f'assistance.lead_statistics={lead_statistics!r}; expected True '
-            f'or False'
-        )
 
 
 def settle_weights(
-    weights: Any, backbone: CompositeBackbone
+    weights: Sequence[Weight] | Weight | None, backbone: CompositeBackbone
 ) -> tuple[float, ...]:
     """Give the weight of each assistant.
 
     Raises:
-        ValueError: if there are not as many weights as assistants, if one is
-            negative or not finite, or if the shared neck cannot take the
-            maps of an assistant with a weight above 0.
+        ValueError: if there are not as many weights as assistants, or if the
+            shared neck cannot take the maps of an assistant with a weight
+            above 0.
     """
     assistants = backbone.num_members - 1
     if weights is None:
         weights = [0.5, *[1.0] * (assistants - 1)][:assistants]
-    if _is_number(weights):
+    if not isinstance(weights, Sequence):
         weights = [weights] * assistants
-    if (
-        isinstance(weights, str)
-        or not isinstance(weights, Sequence)
-        or len(weights) != assistants
-    ):
+    if len(weights) != assistants:
         raise UserValueError(
             f'assistance.weights={weights!r} does not fit '
             f'backbone.num_members={assistants + 1}: expected one weight for '
             f'each of the {assistants} assistants (every member but the '
             f'last), or one number for all'
         )
-    if not all(_is_number(w) and 0 <= w < math.inf for w in weights):
-        raise UserValueError(
-            f'assistance.weights={list(weights)}; expected finite numbers '
-            f'from 0'
-        )
     _check_pyramids(backbone, weights)
     return tuple(map(float, weights))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_pyramids(
@@ -86,12 +67,12 @@ def _check_pyramids(
                 )
 
 
-def settle_proposals(proposals: Any, detector: nn.Module) -> str:
+def settle_proposals(proposals: str | None, detector: nn.Module) -> str:
     """Give ``'lead'`` or ``'own'``.
 
     Raises:
-        ValueError: if it is neither, or ``'lead'`` for a detector without
-            RPN or RoI heads.
+        ValueError: if it is ``'lead'`` for a detector without RPN or RoI
+            heads.
     """
     two_stage = all(
         getattr(detector, head, None) is not None
@@ -99,10 +80,6 @@ def settle_proposals(proposals: Any, detector: nn.Module) -> str:
     )
     if proposals is None:
         return 'lead' if two_stage else 'own'
-    if proposals not in ('lead', 'own'):
-        raise UserValueError(
-            f"assistance.proposals={proposals!r}; expected 'lead' or 'own'"
-        )
     if proposals == 'lead' and not two_stage:
         raise UserValueError(
             f"assistance.proposals='lead' needs rpn_head and roi_head, but "

@@ -5,13 +5,14 @@ Parameters, inference, hooks and tools stay those of the plain detector, and
 """
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from mmdet.registry import MODELS
 
+from ...arguments import BuiltFrom, explained, validated
 from ...errors import UserValueError
 from ...messages import did_you_mean
-from .assistance import AssistantSupervision
+from .assistance import AssistanceOptions, AssistantSupervision
 
 
 @cache
@@ -27,8 +28,11 @@ def assisted(base: type) -> type:
 
 
 @MODELS.register_module()
+@validated
 def AssistedDetector(
-    base: str, assistance: dict[str, Any] | None = None, **kwargs: Any
+    base: str,
+    assistance: Annotated[dict[str, Any] | None, AssistanceOptions] = None,
+    **kwargs: Any,
 ) -> AssistantSupervision:
     """Build a detector with assistant supervision.
 
@@ -41,14 +45,16 @@ def AssistedDetector(
     Raises:
         ValueError: if no detector is registered as ``base``.
     """
-    cls = MODELS.get(base) if isinstance(base, str) else None
+    cls = MODELS.get(base)
     if cls is None:
         raise UserValueError(
             f'base={base!r} is not a registered detector'
             f'{did_you_mean(base, MODELS.module_dict) or "."} Give the type '
             f"of the plain config, such as 'MaskRCNN'"
         )
-    return assisted(cls)(assistance=assistance, **kwargs)
+    BuiltFrom(MODELS).check('AssistedDetector', dict(kwargs, type=cls))
+    with explained(f'{base} does not accept its arguments'):
+        return assisted(cls)(assistance=assistance, **kwargs)
 
 
 def __getattr__(name: str) -> type:

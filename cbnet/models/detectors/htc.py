@@ -6,8 +6,11 @@ from mmdet.models.roi_heads import HybridTaskCascadeRoIHead
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from ...arguments import validated
+
 
 @MODELS.register_module()
+@validated
 class StageMeanHTCRoIHead(HybridTaskCascadeRoIHead):
     """Average the masks of all stages in inference.
 

@@ -1,7 +1,12 @@
 """Members: adapters that run an unmodified backbone stage by stage."""
 
 from .base import STEM, MemberAdapter, MemberRun, StageSpec
-from .registry import adapt, register_adapter, served_backbones
+from .registry import (
+    adapt,
+    build_member,
+    register_adapter,
+    served_backbones,
+)
 from .resnet import ResNetAdapter
 from .swin import SwinAdapter
 from .timm import TimmAdapter, TimmBackbone
@@ -16,6 +21,7 @@ __all__ = [
     'TimmAdapter',
     'TimmBackbone',
     'adapt',
+    'build_member',
     'register_adapter',
     'served_backbones',
 ]

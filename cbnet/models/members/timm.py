@@ -5,16 +5,20 @@ composite; ``TimmAdapter`` makes it a member.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import timm
 import torch
+from annotated_types import Ge
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ...arguments import check_foreign, explained, validated
 from ...errors import UserValueError
 from ...pretrained import create_timm_model, init_member, names_a_file
+from ..options import InitConfig, NormConfig
 from .base import MemberAdapter, StageSpec
 from .registry import register_adapter
 
@@ -22,6 +26,7 @@ _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
 
 
 @MODELS.register_module()
+@validated
 class TimmBackbone(BaseModule):
     """A timm model as a backbone: maps (B, C, H, W) from several stages.
 
@@ -49,16 +54,18 @@ class TimmBackbone(BaseModule):
     def __init__(
         self,
         model_name: str,
-        out_indices: Sequence[int] | None = None,
-        frozen_stages: int = -1,
+        out_indices: Sequence[Annotated[int, Ge(0)]] | None = None,
+        frozen_stages: Annotated[int, Ge(-1)] = -1,
         norm_eval: bool = False,
-        norm_cfg: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        norm_cfg: NormConfig | None = None,
+        init_cfg: InitConfig = None,
         **model_args: Any,
     ) -> None:
         super().__init__(init_cfg)
         self.model_name = model_name
-        self.model = create_timm_model(model_name, **model_args)
+        check_foreign(model_name, timm.create_model, model_args, False)
+        with explained(f'{model_name} does not accept its arguments'):
+            self.model = create_timm_model(model_name, **model_args)
         self.pieces = _cut(self.model, model_name)
         self.specs = self._measure()
         num_stages = len(self.specs)
@@ -95,10 +102,11 @@ class TimmBackbone(BaseModule):
 
     def init_weights(self) -> None:
         """Load a file of any served layout, or keep timm's initialisation."""
-        if names_a_file(self.init_cfg):
-            init_member(self, frozenset(self.state_dict()), 'backbone')
-        else:
-            super().init_weights()
+        with explained('init_cfg cannot be followed'):
+            if names_a_file(self.init_cfg):
+                init_member(self, frozenset(self.state_dict()), 'backbone')
+            else:
+                super().init_weights()
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Switch modes; frozen stages and norms stay in eval mode."""
