@@ -125,10 +125,7 @@ def _fault(error: BaseException) -> FileFault:
     if 'Unsupported operand' not in text and (
         refused or 'weights_only' in text
     ):
-        # Keep what the unpickler or one of our stand-ins said, without
-        # torch's advice to switch safe loading off.
-        *_, said = text.rpartition('WeightsUnpickler error:')
-        return FileFault(_first_line(said).split('. ')[0], unsafe=True)
+        return FileFault(_first_line(text).split('. ')[0], unsafe=True)
     said = _first_line(text) or 'it ends too early'
     if not isinstance(error, RuntimeError | EOFError):
         said = f'{type(error).__name__}: {said}'
@@ -139,6 +136,8 @@ def _fault(error: BaseException) -> FileFault:
 
 
 def _first_line(text: str) -> str:
+    """Keep what was said, without torch's advice to load unsafely."""
+    *_, text = text.rpartition('WeightsUnpickler error:')
     return next((s.rstrip('.') for s in text.strip().splitlines()), '')
 
 
