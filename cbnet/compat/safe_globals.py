@@ -23,6 +23,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
@@ -174,8 +175,7 @@ def allow_checkpoint_globals() -> None:
     Raises:
         ImportError: if torch does not have that function.
     """
-    from torch import _weights_only_unpickler as unpickler
-
+    unpickler = torch._weights_only_unpickler
     names = getattr(unpickler, '_get_user_allowed_globals', None)
     if names is None:
         raise ImportError(

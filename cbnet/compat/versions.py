@@ -28,7 +28,7 @@ STACK = {
     'numpy': Part('1.21', 'numpy>=1.21'),
     'torch': Part('2.6', 'torch>=2.6'),
     'torchvision': Part('0.21', 'torchvision>=0.21'),
-    'timm': Part('1.0', 'timm>=1.0'),
+    'timm': Part('1.0.26', 'timm>=1.0.26'),
     'pycocotools': Part('2.0', 'pycocotools'),
     'mmengine': Part('0.10', 'mmengine==0.10.7'),
     'mmcv': Part('2.0', 'mmcv-lite==2.1.0'),

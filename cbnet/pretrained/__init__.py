@@ -10,5 +10,12 @@ several could be meant.
 from . import schemes as schemes  # registers them
 from .members import init_member, load_into, names_a_file
 from .report import LoadReport
+from .safe_timm import create_timm_model
 
-__all__ = ['LoadReport', 'init_member', 'load_into', 'names_a_file']
+__all__ = [
+    'LoadReport',
+    'create_timm_model',
+    'init_member',
+    'load_into',
+    'names_a_file',
+]

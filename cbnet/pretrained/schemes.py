@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..compat.safe_loading import load_safely
 from ..errors import MissingFileError
+from .safe_timm import create_timm_model
 
 
 @CheckpointLoader.register_scheme(prefixes='timm://')
@@ -19,10 +20,8 @@ def load_from_timm(
     filename: str, map_location: str | torch.device | None = None
 ) -> dict[str, Tensor]:
     """Read timm's own weights of ``timm://NAME``, downloaded once."""
-    import timm
-
     name = filename.removeprefix('timm://')
-    model = timm.create_model(name, pretrained=True)
+    model = create_timm_model(name, pretrained=True)
     return model.to(map_location or 'cpu').state_dict()
 
 

@@ -134,6 +134,7 @@ def test_commands_are_refused(path, save, folder, run, monkeypatch):
     said = run(path, file)
     assert not (folder / 'marker').exists()
     assert 'net.pth' in said and 'io.open' in said
+    assert 'weights_only' not in said
 
 
 CODE = "open('marker', 'w').close()\n"
@@ -194,6 +195,19 @@ def pickled_dataset(cfg):
     )
 
 
+def timm_file(**options):
+    """Let timm read a file, which some of its versions would execute."""
+
+    def change(cfg):
+        torch.save(Smuggled('marker', 'w'), 'weights.pth')
+        cfg.model.backbone = dict(
+            type='TimmBackbone', model_name='test_resnet', **options
+        )
+
+    return change
+
+
+FILE = dict(file='weights.pth')
 HARMFUL = {
     'type is a path': type_of_model,
     'type is a module': in_model(type='smuggled'),
@@ -205,6 +219,10 @@ HARMFUL = {
     'pipeline': lambda cfg: cfg.test_dataloader.dataset.pipeline.append(
         dict(type='io.open', file='marker', mode='w')
     ),
+    'timm, checkpoint_path': timm_file(checkpoint_path='weights.pth'),
+    'timm, pretrained_cfg': timm_file(pretrained=True, pretrained_cfg=FILE),
+    'timm, overlay': timm_file(pretrained=True, pretrained_cfg_overlay=FILE),
+    'teacher': in_model(teacher_ckpt='weights.pth'),
     'base config': lambda cfg: cfg.update(_base_='smuggled.py'),
 }
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import types
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from mmengine.utils.dl_utils import mmcv_full_available
 
 from cbnet.compat import extension, install_ops, served_ops
 from cbnet.compat.ops import table
+from cbnet.compat.owners import Owner
 from cbnet.errors import UserError
 
 FRESH = """
@@ -153,7 +155,22 @@ def test_unserved_operators_fail_when_called(ext):
         operator(1, stride=2)
     assert isinstance(caught.value, UserError)
     assert 'some_future_op_forward' in str(caught.value)
-    assert "pip install 'mmcv==2.1.0'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('owner', 'remedy'),
+    [
+        ('mmcv-lite 2.1.0', "pip install 'mmcv==2.1.0'"),
+        ('onedl-mmcv 2.3.6', '--no-build-isolation onedl-mmcv==2.3.6'),
+    ],
+)
+def test_the_remedy_of_an_unserved_operator(ext, monkeypatch, owner, remedy):
+    found = Owner(*owner.split(), Path())
+    monkeypatch.setattr(extension, 'every_owner', lambda _: {'mmcv': [found]})
+    with pytest.raises(NotImplementedError) as caught:
+        ext.line_nms_forward(1)  # the one that only the fork asks for
+    assert f'has {owner}, and' in str(caught.value)
+    assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize('name', ['__path__', '__wrapped__', '_private'])

@@ -142,8 +142,17 @@ def test_templates_and_variables_are_text(monkeypatch):
         dict(warp_mode="__import__('os').getcwd()"),
         dict(teacher_config='teacher.py'),
         dict(_base_='other.py'),
+        dict(type='TimmBackbone', checkpoint_path='net.pth'),
+        dict(type='TimmBackbone', pretrained_cfg=dict(file='net.pth')),
+        dict(pretrained_cfg_overlay=dict(url='http://host/net.pth')),
+        dict(pretrained_model_args=dict(checkpoint_path='net.pth')),
+        dict(cache_dir='folder'),
+        dict(model_name='hf-hub:owner/net'),
+        dict(model_name='HF_HUB:owner/net'),
+        dict(model_name='local-dir:folder'),
+        dict(teacher_ckpt='http://host/net.pth'),
     ],
-    ids=lambda values: '='.join(next(iter(values.items()))),
+    ids=str,
 )
 def test_names_that_lead_to_code(tmp_path, monkeypatch, values):
     (tmp_path / 'importable').mkdir()
@@ -166,6 +175,9 @@ def test_names_that_lead_to_code(tmp_path, monkeypatch, values):
         dict(type='nms'),
         dict(warp_mode='cv2.MOTION_EUCLIDEAN'),
         dict(base=2, type=None),
+        dict(model_name='resnet50.a1_in1k', pretrained=True),
+        dict(type='TimmBackbone', checkpoint_path='', pretrained_cfg=None),
+        dict(init_cfg=dict(type='Pretrained', checkpoint='torchvision://x')),
     ],
     ids=str,
 )

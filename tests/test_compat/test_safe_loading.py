@@ -232,6 +232,7 @@ def test_a_broken_file_is_one_clear_error(tmp_path, zipped):
         with pytest.raises(BrokenCheckpointError) as caught:
             CheckpointLoader.load_checkpoint(str(file))
         assert 'net.pth' in str(caught.value)
+        assert 'weights_only' not in str(caught.value)
         assert '\n' not in str(caught.value)
 
 

@@ -24,7 +24,7 @@ GOOD = {
     'numpy': [('numpy', '2.0')],
     'torch': [('torch', '2.6.0+cu118')],
     'torchvision': [('torchvision', '0.21')],
-    'timm': [('timm', '1.0')],
+    'timm': [('timm', '1.0.26')],
     'pycocotools': [('pycocotools', '2.0.8')],
     'mmengine': [('mmengine', '0.10.7')],
     'mmcv': [('mmcv-lite', '2.1.0')],
@@ -86,8 +86,8 @@ def test_too_old(check, name):
 def test_several_in_one_sentence(check):
     message = check(timm=[], mmdet=[('mmdet', '3.0.0')])
     assert message == (
-        'cbnet needs timm >= 1.0 (found none) and mmdet >= 3.3 (found '
-        "3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 (for everything "
+        'cbnet needs timm >= 1.0.26 (found none) and mmdet >= 3.3 (found '
+        "3.0.0); run: pip install 'timm>=1.0.26' mmdet==3.3.0 (for everything "
         'else that is wrong: CBNET_START=no python -m cbnet.doctor)'
     )
 

@@ -51,8 +51,8 @@ def test_a_bad_environment(real):
     assert {level for level, _, _ in findings.values()} == {'error'}
 
     level, what, repair = findings['timm']
-    assert what == 'cbnet needs timm >= 1.0 (found none)'
-    assert repair == "pip install 'timm>=1.0'"
+    assert what == 'cbnet needs timm >= 1.0.26 (found none)'
+    assert repair == "pip install 'timm>=1.0.26'"
     level, what, repair = findings['mmdet']
     assert 'mmdet >= 3.3 (found 3.0.0)' in what
     assert str(environment.site) in what
@@ -70,8 +70,8 @@ def test_a_bad_environment(real):
     assert any(line.split()[:2] == ['timm', '-'] for line in text.splitlines())
 
     refusal = (
-        'ImportError: cbnet needs timm >= 1.0 (found none) and mmdet >= 3.3 '
-        "(found 3.0.0); run: pip install 'timm>=1.0' mmdet==3.3.0 (for "
+        'ImportError: cbnet needs timm >= 1.0.26 (found none) and mmdet >= '
+        "3.3 (found 3.0.0); run: pip install 'timm>=1.0.26' mmdet==3.3.0 (for "
         f'everything else that is wrong: {DOCTOR})'
     )
     done = environment.run('-c', 'import cbnet')

@@ -7,7 +7,6 @@ composite; ``TimmAdapter`` makes it a member.
 from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
@@ -15,16 +14,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import UserValueError
-from ...pretrained import init_member, names_a_file
+from ...pretrained import create_timm_model, init_member, names_a_file
 from .base import MemberAdapter, StageSpec
 from .registry import register_adapter
 
-# timm reads the files that these name, some versions of it unsafely.
-_FILE_ARGUMENTS = (
-    'checkpoint_path',
-    'pretrained_cfg',
-    'pretrained_cfg_overlay',
-)
 _SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
 
 
@@ -64,21 +57,8 @@ class TimmBackbone(BaseModule):
         **model_args: Any,
     ) -> None:
         super().__init__(init_cfg)
-        if not timm.is_model(model_name):
-            raise UserValueError(
-                f'model_name={model_name!r} is not a timm model; '
-                f'timm.list_models() lists the models'
-            )
-        for key in _FILE_ARGUMENTS:
-            if key in model_args:
-                raise UserValueError(
-                    f'{key}={model_args[key]!r} is not an argument of '
-                    f'TimmBackbone, because timm would read the file itself, '
-                    f'perhaps unsafely; name the weights in '
-                    f"init_cfg=dict(type='Pretrained', checkpoint=...)"
-                )
         self.model_name = model_name
-        self.model = timm.create_model(model_name, **model_args)
+        self.model = create_timm_model(model_name, **model_args)
         self.pieces = _cut(self.model, model_name)
         self.specs = self._measure()
         num_stages = len(self.specs)
