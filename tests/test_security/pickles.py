@@ -11,6 +11,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from .corpus import (
+    DATA,
     HOOKS,
     Content,
     Smuggled,
@@ -268,9 +269,6 @@ def type_that_calls_another(path: Path, content: Content) -> None:
 def vast_memo(path: Path, content: Content) -> None:
     """The memo of Python's own unpickler would take 64 GiB."""
     with_value(path, content, 1, b'r\xff\xff\xff\xff')
-
-
-DATA = 'load_safely returns any data; whoever uses weights checks them'
 
 
 @register('malicious', load_safely_itself=DATA)
