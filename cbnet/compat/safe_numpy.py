@@ -87,7 +87,9 @@ class CheckpointArray(np.ndarray):
             and all(type(n) is int and n >= 0 for n in shape)
             and type(dtype) is CheckpointDtype
             and type(data) is bytes
-            and len(data) == math.prod(shape) * dtype.dtype.itemsize,
+            and len(data) == math.prod(shape) * dtype.dtype.itemsize
+            # Any number of empty texts takes no bytes.
+            and len(data) >= math.prod(shape),
             'numpy.ndarray: shape and data do not agree, or it holds '
             'something other than numbers and strings',
         )

@@ -1,7 +1,9 @@
 """Zip archives that lie about what they hold, and places on the disk."""
 
 import io
+import pickle
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -262,6 +264,22 @@ def former_format_cut_short(path: Path, content: Content) -> None:
 def former_format_cut_in_its_pickle(path: Path, content: Content) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes()[:300])
+
+
+@malicious
+def torchscript(path: Path, content: Content) -> None:
+    traced = torch.jit.trace(torch.nn.ReLU(), torch.ones(1))
+    torch.jit.save(traced, path)
+
+
+@malicious
+def former_tar(path: Path, content: Content) -> None:
+    call = pickle.dumps(Smuggled(io.open, str(marker(path)), 'w'), 2)
+    with tarfile.open(path, 'w') as file:
+        for name in ('storages', 'tensors', 'pickle'):
+            info = tarfile.TarInfo(name)
+            info.size = len(call)
+            file.addfile(info, io.BytesIO(call))
 
 
 @register('honest')

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .corpus import Content, first_weight, register
+from .corpus import DATA, Content, first_weight, register
 
-DATA = 'load_safely returns any data; whoever uses weights checks them'
 damaged = register('damaged', load_safely_itself=DATA)
 RESUMED = 'only a resumed run reads it, and it is refused there'
 

@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from .corpus import (
+    DATA,
     HOOKS,
     Content,
     Smuggled,
@@ -116,6 +116,17 @@ def array_with_a_forged_type(path: Path, content: Content) -> None:
         (0,), 'b', b'\x87', CALL, MARK, 1, (1,),
         DTYPE, ('O', False, True), CALL, forged, BUILD,
         False, 'A' * 8, TUPLE, BUILD,
+    )  # fmt: skip
+
+
+@malicious
+def array_of_many_empty_texts(path: Path, content: Content) -> None:
+    with_value(
+        path, content, b'cnumpy.core.multiarray\n_reconstruct\n', ARRAY,
+        (0,), 'b', b'\x87', CALL, MARK, 1, (1 << 40,),
+        DTYPE, ('U0', False, True), CALL,
+        (3, '<', None, None, None, -1, -1, 0), BUILD,
+        False, ENCODE, ('', 'latin1'), CALL, TUPLE, BUILD,
     )  # fmt: skip
 
 
@@ -260,9 +271,6 @@ def vast_memo(path: Path, content: Content) -> None:
     with_value(path, content, 1, b'r\xff\xff\xff\xff')
 
 
-DATA = 'load_safely returns any data; whoever uses weights checks them'
-
-
 @register('malicious', load_safely_itself=DATA)
 def deep_nesting(path: Path, content: Content) -> None:
     with_value(path, content, b']' * 20_000, b'a' * 19_999)
@@ -272,22 +280,6 @@ def deep_nesting(path: Path, content: Content) -> None:
 def contains_itself(path: Path, content: Content) -> None:
     content['meta']['x'] = content
     torch.save(content, path)
-
-
-@malicious
-def torchscript(path: Path, content: Content) -> None:
-    traced = torch.jit.trace(torch.nn.ReLU(), torch.ones(1))
-    torch.jit.save(traced, path)
-
-
-@malicious
-def former_tar(path: Path, content: Content) -> None:
-    call = pickle.dumps(Smuggled(io.open, str(marker(path)), 'w'), 2)
-    with tarfile.open(path, 'w') as file:
-        for name in ('storages', 'tensors', 'pickle'):
-            info = tarfile.TarInfo(name)
-            info.size = len(call)
-            file.addfile(info, io.BytesIO(call))
 
 
 @malicious

@@ -260,6 +260,15 @@ def half_precision(path: Path, content: Content) -> None:
 
 
 @honest
+def every_type(path: Path, content: Content) -> None:
+    names = ('float64', 'float16', 'float8_e4m3fn', 'uint16', 'int16', 'bool')
+    content['more'] = [
+        torch.ones(2, 3).to(getattr(torch, name)) for name in names
+    ]
+    torch.save(content, path)
+
+
+@honest
 def empty_tensors(path: Path, content: Content) -> None:
     content['more'] = [torch.zeros(0), torch.zeros(3, 0, 2), torch.zeros(())]
     torch.save(content, path)
