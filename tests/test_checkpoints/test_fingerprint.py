@@ -109,6 +109,7 @@ def test_no_fingerprint(file):
         lambda made: {**made, 'outputs': {'a': ['x']}},
         lambda made: {**made, 'outputs': {'a': [torch.zeros(1)]}},
         lambda made: {**made, 'outputs': {'a': []}},
+        lambda made: {**made, 'outputs': {'a': [10**400]}},
         lambda made: {**made, 'format': 'x'},
     ],
 )
