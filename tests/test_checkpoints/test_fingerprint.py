@@ -56,6 +56,9 @@ def test_digests():
         one.t(),
     ):
         assert digest(other) != digest(one)
+    # the same bytes
+    assert digest(torch.zeros(2)) != digest(torch.zeros(2).int())
+    assert digest(torch.zeros(2)) != digest(torch.zeros(1, 2))
 
 
 def test_every_file_has_one(tmp_path):
