@@ -117,7 +117,7 @@ def _is_whole(made: Fingerprint) -> bool:
         and all(isinstance(text, str) for text in texts)
         and all(
             isinstance(output, str)
-            or (output and all(type(n) in (int, float) for n in output))
+            or (output and all(type(n) is float for n in output))
             for output in made.outputs.values()
         )
     )

@@ -73,12 +73,12 @@ def distance(found: list[float] | str, recorded: list[float]) -> float:
     """
     if isinstance(found, str) or len(found) != len(recorded):
         return math.inf
+    if not all(map(math.isfinite, (*found, *recorded))):
+        return math.inf
     apart = max(abs(a - b) for a, b in zip(found, recorded, strict=True))
     if apart == 0:
         return 0.0
-    return (
-        apart / recorded[0] if apart < math.inf and recorded[0] else math.inf
-    )
+    return apart / recorded[0] if recorded[0] > 0 else math.inf
 
 
 def stray(found: list[float] | str, recorded: list[float]) -> bool:

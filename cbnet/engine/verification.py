@@ -26,7 +26,7 @@ from ..checkpoints.fingerprint import (
 from ..checkpoints.weight_files import find_weights
 from ..compat.mmengine_internals import load_source
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import listed, one_line
 from .checked_saving import bare_model
 from .probe import TOLERANCE, distance, record_outputs, run_probe, stray
 
@@ -85,6 +85,11 @@ def verify_outputs(model: nn.Module, made: Fingerprint, source: str) -> None:
         if not away <= TOLERANCE
     ]
     if far:
+        failed = [
+            (part, reason)
+            for part, reason in found.items()
+            if isinstance(reason, str) and part not in made.outputs
+        ]
         raise VerificationError(
             f'{source} fails the verification: its weights are as they were '
             f'written, but {len(far)} of {len(recorded)} outputs of the '
@@ -92,6 +97,7 @@ def verify_outputs(model: nn.Module, made: Fingerprint, source: str) -> None:
             f'more than {TOLERANCE:g} ({listed(far, 3)}), so the config or '
             f'the code computes something else. Compare the config with the '
             f"file's own, data_preprocessor included"
+            + ''.join(f'. {part}: {reason}' for part, reason in failed)
         )
     line = f'verified {source}: {len(made.weights)} weights'
     if recorded:
@@ -102,9 +108,13 @@ def verify_outputs(model: nn.Module, made: Fingerprint, source: str) -> None:
         )
     else:
         line += ', but no outputs, because none are recorded'
-    left = {n: v for n, v in made.outputs.items() if isinstance(v, str)}
-    for name, reason in left.items():
-        line += f'; not compared: {name}, {reason}'
+    left = [
+        one_line(f'{name}, {reason}', 200)
+        for name, reason in made.outputs.items()
+        if isinstance(reason, str)
+    ]
+    if left:
+        line += f'; not compared: {listed(left, 3)}'
     print_log(line, 'current')
 
 

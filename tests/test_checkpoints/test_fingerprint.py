@@ -56,6 +56,9 @@ def test_digests():
         one.t(),
     ):
         assert digest(other) != digest(one)
+    # the same bytes
+    assert digest(torch.zeros(2)) != digest(torch.zeros(2).int())
+    assert digest(torch.zeros(2)) != digest(torch.zeros(1, 2))
 
 
 def test_every_file_has_one(tmp_path):
@@ -109,6 +112,7 @@ def test_no_fingerprint(file):
         lambda made: {**made, 'outputs': {'a': ['x']}},
         lambda made: {**made, 'outputs': {'a': [torch.zeros(1)]}},
         lambda made: {**made, 'outputs': {'a': []}},
+        lambda made: {**made, 'outputs': {'a': [10**400]}},
         lambda made: {**made, 'format': 'x'},
     ],
 )

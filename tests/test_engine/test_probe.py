@@ -176,7 +176,8 @@ def test_distances():
     assert distance([2.0, 1.0], [2.0, 1.0]) == 0
     assert distance([2.0, 1.2], [2.0, 1.0]) == pytest.approx(0.1)
     assert distance([0.0, 0.0], [0.0, 0.0]) == 0
-    for found in ('a text', [2.0], [float('nan'), 1.0], [float('inf'), 1.0]):
+    nan, inf = float('nan'), float('inf')
+    for found in ('a text', [2.0], [nan, 1.0], [2.0, nan], [inf, 1.0]):
         assert distance(found, [2.0, 1.0]) == float('inf')
     assert distance([1.0, 0.0], [0.0, 0.0]) == float('inf')
 

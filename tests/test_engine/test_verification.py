@@ -208,6 +208,16 @@ def test_a_broken_number_is_refused(trained):
         verify_outputs(other, made, 'a.pth')
 
 
+def test_a_head_that_fails_is_refused(trained):
+    _, model, file = trained
+    made = verify_weights(file, 'a.pth')
+    other = copy.deepcopy(model)
+    other.roi_head.forward = lambda *_: {}['no such operator']
+    reason = 'roi_head: it cannot .* image alone: no such operator$'
+    with pytest.raises(VerificationError, match=rf'\(roi_head.0.*{reason}'):
+        verify_outputs(other, made, 'a.pth')
+
+
 def test_an_output_that_is_gone_is_refused(trained):
     _, model, file = trained
     made = verify_weights(file, 'a.pth')
