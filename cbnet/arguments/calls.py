@@ -1,21 +1,18 @@
 """Check the arguments of calls: ours strictly, those of others by name."""
 
 import inspect
-import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine.registry import DefaultScope, Registry
 
 from ..errors import UserError, UserTypeError, UserValueError
 from ..messages import brief, did_you_mean, listed, one_line
-from .annotations import fits, is_plain
-from .values import check_value
-
-_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+from .signatures import Taken, hints_of, taken
+from .values import check_value, prepare
 
 
 def validated(target: Any = None, /, **annotations: Any) -> Any:
@@ -34,6 +31,9 @@ def validated(target: Any = None, /, **annotations: Any) -> Any:
     is_class = inspect.isclass(target)
     call = target.__init__ if is_class else target
     inherited = is_class and '__init__' not in vars(target)
+
+    for hint in {**hints_of(target), **annotations}.values():
+        prepare(hint)  # so that the first build is as fast as the others
 
     @wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -84,19 +84,27 @@ class BuiltFrom:
                 self._check_like_defaults(f'{key}[{i}]', item)
         if isinstance(value, dict):
             kind = value.get('type')
-            found = self._find(kind, value) if isinstance(kind, str) else kind
+            known = self._registered(kind) if isinstance(kind, str) else kind
+            kinds = taken(known).kinds if callable(known) else {}
             for name, item in value.items():
-                if callable(found):
-                    _check_like_default(
-                        f'{key}.{name}', _taken(found), name, item
-                    )
+                if name in kinds:
+                    check_value(f'{key}.{name}', kinds[name], item)
                 self._check_like_defaults(f'{key}.{name}', item)
 
     def _find(self, kind: str, cfg: Mapping[str, Any]) -> Any:
+        current = DefaultScope.get_current_instance()
+        scopes = (cfg.get('_scope_'), current and current.scope_name)
+        # To look up scopes is slow, and mostly there is only one.
+        if all(name in (None, self.registry.scope) for name in scopes):
+            if found := self._registered(kind):
+                return found
         with explained(f'type={brief(kind)} cannot be looked up'):
             scope = cfg.get('_scope_')
             with self.registry.switch_scope_and_registry(scope) as registry:
                 return registry.get(kind)
+
+    def _registered(self, kind: str) -> Any:
+        return self.registry.module_dict.get(kind)
 
 
 def check_foreign(
@@ -113,13 +121,14 @@ def check_foreign(
         given: the arguments.
         complete: whether no other arguments will be given.
     """
-    takes = _taken(call)
+    takes = taken(call)
     name = getattr(call, '__name__', type(call).__name__)
     _check_names(f'{key}: {name}', takes, given)
     if complete:
         _check_needed(f'{key}: {name}', takes, given)
     for name, value in given.items():
-        _check_like_default(f'{key}.{name}', takes, name, value)
+        if name in takes.kinds:
+            check_value(f'{key}.{name}', takes.kinds[name], value)
 
 
 @contextmanager
@@ -145,32 +154,17 @@ def _check_call(
     kwargs: Mapping[str, Any],
     annotations: Mapping[str, Any],
 ) -> None:
-    name, takes = target.__name__, _taken(target)
+    name, takes = target.__name__, taken(target)
     given = dict(zip(takes.named, args, strict=False)) | dict(kwargs)
     _check_names(name, takes, given)
     _check_needed(name, takes, given)
-    hints = {**_hints(target), **annotations}
+    hints = {**hints_of(target), **annotations}
     for key, value in given.items():
         if key in hints:
             check_value(f'{name}: {key}', hints[key], value)
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """What a class or function takes.
-
-    Attributes:
-        named: the parameters by name, also those that it hands on.
-        needed: the names that have no default.
-        is_open: whether it takes further names, too.
-    """
-
-    named: dict[str, inspect.Parameter]
-    needed: frozenset[str]
-    is_open: bool
-
-
-def _check_names(name: str, takes: _Taken, given: Iterable[str]) -> None:
+def _check_names(name: str, takes: Taken, given: Iterable[str]) -> None:
     for key in given:
         if key in takes.named:
             continue
@@ -185,86 +179,7 @@ def _check_names(name: str, takes: _Taken, given: Iterable[str]) -> None:
             )
 
 
-def _check_like_default(
-    key: str, takes: _Taken, name: str, value: Any
-) -> None:
-    parameter = takes.named.get(name)
-    if parameter is None:
-        return
-    hint, default = parameter.annotation, parameter.default
-    if hint is parameter.empty and default != ():
-        for kind in (bool, str, Sequence[int]):
-            if fits(kind, default):
-                check_value(key, kind, value)
-    elif isinstance(default, bool) and is_plain(hint):
-        check_value(key, hint | bool, value)  # FPN's bool | str, or even int
-
-
-def _check_needed(name: str, takes: _Taken, given: Iterable[str]) -> None:
+def _check_needed(name: str, takes: Taken, given: Iterable[str]) -> None:
     for key in takes.named:
         if key in takes.needed and key not in given:
             raise UserTypeError(f'{name} needs the argument {key!r}')
-
-
-@cache
-def _taken(target: Callable) -> _Taken:
-    found: dict[str, inspect.Parameter] = {}
-    calls = _constructors(target)
-    own = []
-    for call in calls:
-        parameters = _signature(call)[inspect.isclass(target) :]
-        own = own or parameters
-        for parameter in parameters:
-            if parameter.kind not in _VARIABLE:
-                found.setdefault(parameter.name, parameter)
-    needed = [p for p in own if p.default is p.empty]
-    return _Taken(
-        found,
-        frozenset(p.name for p in needed if p.kind not in _VARIABLE),
-        bool(calls) and _is_open(calls[0]),
-    )
-
-
-def _constructors(target: Callable) -> list[Callable]:
-    """List the constructors that hand arguments on to each other."""
-    if not inspect.isclass(target):
-        return [target]
-    found = []
-    for owner in inspect.getmro(target)[:-1]:  # without object
-        call = inspect.unwrap(owner.__init__)
-        if '__init__' in vars(owner) and call is not object.__init__:
-            found.append(owner.__init__)
-            if not _is_open(owner.__init__):
-                break
-    return found
-
-
-def _signature(call: Callable) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(call).parameters.values())
-    except ValueError:  # some builtins have none
-        return [inspect.Parameter('kwargs', inspect.Parameter.VAR_KEYWORD)]
-
-
-def _is_open(call: Callable) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in _signature(call))
-
-
-@cache
-def _hints(target: Callable) -> dict[str, Any]:
-    """Collect annotations by name; of other packages only plain ones.
-
-    mmdet annotates a list of configs as a config, for example.
-    """
-    found: dict[str, Any] = {}
-    for call in _constructors(target):
-        own = _package(call) == _package(target)
-        hints = typing.get_type_hints(call, include_extras=True)
-        for name, hint in hints.items():
-            if own or is_plain(hint):
-                found.setdefault(name, hint)
-    return found
-
-
-def _package(call: Callable) -> str:
-    return call.__module__.partition('.')[0]

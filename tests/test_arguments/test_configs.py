@@ -153,6 +153,26 @@ def test_any_value_is_used_or_refused(drawn):
     assert run(*drawn) in ('passes', 'clear')
 
 
+INITIALISERS = st.dictionaries(
+    st.sampled_from(['std', 'layer', 'val', 'checkpoint', 'override', 'a']),
+    ODD,
+    max_size=2,
+).flatmap(
+    lambda cfg: st.sampled_from(['Normal', 'Constant', 'Pretrained']).map(
+        lambda kind: dict(cfg, type=kind)
+    )
+)
+
+
+@fuzz(40)
+@given(INITIALISERS | st.lists(INITIALISERS, max_size=2) | ODD, st.booleans())
+def test_any_initialiser(value, of_member):
+    cfg = tiny_composite()
+    (cfg['member'] if of_member else cfg)['init_cfg'] = value
+    found = outcome(lambda: build_model(cfg).init_weights())
+    assert found in ('passes', 'clear')
+
+
 def test_unchanged():
     for case in CASES:
         assert run(case, []) == 'passes'
