@@ -71,7 +71,8 @@ FIRST = next(iter(MISTAKES.items()))
 @pytest.mark.parametrize(
     ('command', 'option', 'message'),
     [(name, *FIRST) for name in ('train', 'test', 'infer')]
-    + [('get-flops', *mistake) for mistake in MISTAKES.items()],
+    + [('get-flops', *mistake) for mistake in MISTAKES.items()]
+    + [('train', 'model.type=No', 'the config cannot be built: KeyError: No')],
 )
 def test_one_sentence(
     command, option, message, call, tiny_config, tmp_path, tiny_coco
