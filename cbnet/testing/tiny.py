@@ -49,6 +49,7 @@ TINY_MEMBERS: dict[str, dict[str, Any]] = {
     ),
     'timm_resnet': dict(type='TimmBackbone', model_name='test_resnet'),
     'timm_convnext': dict(type='TimmBackbone', model_name='test_convnext'),
+    'timm_vit': dict(type='TimmBackbone', model_name='test_vit'),
 }
 
 #: detector -> the file among mmdet's own configs that defines it

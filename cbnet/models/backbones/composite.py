@@ -116,7 +116,7 @@ class CompositeBackbone(BaseModule):
         # be marked before DDP collects them.
         if self.shared_stages is not None:
             for adapter in self.adapters[1:]:
-                adapter.share(self.shared_stages)
+                adapter.share(self.shared_stages, self.adapters[0])
         for k, adapter in enumerate(self.adapters):
             for i in set(adapter.emittable) - self._emitted(k, True):
                 adapter.drop_emission(i)

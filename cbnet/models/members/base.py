@@ -155,7 +155,7 @@ class MemberAdapter:
         """Turn the output of stage ``i`` into the pyramid's map."""
         return y
 
-    def share(self, stages: int) -> None:
+    def share(self, stages: int, first: 'MemberAdapter') -> None:
         """Take the stem and leading stages from the first member."""
         self.shared_stages = stages
         self.drop_stem()

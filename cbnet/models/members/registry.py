@@ -3,16 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mmdet.models.backbones import TridentResNet
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from torch import nn
 
 from ...arguments import check_value, explained
-from ...errors import UserTypeError
+from ...errors import UserTypeError, UserValueError
 from ..options import InitConfig
 from .base import MemberAdapter
+from .plain import PlainAdapter
 
 _ADAPTERS: dict[type, type[MemberAdapter]] = {}
+_REFUSED: dict[type, str] = {
+    TridentResNet: 'in training it returns one map for each branch'
+}
 
 
 def register_adapter(
@@ -28,7 +33,7 @@ def register_adapter(
 
 
 def served_backbones() -> tuple[type, ...]:
-    """List the backbone classes that can be members."""
+    """List the backbone classes with an adapter of their own."""
     return tuple(_ADAPTERS)
 
 
@@ -58,25 +63,35 @@ def adapt(
 ) -> MemberAdapter:
     """Find the adapter of a backbone.
 
-    A subclass of a served backbone is served too, unless it has a
-    ``forward`` of its own, which the adapter would not follow.
+    A subclass of a backbone with an adapter of its own has the same one,
+    unless it has a ``forward`` of its own, which that adapter would not
+    follow.  Every other backbone runs as it is (``plain.py``).
 
     Args:
         backbone: the built backbone.
         cfg: the config that it was built from, if it was.
 
     Raises:
-        TypeError: if no adapter serves it; names the served backbones.
+        TypeError: if it cannot be a member; says why.
     """
+    adapter = None
     for base in type(backbone).__mro__:
+        if base in _REFUSED:
+            raise _refusal(backbone, _REFUSED[base])
         if base in _ADAPTERS and type(backbone).forward is base.forward:
             adapter = _ADAPTERS[base](backbone)
-            adapter.cfg = (
-                dict(cfg) if isinstance(cfg, Mapping | Config) else {}
-            )
-            return adapter
-    names = ', '.join(sorted(base.__name__ for base in _ADAPTERS))
-    raise UserTypeError(
-        f'{type(backbone).__name__} cannot be a member, because no adapter '
-        f'serves it; served: {names}. To add one, see docs/add_a_member.md'
+            break
+    if adapter is None:
+        try:
+            adapter = PlainAdapter(backbone)
+        except UserValueError as error:
+            raise _refusal(backbone, error) from error
+    adapter.cfg = dict(cfg) if isinstance(cfg, Mapping | Config) else {}
+    return adapter
+
+
+def _refusal(backbone: nn.Module, reason: Any) -> UserTypeError:
+    return UserTypeError(
+        f'{type(backbone).__name__} cannot be a member: {reason}. To serve '
+        f'it with an adapter of its own, see docs/add_a_member.md'
     )

@@ -1,4 +1,4 @@
-"""Members from timm: any model that runs as one chain of modules.
+"""Members from timm.
 
 ``TimmBackbone`` is an ordinary mmdet backbone, which can be used without a
 composite; ``TimmAdapter`` makes it a member.
@@ -7,22 +7,29 @@ composite; ``TimmAdapter`` makes it a member.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import timm
 import torch
+import torch.nn.functional as F
 from annotated_types import Ge
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...arguments import check_foreign, explained, validated
+from ...arguments import explained, validated
 from ...errors import UserValueError
-from ...pretrained import create_timm_model, init_member, names_a_file
+from ...messages import one_line
+from ...pretrained import init_member, names_a_file
 from ..options import InitConfig, NormConfig
-from .base import MemberAdapter, StageSpec
+from .channel import crop
+from .entries import find_stages
+from .hooked import HookedAdapter
+from .obligations import check_obligations
 from .registry import register_adapter
-
-_SERVED = 'EfficientNets (tf_efficientnet_lite0, ...), ResNets, ConvNeXts'
+from .sizes import find_sizes
+from .timm_features import choose_features
+from .timm_models import create_model, native_size
+from .trace import probe_image, trace
+from .unread import evaluating, remove_unread, unread_parameters
 
 
 @MODELS.register_module()
@@ -31,8 +38,13 @@ class TimmBackbone(BaseModule):
     """A timm model as a backbone: maps (B, C, H, W) from several stages.
 
     The stages are those of timm's ``feature_info``.  Features with a stride
-    below 4 belong to the stem, so stage ``i`` means the same as in mmdet's
-    ResNet: the strides are 4, 8, 16 and 32.
+    below 4 belong to the stem, so stage ``i`` of a pyramid network means the
+    same as in mmdet's ResNet: the strides are 4, 8, 16 and 32.  The blocks
+    of a plain ViT are divided into ``groups`` stages of one stride.
+
+    Images may have any size: they are padded to what the model needs, below
+    and to the right, and the maps are cut.  A model whose size is fixed takes
+    images up to its ``img_size``.
 
     Args:
         model_name: timm's name, such as ``'tf_efficientnet_lite0'``.
@@ -41,14 +53,16 @@ class TimmBackbone(BaseModule):
             trained; -1: none; 0: the stem; k: the stem and k stages.
         norm_eval: whether BatchNorm layers stay in eval mode.
         norm_cfg: the norm of the connections that feed this member.
+        groups: the number of stages into which equal blocks are divided.
         init_cfg: the weights, such as ``dict(type='Pretrained',
             checkpoint=...)`` with a file in the names of timm or
             efficientnet_pytorch, or ``timm://NAME`` for timm's own.
-        model_args: the further arguments of ``timm.create_model``.
+        model_args: the further arguments of ``timm.create_model``, such as
+            ``img_size``.
 
     Raises:
-        ValueError: if the model is not a chain of modules or does not have
-            one of the stages, or if timm is given a file to read.
+        ValueError: if the model cannot be a member or does not have one of
+            the stages, or if timm is given a file to read.
     """
 
     def __init__(
@@ -58,16 +72,23 @@ class TimmBackbone(BaseModule):
         frozen_stages: Annotated[int, Ge(-1)] = -1,
         norm_eval: bool = False,
         norm_cfg: NormConfig | None = None,
+        groups: Annotated[int, Ge(1)] = 4,
         init_cfg: InitConfig = None,
         **model_args: Any,
     ) -> None:
         super().__init__(init_cfg)
         self.model_name = model_name
-        check_foreign(model_name, timm.create_model, model_args, False)
-        with explained(f'{model_name} does not accept its arguments'):
-            self.model = create_timm_model(model_name, **model_args)
-        self.pieces = _cut(self.model, model_name)
-        self.specs = self._measure()
+        self.model = create_model(model_name, model_args)
+        self.norm_cfg = norm_cfg or dict(type='BN')
+        try:
+            self._examine(native_size(model_name, model_args), groups)
+        except Exception as error:  # a model may raise anything
+            if next(self.model.parameters()).is_meta:
+                raise
+            raise UserValueError(
+                f'model_name={model_name!r} ({type(self.model).__name__}) '
+                f'cannot be a member: {one_line(error, 300)}'
+            ) from error
         num_stages = len(self.specs)
         if out_indices is None:
             out_indices = range(num_stages)
@@ -76,29 +97,65 @@ class TimmBackbone(BaseModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        self.norm_cfg = norm_cfg or dict(type='BN')
         self._freeze_stages()
 
-    def run(self, piece: int, x: Tensor) -> Tensor:
-        """Run the stem (piece 0) or stage ``piece - 1``."""
-        for name in self.pieces[piece]:
-            x = self.model.get_submodule(name)(x)
-        return x
+    def _examine(self, native: tuple[int, int], groups: int) -> None:
+        """Find the stages, and remove what no map reads."""
+        self.features = choose_features(self.model, groups)
+        strides = [feature.stride for feature in self.features]
+        stages = range(len(strides))
 
-    def drop(self, piece: int) -> None:
-        """Replace a piece by modules without parameters."""
-        for name in self.pieces[piece]:
-            self.model.set_submodule(name, nn.Identity())
+        def forward(images: Tensor) -> list[Tensor]:
+            return self.intermediates(images, stages)
+
+        def image(size: tuple[int, int]) -> Tensor:
+            return probe_image(self.model, size)
+
+        with evaluating(self.model), torch.no_grad():
+            self.sizes = find_sizes(forward, image, native, max(strides))
+            traced = trace(self.model, forward, image(self.sizes.probe))
+        names = [feature.name for feature in self.features]
+        prefix = getattr(self.model, 'num_prefix_tokens', 0)
+        self.anatomy = find_stages(self.model, traced, names, strides, prefix)
+        self.specs = self.anatomy.specs
+        adapter = TimmAdapter(self)
+        try:
+            unread = unread_parameters(adapter)
+            remove_unread(self.model, self.anatomy.rest, unread)
+            check_obligations(adapter, traced)
+        finally:
+            adapter.remove_hooks()
+
+    def intermediates(
+        self, images: Tensor, stages: Sequence[int]
+    ) -> list[Tensor]:
+        """Compute the maps of some stages of images of an accepted size."""
+        return self.model.forward_intermediates(
+            images,
+            indices=[self.features[i].index for i in stages],
+            stop_early=True,
+            output_fmt='NCHW',
+            intermediates_only=True,
+        )
+
+    def pad(self, images: Tensor) -> Tensor:
+        """Pad images (B, C, H, W) with zeros, below and to the right."""
+        height, width = images.shape[-2:]
+        rows, columns = self.sizes.padded((height, width), self.model_name)
+        if (rows, columns) == (height, width):
+            return images
+        return F.pad(images, (0, columns - width, 0, rows - height))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Turn images (B, C, H, W) into the maps of ``out_indices``."""
-        x = self.run(0, x)
-        maps = []
-        for i in range(len(self.specs)):
-            x = self.run(i + 1, x)
-            if i in self.out_indices:
-                maps.append(x)
-        return tuple(maps)
+        padded = self.pad(x)
+        maps = self.intermediates(padded, self.out_indices)
+        size, cut = x.shape[-2:], padded is not x
+        strides = [self.specs[i].out_stride for i in self.out_indices]
+        return tuple(
+            crop(y, size, stride) if cut else y
+            for y, stride in zip(maps, strides, strict=True)
+        )
 
     def init_weights(self) -> None:
         """Load a file of any served layout, or keep timm's initialisation."""
@@ -119,87 +176,12 @@ class TimmBackbone(BaseModule):
         return self
 
     def _freeze_stages(self) -> None:
-        for names in self.pieces[: self.frozen_stages + 1]:
-            for name in names:
-                self.model.get_submodule(name).eval().requires_grad_(False)
-
-    @torch.no_grad()
-    def _measure(self) -> tuple[StageSpec, ...]:
-        """Read the specs from a small image and compare with timm's maps."""
-        mode = self.model.training
-        self.model.eval()
-        weight = next(self.model.parameters())
-        side = 64
-        x = torch.linspace(-1, 1, weight.shape[1] * side * side)
-        image = x.view(1, -1, side, side).to(weight)
-        x, shapes, maps = image, [], []
-        for piece in range(len(self.pieces)):
-            x = self.run(piece, x)
-            shapes.append((x.shape[1], side // x.shape[-1]))
-            maps.append(x)
-        truth = self.model.forward_intermediates(
-            image, intermediates_only=True
-        )[1 - len(maps) :]
-        self.model.train(mode)
-        equal = all(
-            a.is_meta or torch.equal(a, b)
-            for a, b in zip(maps[1:], truth, strict=True)
-        )
-        if not equal:
-            raise UserValueError(
-                f'model_name={self.model_name!r} cannot be a member: run '
-                f'module by module, its output differs from timm; served: '
-                f'{_SERVED}'
-            )
-        return tuple(
-            StageSpec(*a, *b) for a, b in zip(shapes, shapes[1:], strict=False)
-        )
-
-
-def _cut(model: nn.Module, name: str) -> list[list[str]]:
-    """Cut a model's chain of modules after its features.
-
-    Returns:
-        The names of the submodules of the stem, then of each stage, in
-        order.  The head after the last feature is removed from the model.
-
-    Raises:
-        ValueError: if the features are not points of a chain.
-    """
-    features = getattr(model, 'feature_info', None) or []
-    ends = [f['module'] for f in features if f['reduction'] >= 4]
-    strides = [f['reduction'] for f in features if f['reduction'] >= 4]
-    chain = []
-    for child, module in model.named_children():
-        inside = any(end.startswith(f'{child}.') for end in ends)
-        chain += (
-            [f'{child}.{name}' for name, _ in module.named_children()]
-            if inside
-            else [child]
-        )
-    if (
-        not ends
-        or sorted(set(strides)) != strides
-        or not set(ends) <= set(chain)
-        or not hasattr(model, 'forward_intermediates')
-    ):
-        raise UserValueError(
-            f'model_name={name!r} ({type(model).__name__}) cannot be a '
-            f'member, because it is not a chain of modules with features of '
-            f'growing stride in its feature_info; served: {_SERVED}'
-        )
-    # The stem ends where the module of the first stage begins: after the
-    # previous feature and modules without parameters (max pooling).
-    pieces, piece = [], []
-    for link in chain[: chain.index(ends[-1]) + 1]:
-        piece.append(link)
-        if link in ends:
-            pieces.append(piece)
-            piece = []
-    stem, first = pieces[0][:-1], pieces[0][-1:]
-    for link in chain[chain.index(ends[-1]) + 1 :]:
-        model.set_submodule(link, nn.Identity())
-    return [stem, first, *pieces[1:]]
+        modules = dict(self.model.named_modules())
+        for piece in self.anatomy.pieces[: self.frozen_stages + 1]:
+            for name in modules.keys() & set(piece):
+                modules[name].training = False
+                for p in modules[name].parameters(recurse=False):
+                    p.requires_grad_(False)
 
 
 def _check_range(key: str, values: Sequence[int], low: int, high: int) -> None:
@@ -212,28 +194,33 @@ def _check_range(key: str, values: Sequence[int], low: int, high: int) -> None:
 
 
 @register_adapter(TimmBackbone)
-class TimmAdapter(MemberAdapter):
-    """Run the pieces of a ``TimmBackbone``."""
-
-    # The same defaults as in the ResNet family: raw outputs, conv, norm.
-    connection = dict(bias=False)
+class TimmAdapter(HookedAdapter):
+    """Run a ``TimmBackbone``."""
 
     def __init__(self, backbone: TimmBackbone) -> None:
-        super().__init__(backbone)
-        self.specs = backbone.specs
+        super().__init__(backbone, backbone.anatomy)
 
-    def stem(self, x: Tensor) -> Tensor:
-        """Run the modules before the first stage."""
-        return self.backbone.run(0, x)
+    @property
+    def net(self) -> nn.Module:
+        """The model, whose parts the anatomy names."""
+        return self.backbone.model
 
-    def run_stage(self, i: int, x: Tensor) -> Tensor:
-        """Run stage ``i``."""
-        return self.backbone.run(i + 1, x)
+    @property
+    def probe_size(self) -> tuple[int, int]:
+        """The (H, W) of a small image that the model accepts."""
+        return self.backbone.sizes.probe
 
-    def drop_stem(self) -> None:
-        """Replace the stem by modules without parameters."""
-        self.backbone.drop(0)
+    @property
+    def out_indices(self) -> tuple[int, ...]:
+        """The stages whose maps the backbone emits."""
+        return self.backbone.out_indices
 
-    def drop_stage(self, i: int) -> None:
-        """Replace stage ``i`` by modules without parameters."""
-        self.backbone.drop(i + 1)
+    def pad(self, images: Tensor) -> Tensor:
+        """Pad images to a size that the model accepts."""
+        return self.backbone.pad(images)
+
+    def compute_maps(
+        self, images: Tensor, stages: Sequence[int]
+    ) -> list[Tensor]:
+        """Compute the maps of some stages."""
+        return self.backbone.intermediates(images, stages)

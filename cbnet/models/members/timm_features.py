@@ -1,0 +1,63 @@
+"""Which of a timm model's features end the stages."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from torch import nn
+
+from ...errors import UserValueError
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature that ends a stage.
+
+    Attributes:
+        index: its number among the model's intermediates.
+        stride: the input pixels per position.
+        name: the module that yields it, as timm says.
+    """
+
+    index: int
+    stride: int
+    name: str
+
+
+def choose_features(model: nn.Module, groups: int) -> list[Feature]:
+    """Choose the features that end the stages.
+
+    Features with a stride below 4 belong to the stem.  A stage ends with the
+    last feature of each stride.  If those are fewer than ``groups``, as in a
+    plain ViT, whose blocks all have one stride, the longest runs of equal
+    stride are split evenly.
+
+    Args:
+        model: the timm model.
+        groups: the number of stages to reach by splitting.
+
+    Raises:
+        ValueError: timm does not describe the model's features.
+    """
+    info: list[dict[str, Any]] = getattr(model, 'feature_info', None) or []
+    if not hasattr(model, 'forward_intermediates') or not info:
+        raise UserValueError('timm does not describe its features')
+    features = [
+        Feature(i, f['reduction'], f['module'])
+        for i, f in enumerate(info)
+        if f['reduction'] >= 4
+    ]
+    if not features:
+        raise UserValueError('it has no features with a stride of 4 or more')
+    runs = [list(run) for _, run in groupby(features, lambda f: f.stride)]
+    parts = [1] * len(runs)
+    while sum(parts) < groups:
+        longest = max(range(len(runs)), key=lambda k: len(runs[k]) / parts[k])
+        if len(runs[longest]) == parts[longest]:
+            break
+        parts[longest] += 1
+    return [
+        run[round(len(run) * (k + 1) / n) - 1]
+        for run, n in zip(runs, parts, strict=True)
+        for k in range(n)
+    ]

@@ -1,0 +1,424 @@
+"""Hooked members: a backbone that runs as it is.
+
+1. what it must fulfil is checked when it is built: a map added at stage t
+   reaches the maps from t on, nothing added changes nothing, each stage
+   begins once;
+2. entries are found in every layout, also where timm's names are wrong;
+3. images of any size are padded, and the maps cut;
+4. shared stages are the first member's and have no parameters;
+5. activation checkpointing, also timm's own, changes no gradient;
+6. state is cleared, copied and pickled, also if a forward raises;
+7. torch.compile and DDP work.
+"""
+
+import copy
+import pickle
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from cbnet.models.members import TimmBackbone, adapt
+from cbnet.testing import build_model, tiny_composite
+
+IMAGE = torch.randn(2, 3, 97, 131)
+VIT = dict(type='TimmBackbone', model_name='test_vit')
+KINDS = {
+    'NCHW': 'test_efficientnet',
+    'NHWC': 'swin_tiny_patch4_window7_224',
+    'tokens': 'test_vit3',
+    'ordered tokens': 'hiera_tiny_224',
+}
+SMALL = {
+    'swin_tiny_patch4_window7_224': dict(
+        embed_dim=12,
+        depths=(1, 1, 1, 1),
+        num_heads=(1, 1, 2, 2),
+        drop_path_rate=0.0,
+    ),
+    'hiera_tiny_224': dict(
+        embed_dim=16, stages=(1, 1, 1, 1), num_heads=1, img_size=128
+    ),
+}
+
+
+def composite(member, **options):
+    """A composite whose connections add something."""
+    torch.manual_seed(0)
+    cfg = dict(type='CompositeBackbone', member=member, **options)
+    model = build_model(cfg)
+    for p in model.connections.parameters():
+        p.data = torch.randn(p.shape) * 0.1
+    return model
+
+
+def gradients(model, image=IMAGE):
+    model.zero_grad()
+    pyramids = model(image, all_members=True)
+    sum(y.square().mean() for p in pyramids for y in p).backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters()}
+
+
+class Stages(nn.Module):
+    """A backbone of four stages, from which tests break one obligation."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 4, stride=4)
+        self.stages = nn.ModuleList(
+            nn.Conv2d(4, 4, 3, padding=1, stride=1 if i == 0 else 2)
+            for i in range(4)
+        )
+
+    def forward(self, x):
+        x, maps = self.stem(x), []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return tuple(maps)
+
+
+class Apart(Stages):
+    """Each stage sees the stem only."""
+
+    def forward(self, x):
+        x = self.stem(x)
+        return tuple(
+            stage(x[..., :: 2**i, :: 2**i])
+            for i, stage in enumerate(self.stages)
+        )
+
+
+class Repeated(Stages):
+    """The last stages are one module."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages[3] = self.stages[2]
+
+
+class Restless(Stages):
+    """Every pass gives other maps."""
+
+    def forward(self, x):
+        return super().forward(x + torch.rand(1))
+
+
+class Functional(Stages):
+    """The second stage is no module."""
+
+    def forward(self, x):
+        maps = list(super().forward(x))
+        maps[1] = maps[1].sin()
+        return tuple(maps)
+
+
+class Backwards(Stages):
+    """The largest map comes last."""
+
+    def forward(self, x):
+        return super().forward(x)[::-1]
+
+
+class Tokens(Stages):
+    """It returns no maps."""
+
+    def forward(self, x):
+        return tuple(y.flatten(2) for y in super().forward(x))
+
+
+class Large(Stages):
+    """It runs on large images only."""
+
+    def forward(self, x):
+        if x.shape[-1] < 999:
+            raise AssertionError
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason'),
+    [
+        (Apart, 'added to the input of stage 0 does not change map 1'),
+        (Repeated, 'no module begins stage 2'),
+        (Restless, 'with nothing added, map 0 differs from'),
+        (Functional, 'no module returns the map of stage 1'),
+        (Backwards, r'heights \[2, 4, 8, 16\], but each must be smaller'),
+        (Tokens, 'it does not return a tuple of maps'),
+        (Large, 'does not run on an image of 192x288 pixels: AssertionError'),
+    ],
+)
+def test_a_broken_obligation_is_a_refusal(kind, reason):
+    backbone = kind()
+    with pytest.raises(TypeError, match=f'{kind.__name__} cannot .*{reason}'):
+        adapt(backbone)
+    assert not any(m._forward_pre_hooks for m in backbone.modules())
+
+
+def test_any_backbone_of_maps_is_served():
+    adapter = adapt(Stages())
+    assert [e.name for e in adapter.anatomy.entries] == [
+        f'stages.{i}' for i in range(4)
+    ]
+    assert [s.out_stride for s in adapter.specs] == [4, 8, 16, 32]
+
+
+def test_refusals_of_timm_models_name_the_model():
+    reason = 'hrnet.*cannot be a member: a map added to the input of stage 1'
+    with pytest.raises(ValueError, match=reason):
+        TimmBackbone('hrnet_w18_small')
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def cfg(kind):
+    name = KINDS[kind]
+    return dict(type='TimmBackbone', model_name=name, **SMALL.get(name, {}))
+
+
+def test_additions_arrive_where_they_belong(cfg, kind):
+    """Each position is added to the position of the map that it belongs to."""
+    backbone = build_model(cfg).eval()
+    member = adapt(backbone)
+    assert member.anatomy.entries[1].layout.kind == kind
+    image = torch.randn(2, 3, 128, 96)
+    sizes = {}
+    member.run(image, lambda t, size: sizes.update({t: size}), 4)
+    for t, spec in enumerate(member.specs):
+        added = torch.randn(2, spec.in_channels, *sizes[t])
+        seen = []
+        entry = member.anatomy.entries[t]
+        handle = member.net.get_submodule(
+            entry.name
+        ).register_forward_pre_hook(
+            lambda m, args, seen=seen, k=entry.argument: seen.append(args[k])
+        )
+        plain = member.run(image, lambda t, size: None, 4)
+        moved = member.run(
+            image, lambda i, size, t=t, y=added: y if i == t else None, 4
+        )
+        handle.remove()
+        padded = member.pad(image).shape[-2:]
+        grid = entry.layout.size_of(seen[0], padded, entry.stride)
+        before, after = (entry.layout.to_map(x, grid) for x in seen)
+        rows, columns = sizes[t]
+        difference = (after - before)[..., :rows, :columns]
+        torch.testing.assert_close(difference, added, atol=1e-5, rtol=1e-4)
+        changed = [
+            not torch.equal(plain.outputs[i], moved.outputs[i])
+            for i in range(4)
+        ]
+        assert changed == [i >= t for i in range(4)]
+        if t > 0:  # ... and the input is the map that was emitted before
+            assert torch.equal(plain.inputs[t], plain.outputs[t - 1])
+
+
+def test_images_are_padded_and_maps_cut(cfg):
+    backbone = build_model(cfg).eval()
+    maps = backbone(IMAGE[..., :100])
+    for y, spec in zip(maps, backbone.specs, strict=True):
+        s = spec.out_stride
+        assert y.shape == (2, spec.out_channels, -(-97 // s), -(-100 // s))
+    padded = backbone.pad(IMAGE[..., :100])
+    assert torch.equal(padded[..., :97, :100], IMAGE[..., :100])
+    assert padded.count_nonzero() == IMAGE[..., :100].numel()
+    for y, whole in zip(maps, backbone(padded), strict=True):
+        assert torch.equal(y, whole[..., : y.shape[-2], : y.shape[-1]])
+
+
+def test_images_that_a_fixed_size_cannot_hold():
+    backbone = build_model(
+        dict(
+            type='TimmBackbone',
+            model_name='hiera_tiny_224',
+            **SMALL['hiera_tiny_224'],
+        )
+    )
+    assert str(backbone.sizes) == 'padded to 128x128'
+    reason = "97x131 pixels do not fit model_name='hiera_tiny_224', which was"
+    with pytest.raises(ValueError, match=f'{reason}.*128x128; give .*img_siz'):
+        backbone(IMAGE)
+
+
+@pytest.mark.parametrize('num_stages', [0, 1, 3, 4])
+def test_shared_stages(cfg, num_stages):
+    model = composite(cfg, num_members=3, shared_stages=num_stages).eval()
+    first, *later = model(IMAGE[..., :128], all_members=True)
+    for pyramid in later:
+        equal = list(map(torch.equal, first, pyramid))
+        assert equal == [i < num_stages for i in range(4)]
+    owned = set(dict(model.members[1].named_parameters()))
+    assert owned < set(dict(model.members[0].named_parameters()))
+    assert owned == set(model.members[1].state_dict()) - set(
+        dict(model.members[1].named_buffers())
+    )
+    assert bool(owned) == (num_stages < 4)
+    if num_stages:
+        return
+    # ... and later members compute what they would from the same stem.
+    whole = composite(cfg, num_members=3, shared_stages=None).eval()
+    whole.load_state_dict(model.state_dict(), strict=False)
+    for k in (1, 2):
+        whole.members[k].load_state_dict(
+            whole.members[0].state_dict() | model.members[k].state_dict()
+        )
+    pairs = zip(whole(IMAGE[..., :128]), model(IMAGE[..., :128]), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_members_of_other_kinds_share_maps():
+    members = [
+        dict(type='ResNet', depth=18, base_channels=32),
+        dict(type='TimmBackbone', model_name='test_resnet'),
+    ]
+    for member in (members, members[::-1]):
+        model = composite(member, shared_stages=0).eval()
+        assert len(model(IMAGE)) == 4
+    with pytest.raises(ValueError, match='share only with a first member of'):
+        composite([VIT, dict(VIT, reg_tokens=1)], shared_stages=0)
+
+
+@pytest.mark.parametrize('shared_stages', [None, 1])
+def test_timms_own_checkpointing_changes_no_gradient(cfg, shared_stages):
+    model = composite(cfg, shared_stages=shared_stages).train()
+    image = IMAGE[..., :128]
+    plain = gradients(model, image)
+    for member in model.members:
+        member.model.set_grad_checkpointing()
+    saved = gradients(model, image)
+    for name, grad in plain.items():
+        torch.testing.assert_close(saved[name], grad, msg=name)
+    # ... also if two images are seen before the backward pass.
+    losses = [
+        sum(y.square().mean() for y in model(x)) for x in (image, 2 * image)
+    ]
+    model.zero_grad()
+    sum(losses).backward()
+    both = {n: p.grad.clone() for n, p in model.named_parameters()}
+    for member in model.members:
+        member.model.set_grad_checkpointing(False)
+    model.zero_grad()
+    for x in (image, 2 * image):
+        sum(y.square().mean() for y in model(x)).backward()
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(both[name], p.grad, msg=name)
+
+
+def test_recomputation_from_within_is_an_error():
+    """Where what was added is unknown, nothing wrong is computed silently."""
+
+    class Outer(Stages):
+        def forward(self, x):
+            x = self.stem(x)
+            return torch.utils.checkpoint.checkpoint(
+                lambda x: self.run(x.sin()), x, use_reentrant=False
+            )
+
+        def run(self, x):
+            maps = []
+            for stage in self.stages:
+                x = stage(x)
+                maps.append(x)
+                x = x.sin()
+            return tuple(maps)
+
+    with pytest.raises(TypeError, match='recomputes stages.0 from the middle'):
+        adapt(Outer())
+
+
+@pytest.mark.parametrize('shared_stages', [None, 1])
+def test_copies_and_pickles_are_independent(cfg, shared_stages):
+    model = composite(cfg, shared_stages=shared_stages).eval()
+    image = IMAGE[..., :128]
+    for twin in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),  # noqa: S301
+    ):
+        assert all(map(torch.equal, model(image), twin(image)))
+        for p in twin.parameters():
+            p.data.zero_()
+        assert twin.adapters[0].backbone is twin.members[0]
+        assert not any(y.any() for y in twin.members[0](image))
+        assert not torch.equal(model(image)[0], twin(image)[0])
+
+
+def test_a_forward_that_raises_leaves_no_state():
+    model = composite(VIT, shared_stages=None).eval()
+    before = model(IMAGE)
+    part = model.members[1].model.blocks[4]
+    handle = part.register_forward_pre_hook(lambda m, args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model(IMAGE)
+    handle.remove()
+    assert all(adapter.channel.run is None for adapter in model.adapters)
+    lone = model.members[1](IMAGE)  # nothing is added to a lone backbone
+    twin = copy.deepcopy(model)
+    for p in twin.connections.parameters():
+        p.data.zero_()
+    assert all(map(torch.equal, lone, twin(IMAGE)))
+    assert all(map(torch.equal, before, model(IMAGE)))
+
+
+def test_a_stage_that_is_left_out_is_an_error():
+    model = composite(VIT, shared_stages=None).eval()
+    blocks = model.members[1].model.blocks
+    blocks[3] = nn.Identity()
+    with pytest.raises(ValueError, match='stages 0 to 3 .* once .* but began'):
+        model(IMAGE)
+
+
+@pytest.mark.parametrize('shared_stages', [None, 0])
+def test_compiled(shared_stages):
+    """Two layouts, two stages each; test_members.py compiles every kind."""
+    model = composite(
+        dict(VIT, depth=2, groups=2), shared_stages=shared_stages
+    ).eval()
+    image = IMAGE[..., :64, :96]
+    expected = model(image)
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
+    for found, y in zip(compiled(image), expected, strict=True):
+        torch.testing.assert_close(found, y)
+
+
+def test_every_parameter_has_a_gradient(cfg):
+    """DDP without find_unused_parameters waits for each of them."""
+    for shared_stages in (None, 1):
+        model = composite(cfg, shared_stages=shared_stages).train()
+        model(IMAGE[..., :128], all_members=True)
+        found = gradients_or_none(model)
+        assert all(found.values()), [n for n, g in found.items() if not g]
+
+
+def gradients_or_none(model):
+    pyramids = model(IMAGE[..., :128], all_members=True)
+    sum(y.square().mean() for p in pyramids for y in p).backward()
+    return {
+        n: p.grad is not None
+        for n, p in model.named_parameters()
+        if p.requires_grad
+    }
+
+
+def test_the_head_is_gone_and_names_are_timms():
+    names = set(TimmBackbone('test_vit').model.state_dict())
+    whole = set(timm.create_model('test_vit').state_dict())
+    assert (
+        whole - names
+        == {'norm.weight', 'norm.bias', 'head.weight', 'head.bias'}
+        and names < whole
+    )
+
+
+@pytest.mark.parametrize('style', ['slc', 'ahlc', 'allc', 'dhlc', 'fcc'])
+def test_members_of_three_kinds_in_every_style(style):
+    member = [VIT, tiny_composite()['member'], Stages()]
+    model = composite(
+        member, style=style, shared_stages=None, num_members=3
+    ).train()
+    assert all(gradients_or_none(model).values())
