@@ -9,7 +9,7 @@ BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint clean
+.PHONY: help setup quickstart test members lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
@@ -26,6 +26,12 @@ test: $(DONE)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	    --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder \
 	    --durations=15
+
+members: $(DONE)  ## try every listed backbone as a member; write docs/members.md
+	CBNET_MEMBERS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
+	    tests/test_models/test_served_members.py
+	$(BIN)/python -m tests.test_models.served_members
 
 lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .

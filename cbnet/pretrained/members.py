@@ -44,7 +44,9 @@ def init_member(
     source = str(init_cfg['checkpoint'])
     file = _read(source, f'{title}: init_cfg.checkpoint')
     report = load_into(member, file, complete, source, init_cfg.get('prefix'))
-    print_log(f'{title} ({type(member).__name__}): {report}', 'current')
+    licence = getattr(member, 'licence', '')
+    line = f'{title} ({type(member).__name__}): {report}'
+    print_log(f'{line}; {licence}' if licence else line, 'current')
     member.is_init = True
     return report
 

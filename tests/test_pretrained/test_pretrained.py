@@ -182,6 +182,10 @@ def test_real_imagenet_file(log):
         # Only the classifier's own layers have no place in a backbone.
         ignored = line.partition('; new 0; ignored 8 ')[2]
         assert 'conv_head.weight' in ignored and 'blocks' not in ignored
+        source = 'timm/tf_efficientnet_lite0.in1k'
+        assert line.endswith(
+            f"licence of timm's weights ({source}): apache-2.0"
+        )
     composite.eval()
     image = torch.randn(1, 3, 64, 96)
     first, second = composite(image, all_members=True)

@@ -47,8 +47,9 @@ class ImageSizes:
     def __str__(self) -> str:
         """Say the sizes in a few words."""
         if self.fixed is not None:
-            return f'padded to {self.fixed[0]}x{self.fixed[1]}'
-        return f'padded to {self.multiple}' if self.multiple > 1 else 'any'
+            return f'padded to {self.fixed[0]}x{self.fixed[1]} pixels'
+        multiple = f'padded to multiples of {self.multiple} pixels'
+        return multiple if self.multiple > 1 else 'of any size'
 
 
 def find_sizes(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -24,7 +25,7 @@ from .obligations import check_obligations
 from .registry import register_adapter
 from .sizes import find_sizes
 from .timm_features import choose_features
-from .timm_models import create_model, native_size
+from .timm_models import create_model, describe_licence, native_size
 from .trace import probe_image, trace
 from .unread import evaluating, remove_unread, unread_parameters
 
@@ -85,6 +86,8 @@ class TimmBackbone(BaseModule):
                 f'model_name={model_name!r} ({type(self.model).__name__}) '
                 f'cannot be a member: {one_line(error, 300)}'
             ) from error
+        if self.sizes.fixed or self.sizes.multiple > 64:
+            print_log(f'{model_name}: images are {self.sizes}', 'current')
         num_stages = len(self.specs)
         if out_indices is None:
             out_indices = range(num_stages)
@@ -152,6 +155,11 @@ class TimmBackbone(BaseModule):
             crop(y, size, stride) if cut else y
             for y, stride in zip(maps, strides, strict=True)
         )
+
+    @property
+    def licence(self) -> str:
+        """The licence and source of timm's weights, if timm knows them."""
+        return describe_licence(self.model_name)
 
     def init_weights(self) -> None:
         """Load a file of any served layout, or keep timm's initialisation."""

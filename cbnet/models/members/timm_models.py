@@ -60,3 +60,16 @@ def native_size(name: str, arguments: dict[str, Any]) -> tuple[int, int]:
         cfg = timm.get_pretrained_cfg(name)
         size = (224, 224) if cfg is None else cfg.input_size[-2:]
     return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def describe_licence(name: str) -> str:
+    """Say where timm's weights of a model come from, and under what licence.
+
+    Returns:
+        A part of a sentence, empty if timm does not know the licence.
+    """
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.license:
+        return ''
+    source = cfg.hf_hub_id or cfg.origin_url or cfg.url or name
+    return f"licence of timm's weights ({source}): {cfg.license}"
