@@ -3,5 +3,11 @@
 from .backbones import CompositeBackbone
 from .detectors import AssistedDetector
 from .members import TimmBackbone
+from .necks import SimpleFeaturePyramid
 
-__all__ = ['AssistedDetector', 'CompositeBackbone', 'TimmBackbone']
+__all__ = [
+    'AssistedDetector',
+    'CompositeBackbone',
+    'SimpleFeaturePyramid',
+    'TimmBackbone',
+]
