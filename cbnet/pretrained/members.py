@@ -12,6 +12,7 @@ from ..checkpoints.weight_files import warn_of_changes
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
+from .licence import licence_of
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
@@ -113,5 +114,6 @@ def load_into(
         resized=resized,
         cast=conversions(loaded, weights, own),
         outside=len(flat) - len(found.below),
+        licence=licence_of(source, member),
         **others,
     )
