@@ -33,14 +33,20 @@ def init_member(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is cut short or does not fit the member;
-            nothing is loaded then.
+        ValueError: the file is cut short, of another framework, or does not
+            fit the member; nothing is loaded then.
     """
     init_cfg = member.init_cfg
     if not names_a_file(init_cfg):
         member.init_weights()
         return None
     source = str(init_cfg['checkpoint'])
+    if source.endswith('.pdparams'):
+        raise UserValueError(
+            f'{title}: init_cfg.checkpoint={source!r} is a file of Paddle, '
+            f'expected one of torch or safetensors; convert it '
+            f'(docs/pretrained.md#files-of-other-frameworks)'
+        )
     require_checkpoint(source, f'{title}: init_cfg.checkpoint')
     file = CheckpointLoader.load_checkpoint(source, map_location='cpu')
     warn_of_changes(file, source)
