@@ -182,7 +182,7 @@ def test_a_file_of_another_width(tmp_path):
 
 
 def test_the_first_projection_of_basic_blocks(tmp_path):
-    """PaddleClas's ResNet18_vd projects where no member does."""
+    """PaddleClas's ResNet18 and 34 project where no member does."""
     cfg = net('ResNetV1d', 18, stem_channels=4)
     file = paddle_resnet(member(cfg).state_dict())
     load(member(cfg), file)
@@ -208,6 +208,15 @@ def test_arrays_and_safetensors(tmp_path):
         for key, value in backbone.state_dict().items():
             if not key.endswith('num_batches_tracked'):
                 assert torch.equal(value, weights[key]), key
+
+
+def test_a_file_of_another_kind():
+    """Both sides are described, though their names are foreign."""
+    weights = member(CASES['PPHGNetV2'][0]).state_dict()
+    file = of_timm(paddle_hgnet)(weights)
+    message = r'The file: an HGNet with depths \(1, 1, 2, 1\). The member: a R'
+    with pytest.raises(UserValueError, match=message):
+        load(member(net('ResNet', 50)), file)
 
 
 @pytest.mark.parametrize(
