@@ -31,5 +31,9 @@ class UnsafeCheckpointError(UserError, pickle.UnpicklingError):
     """A checkpoint asks for something other than data."""
 
 
+class NeedsValuesError(UserError, NotImplementedError):
+    """A model has to be built with values, not on the meta device."""
+
+
 class BrokenCheckpointError(UserError, RuntimeError):
     """A checkpoint is cut short, or is not a checkpoint."""

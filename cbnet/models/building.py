@@ -69,7 +69,9 @@ def _build_on_meta(cfg: ConfigDict) -> nn.Module:
     try:
         with on_meta():
             return MODELS.build(_without_groups(deepcopy(cfg)))
-    except (NotImplementedError, RuntimeError, TypeError) as error:
+    except (
+        NotImplementedError, RuntimeError, TypeError, UserValueError
+    ) as error:  # fmt: skip
         if 'meta' not in str(error):
             raise
     return MODELS.build(_without_groups(deepcopy(cfg)))

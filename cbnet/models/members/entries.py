@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import UserValueError
+from ...errors import NeedsValuesError, UserValueError
 from .base import StageSpec
 from .layouts import Found, Layout, equal_map, find_order, recognise
 from .trace import Call, Trace
@@ -71,7 +71,7 @@ def find_stages(
 
     Raises:
         ValueError: a stage has no module of its own at which it begins.
-        NotImplementedError: values have to be compared, but the backbone is
+        NeedsValuesError: values have to be compared, but the backbone is
             on the meta device.
     """
     maps = traced.maps
@@ -122,7 +122,7 @@ def _end(traced: Trace, i: int, name: str | None) -> Call:
     named = [call for call in traced.calls if call.name == name]
     if wanted.is_meta:
         if not named:
-            raise NotImplementedError(
+            raise NeedsValuesError(
                 'values cannot be compared on the meta device'
             )
         return named[-1]
