@@ -1,6 +1,7 @@
 """The parts of messages to users: suggestions, short lists, short values."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from textwrap import shorten
@@ -33,10 +34,16 @@ def listed(items: Iterable[Any], most: int = 5) -> str:
     """
     items = list(items)
     rest = len(items) - most
-    # Names come from files, too, and may be anything.
-    words = [' '.join(str(item)[:1000].split()) for item in items[:most]]
-    shown = ', '.join(shortened(word, 100) or "''" for word in words)
+    shown = ', '.join(map(_word, items[:most]))
     return f'{shown}, and {rest} more' if rest > 0 else shown
+
+
+def _word(item: Any) -> str:
+    if isinstance(item, os.PathLike):
+        return str(item)  # whole, so that it can be copied
+    # Names come from files, too, and may be anything.
+    word = ' '.join(str(item)[:1000].split())
+    return shortened(word, 100) or "''"
 
 
 def one_line(text: Any, most: int = 2000) -> str:

@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ..arguments import validated
 from ..checkpoints.fingerprint import (
     Fingerprint,
     Recorded,
@@ -119,6 +120,7 @@ def verify_outputs(model: nn.Module, made: Fingerprint, source: str) -> None:
 
 
 @HOOKS.register_module()
+@validated
 class VerificationHook(Hook):
     """Verify the file that a run loads, before it trains or evaluates."""
 

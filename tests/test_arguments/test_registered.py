@@ -61,8 +61,10 @@ VALID = dict(
     SWAHook=dict,
     SafeCheckpointHook=dict,
     SafeStopHook=dict,
+    SimpleFeaturePyramid=lambda: dict(in_channels=8, out_channels=8),
     StageMeanHTCRoIHead=lambda: _htc_head(),
     TimmBackbone=lambda: dict(model_name='test_resnet'),
+    VerificationHook=dict,
 )
 
 

@@ -5,18 +5,25 @@ Paper: arXiv 2203.16527 (ViTDet), section 3, "Simple feature pyramid".
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...arguments import explained, validated
 from ...errors import UserValueError
+from ..options import InitConfig, NormConfig
+
+#: a number of pixels, channels or maps
+Size = Annotated[int, Ge(1)]
 
 
 @MODELS.register_module()
+@validated
 class SimpleFeaturePyramid(BaseModule):
     """Make maps of several strides from the last map of a plain ViT.
 
@@ -40,23 +47,24 @@ class SimpleFeaturePyramid(BaseModule):
 
     def __init__(
         self,
-        in_channels: int | Sequence[int],
-        out_channels: int = 256,
-        stride: int = 16,
-        strides: Sequence[int] = (4, 8, 16, 32),
-        num_outs: int = 5,
-        norm_cfg: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        in_channels: Size | Sequence[Size],
+        out_channels: Size = 256,
+        stride: Size = 16,
+        strides: Sequence[Size] = (4, 8, 16, 32),
+        num_outs: Size = 5,
+        norm_cfg: NormConfig | None = None,
+        init_cfg: InitConfig = None,
     ) -> None:
         super().__init__(init_cfg)
-        if not isinstance(in_channels, int):
-            in_channels = in_channels[-1]
         norm_cfg = norm_cfg or dict(type='GN', num_groups=1)
         self.num_outs = num_outs
-        self.levels = nn.ModuleList(
-            _level(in_channels, out_channels, _doublings(stride, s), norm_cfg)
-            for s in strides
-        )
+        with explained('SimpleFeaturePyramid cannot be built'):
+            if not isinstance(in_channels, int):
+                in_channels = in_channels[-1]
+            ups = [_doublings(stride, s) for s in strides]
+            self.levels = nn.ModuleList(
+                _level(in_channels, out_channels, up, norm_cfg) for up in ups
+            )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Turn the maps of a backbone into a pyramid.
