@@ -109,6 +109,7 @@ def test_the_line_of_a_member(offline, lines, tmp_path):
     build_model(cfg).init_weights()
     said = [line for line in lines() if line.startswith('member')]
     assert len(said) == 2
+    assert not any(line.startswith('loaded') for line in lines())
     for line in said:
         assert f'entries of timm://{NAME} {TEXT}; renamed 0; ' in line
     backbone = build_model(TINY_MEMBERS['timm_resnet'])
