@@ -1,6 +1,7 @@
 """Members: adapters that run an unmodified backbone stage by stage."""
 
 from .base import STEM, MemberAdapter, MemberRun, StageSpec
+from .hooked import HookedAdapter
 from .registry import (
     adapt,
     build_member,
@@ -13,6 +14,7 @@ from .timm import TimmAdapter, TimmBackbone
 
 __all__ = [
     'STEM',
+    'HookedAdapter',
     'MemberAdapter',
     'MemberRun',
     'ResNetAdapter',

@@ -174,6 +174,11 @@ class HookedAdapter(MemberAdapter):
             if not any(isinstance(hook, ResultHook) for hook in hooks):
                 module.register_forward_hook(ResultHook(self.channel, name))
 
+    def stem_modules(self) -> list[nn.Module]:
+        """List the modules that are first called in the stem."""
+        modules = dict(self.net.named_modules())
+        return [modules[n] for n in self.anatomy.pieces[0] if n in modules]
+
     def remove_hooks(self) -> None:
         """Leave the backbone without the hooks of this adapter."""
         for handle in self._hooks:
