@@ -49,17 +49,17 @@ def find_assistant(name: str) -> Assistant:
     if name.endswith('.py') or '::' in name:
         return _from_config(name)
     model = PRESETS[name].model if name in PRESETS else name
-    about = timm.get_pretrained_cfg(model) if timm.is_model(model) else None
-    if about is None:
-        base = model.partition('.')[0]
-        known = [*PRESETS, *timm.list_models()]
-        if timm.is_model(base):  # a wrong tag
-            known = timm.list_pretrained(f'{base}.*')
+    base, _, tag = model.partition('.')
+    known = [*PRESETS, *timm.list_models()]
+    if timm.is_model(base) and tag:
+        known = timm.list_pretrained(f'{base}.*')
+    if model not in known and name not in PRESETS:
         raise UserValueError(
             f'--assistant {name!r} is no preset ({", ".join(PRESETS)}), no '
             f'model of timm and no config file that ends in .py'
             f'{did_you_mean(name, known)}'
         )
+    about = timm.get_pretrained_cfg(model)
     weights = None
     if about.has_weights:
         weights = dict(type='Pretrained', checkpoint=f'timm://{model}')
