@@ -36,6 +36,7 @@ from ..twins.presets import DEFAULT, PRESETS
 from ..twins.proof import compare_detectors, proof_images
 from ..twins.upgrade import (
     Detector,
+    UpgradeOptions,
     check_checkpoint,
     read_detector,
     start_weights,
@@ -72,6 +73,12 @@ def make_parser() -> CommandParser:
         "the assistant's pretrained file, in any layout that members load "
         "(default: timm's own weights, which are downloaded, or the init_cfg "
         'of the config)',
+    )
+    parser.option(
+        '--scale FACTOR',
+        'resize the images for the assistant; 0.5 is a quarter of its work '
+        '(default: the images as they are)',
+        float,
     )
     parser.option(
         '--train-assistant', 'train the assistant, too, instead of freezing it'
@@ -146,7 +153,11 @@ def upgrade(args: Namespace) -> None:
 
     args.out_dir.mkdir(parents=True, exist_ok=True)
     cfg, model = write_config(
-        detector, assistant, out, start, args.style, args.train_assistant
+        detector,
+        assistant,
+        out,
+        start,
+        UpgradeOptions(args.style, args.train_assistant, args.scale),
     )
     try:
         found = start_weights(

@@ -2,6 +2,6 @@
 
 from .backbones import CompositeBackbone
 from .detectors import AssistedDetector
-from .members import TimmBackbone
+from .members import Member, TimmBackbone
 
-__all__ = ['AssistedDetector', 'CompositeBackbone', 'TimmBackbone']
+__all__ = ['AssistedDetector', 'CompositeBackbone', 'Member', 'TimmBackbone']

@@ -1,6 +1,6 @@
 """What ``--assistant NAME|CONFIG`` stands for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from ..errors import UserValueError
 from ..messages import did_you_mean
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
+from ..models.members.normalisation import Normalisation
 from .presets import PRESETS
 
 
@@ -90,18 +91,8 @@ def _from_config(name: str) -> Assistant:
     return Assistant(name, backbone, init_cfg, statistics)
 
 
-def fitted(
-    assistant: Assistant, lead: MemberAdapter, train: bool
-) -> dict[str, Any]:
-    """Configure an assistant for the stages of a lead.
-
-    Args:
-        assistant: the assistant.
-        lead: the lead that its maps are added to.
-        train: whether the assistant is trained as well.
-
-    Returns:
-        The config of the member.
+def fitted(assistant: Assistant, lead: MemberAdapter) -> dict[str, Any]:
+    """Configure the backbone of an assistant for the stages of a lead.
 
     Raises:
         ValueError: the assistant cannot have as many stages as the lead.
@@ -123,9 +114,35 @@ def fitted(
         )
     if adapter.out_indices != lead.out_indices:
         backbone['out_indices'] = lead.out_indices
-    if not train:
-        backbone['frozen_stages'] = wanted
     return backbone
+
+
+def preprocessing(
+    assistant: Assistant, detector: Mapping[str, Any]
+) -> str | dict[str, Any] | None:
+    """Tell how an assistant sees a detector's images.
+
+    Args:
+        assistant: the assistant.
+        detector: the detector's ``data_preprocessor`` config.
+
+    Returns:
+        A member's ``preprocess``; None if it needs no other statistics, or
+        if its own are not known.
+    """
+    if assistant.statistics is None:
+        return None
+    mean, std = assistant.statistics
+    own = Normalisation(tuple(mean), tuple(std))
+    given = Normalisation(
+        tuple(detector.get('mean') or own.mean),
+        tuple(detector.get('std') or own.std),
+        bool(detector.get('bgr_to_rgb')),
+    )
+    if own == given and detector.get('mean'):
+        return None
+    is_timm = assistant.backbone['type'] == 'TimmBackbone'
+    return 'timm' if is_timm else dict(mean=mean, std=std)
 
 
 def _choices(kind: str, lead: MemberAdapter) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from torch import nn
 from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.building import build_without_weights
-from ..models.members import MemberAdapter, adapt
+from ..models.members import MemberAdapter, adapt, is_frozen
 
 
 def check_plain(plain: Config, name: str) -> None:
@@ -68,6 +68,8 @@ def leaves_unused(
         if weight:
             continue
         adapter, connection = composite.adapters[k], composite.connections[k]
+        if is_frozen(adapter):
+            continue
         shared = range(composite.shared_stages or 0)
         read = connection.read_stages.union(shared)
         unread = set(composite.out_indices) - connection.normed_sources

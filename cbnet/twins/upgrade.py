@@ -25,12 +25,27 @@ from ..models.backbones import CompositeBackbone
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
 from ..pretrained import init_member
-from .assistants import Assistant, adapted, fitted
+from .assistants import Assistant, adapted, fitted, preprocessing
 from .compose import base_name, imports_line
 from .needs import check_plain, leaves_unused
 
 _MEMBERS = 'backbone.members.'
 _CONNECTIONS = 'backbone.connections.'
+
+
+@dataclass(frozen=True)
+class UpgradeOptions:
+    """How an assistant is added.
+
+    Attributes:
+        style: the style of the connections.
+        train: whether the assistant is trained.
+        scale: the factor by which the assistant's images are resized.
+    """
+
+    style: str = 'dhlc'
+    train: bool = False
+    scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,8 +149,7 @@ def write_config(
     assistant: Assistant,
     out: Path,
     weights: Path,
-    style: str,
-    train: bool,
+    options: UpgradeOptions,
 ) -> tuple[Config, nn.Module]:
     """Write the config of an upgraded detector, of at most 20 lines.
 
@@ -145,8 +159,7 @@ def write_config(
         out: the file to write, which is removed if the model does not build.
         weights: the checkpoint that the config starts from, in the folder
             of ``out``.
-        style: the style of the connections.
-        train: whether the assistant is trained.
+        options: how it is added.
 
     Returns:
         The config as it was read back, and its model, on the CPU.
@@ -155,8 +168,17 @@ def write_config(
         ValueError: ``out`` exists, or the model does not build.
     """
     check_new(out)
-    member = fitted(assistant, detector.lead, train)
     cfg = detector.cfg
+    settings = dict(
+        type='Member',
+        backbone=fitted(assistant, detector.lead),
+        frozen=not options.train,
+        scale=options.scale,
+        preprocess=preprocessing(
+            assistant, cfg.model.get('data_preprocessor') or {}
+        ),
+    )
+    member = {k: v for k, v in settings.items() if v not in (None, False)}
     base = base_name(detector.name, out)
     assisted = str(cfg.model.type).rpartition('.')[2] == 'AssistedDetector'
     assistance = '    assistance=dict(weights=[0.0]),\n' * assisted
@@ -177,10 +199,10 @@ model = dict(
             {member!r},
             dict({detector.member}, init_cfg=None),  # in the checkpoint
         ],
-        {emission}style={style!r},
+        {emission}style={options.style!r},
         shared_stages=None,
         # Zero in effect, in every family: training starts where it ended.
-        connection=dict(identity=False, normed_source=False, zero_init=True),
+        connection=dict(init='zero'),
     ),
 )
 """
@@ -190,7 +212,7 @@ model = dict(
         what = f'{detector.name} with --assistant {assistant.name}'
         with explained(f'{what} does not build'):
             model = build_detector(upgraded, {})
-        if train and leaves_unused(model.backbone, [0.0]):
+        if options.train and leaves_unused(model.backbone, [0.0]):
             # DDP must expect parameters without a gradient.
             out.write_text(text + 'find_unused_parameters = True\n')
             upgraded = read_config(out, str(out))

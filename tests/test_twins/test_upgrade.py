@@ -17,6 +17,7 @@ from cbnet.testing import make_batch
 from cbnet.twins.assistants import find_assistant
 from cbnet.twins.proof import compare_detectors, proof_images
 from cbnet.twins.upgrade import (
+    UpgradeOptions,
     check_checkpoint,
     read_detector,
     start_weights,
@@ -51,6 +52,8 @@ ASSISTANTS = itertools.cycle(['test_vit', 'test_convnext'])
 )
 def test_nothing_is_lost(kind, name, tmp_path, weights_of):
     train = kind == 'MaskRCNN'  # the others' assistants are frozen
+    scale = 0.5 if kind == 'RetinaNet' else None
+    options = UpgradeOptions(train=train, scale=scale)
     config, checkpoint = write_trained(kind, tmp_path)
     detector = read_detector(str(config))
     file = read_file(checkpoint)
@@ -58,7 +61,7 @@ def test_nothing_is_lost(kind, name, tmp_path, weights_of):
     assistant = find_assistant(name)
     out, start = tmp_path / 'up' / 'upgraded.py', tmp_path / 'up' / 'start.pth'
     out.parent.mkdir()
-    cfg, model = write_config(detector, assistant, out, start, 'dhlc', train)
+    cfg, model = write_config(detector, assistant, out, start, options)
     assert len(out.read_text().splitlines()) <= 20
     found = start_weights(
         detector, weights, model, assistant, weights_of(name)

@@ -1,4 +1,4 @@
-"""Tiny detectors of six kinds, their configs and "trained" files."""
+"""Tiny detectors of several kinds, their configs and "trained" files."""
 
 import torch
 from mmengine.config import Config
@@ -11,7 +11,7 @@ FILES = {
     'Mask2Former': 'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
     'RTMDet': 'rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
 }
-KINDS = ('FasterRCNN', 'MaskRCNN', 'RetinaNet', *FILES)
+KINDS = ('FasterRCNN', 'MaskRCNN', 'RetinaNet', *FILES, 'Swin')
 #: without data, but with a test pipeline that takes pixels
 PIPELINE = """
 model = {model}
@@ -28,12 +28,10 @@ test_dataloader = dict(dataset=dict(
 _WIDE = dict(embed_dims=16, feedforward_channels=16)
 
 
-def write_trained(kind, folder, backbone=None):
+def write_trained(kind, folder):
     """Write the config and the checkpoint of a detector; give both paths."""
     torch.manual_seed(0)
     model = _DETECTORS.get(kind, tiny_detector)(kind)
-    if backbone:
-        model['backbone'] = backbone
     config, checkpoint = folder / 'plain.py', folder / 'trained.pth'
     config.write_text(PIPELINE.format(model=model))
     built = build_model(model)
@@ -114,4 +112,13 @@ def _rtmdet(kind):
     return model.to_dict()
 
 
-_DETECTORS = {'DINO': _dino, 'Mask2Former': _mask2former, 'RTMDet': _rtmdet}
+def _of_swin(kind):
+    return tiny_detector('RetinaNet', dict(TINY_MEMBERS['swin']))
+
+
+_DETECTORS = {
+    'DINO': _dino,
+    'Mask2Former': _mask2former,
+    'RTMDet': _rtmdet,
+    'Swin': _of_swin,
+}
