@@ -43,7 +43,6 @@ from ..twins.upgrade import (
     write_config,
 )
 from .argument_types import at_least
-from .command_line import refuse_output
 from .command_parser import CommandParser
 from .publish import record
 from .remove_assistant import remove
@@ -143,7 +142,10 @@ def upgrade(args: Namespace) -> None:
         args.out_dir / f'upgraded_{Path(args.config.split("::")[-1]).stem}.py'
     )
     start = args.out_dir / 'start.pth'
-    refuse_output('DIR/start.pth', start, [args.checkpoint], 'CHECKPOINT')
+    if start.exists():
+        raise UserValueError(
+            f'{start} exists; name another --out-dir or delete it'
+        )
     print(f'reading {args.checkpoint}', flush=True)
     file = read_file(args.checkpoint)
     weights = check_checkpoint(

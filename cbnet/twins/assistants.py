@@ -25,15 +25,15 @@ class Assistant:
         name: what the user called it.
         backbone: its config, without weights.
         init_cfg: where its weights come from, as in a member's ``init_cfg``.
-        statistics: the mean and standard deviation of the images that it was
-            trained on, RGB from 0 to 255; None if they are not known.
+        statistics: how the images that it was trained on were normalised;
+            None if it is not known.
         licence: the licence of its weights, if it is known.
     """
 
     name: str
     backbone: dict[str, Any]
     init_cfg: dict[str, Any] | None
-    statistics: tuple[list[float], list[float]] | None = None
+    statistics: Normalisation | None = None
     licence: str | None = None
 
 
@@ -68,7 +68,9 @@ def find_assistant(name: str) -> Assistant:
         name,
         dict(type='TimmBackbone', model_name=model),
         weights,
-        tuple([255 * x for x in part] for part in (about.mean, about.std)),
+        Normalisation(
+            *(tuple(255 * x for x in part) for part in (about.mean, about.std))
+        ),
         about.license,
     )
 
@@ -83,12 +85,19 @@ def _from_config(name: str) -> Assistant:
             f'backbone'
         )
     backbone = deepcopy(backbone).to_dict()
-    before = model.get('data_preprocessor') or {}
-    statistics = None
-    if 'mean' in before and before.get('bgr_to_rgb'):
-        statistics = [*before['mean']], [*before['std']]
     init_cfg = backbone.pop('init_cfg', None)
-    return Assistant(name, backbone, init_cfg, statistics)
+    before = model.get('data_preprocessor')
+    return Assistant(name, backbone, init_cfg, before and _normalises(before))
+
+
+def _normalises(preprocessor: Mapping[str, Any]) -> Normalisation:
+    """Tell how the config of a data preprocessor normalises images."""
+    plain = Normalisation()
+    return Normalisation(
+        tuple(preprocessor.get('mean') or plain.mean),
+        tuple(preprocessor.get('std') or plain.std),
+        bool(preprocessor.get('bgr_to_rgb')),
+    )
 
 
 def fitted(assistant: Assistant, lead: MemberAdapter) -> dict[str, Any]:
@@ -130,19 +139,14 @@ def preprocessing(
         A member's ``preprocess``; None if it needs no other statistics, or
         if its own are not known.
     """
-    if assistant.statistics is None:
+    own = assistant.statistics
+    if own is None or own == _normalises(detector):
         return None
-    mean, std = assistant.statistics
-    own = Normalisation(tuple(mean), tuple(std))
-    given = Normalisation(
-        tuple(detector.get('mean') or own.mean),
-        tuple(detector.get('std') or own.std),
-        bool(detector.get('bgr_to_rgb')),
-    )
-    if own == given and detector.get('mean'):
-        return None
-    is_timm = assistant.backbone['type'] == 'TimmBackbone'
-    return 'timm' if is_timm else dict(mean=mean, std=std)
+    if assistant.backbone['type'] == 'TimmBackbone':
+        return 'timm'
+    order = {} if own.rgb else dict(rgb=False)
+    mean, std = ([round(x, 4) for x in part] for part in (own.mean, own.std))
+    return dict(mean=mean, std=std) | order
 
 
 def _choices(kind: str, lead: MemberAdapter) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,8 @@
 2. A preset takes a file in timm's published names, completely, and gives
    four stages, or three beside a lead with three.
 3. A pyramid network gets the stages of its lead, also without the first.
-4. Every other name is one sentence with near ones.
+4. It sees its own image statistics where they differ from the detector's.
+5. Every other name is one sentence with near ones.
 """
 
 import pytest
@@ -15,7 +16,12 @@ import torch
 
 from cbnet.errors import UserValueError
 from cbnet.pretrained import load_into
-from cbnet.twins.assistants import adapted, find_assistant, fitted
+from cbnet.twins.assistants import (
+    adapted,
+    find_assistant,
+    fitted,
+    preprocessing,
+)
 from cbnet.twins.presets import DEFAULT, PRESETS
 
 RESNET = dict(type='ResNet', depth=18, base_channels=8)
@@ -37,7 +43,7 @@ def test_the_table_is_that_of_timm(name):
     assert assistant.licence == preset.licence
     assert assistant.init_cfg['checkpoint'] == f'timm://{preset.model}'
     means = [255 * x for x in preset.statistics[0]]
-    assert assistant.statistics[0] == means
+    assert assistant.statistics.mean == pytest.approx(means)
     assert PRESETS[DEFAULT].licence == 'apache-2.0'
 
 
@@ -79,7 +85,9 @@ def test_the_backbone_of_a_config(tmp_path):
     assistant = find_assistant(name)
     assert assistant.backbone['type'] == 'SwinTransformer'
     assert assistant.init_cfg['type'] == 'Pretrained'
-    assert assistant.statistics[0] == [123.675, 116.28, 103.53]
+    assert assistant.statistics.mean == pytest.approx(
+        (123.675, 116.28, 103.53)
+    )
     lead = adapted(dict(RESNET, out_indices=(1, 2, 3)), 'lead')
     cfg = fitted(assistant, lead)
     assert cfg['out_indices'] == (1, 2, 3)
@@ -89,6 +97,30 @@ def test_the_backbone_of_a_config(tmp_path):
     own.write_text('member = 1\n')
     with pytest.raises(UserValueError, match='neither model.backbone nor'):
         find_assistant(str(own))
+
+
+def test_images_are_normalised_as_the_assistant_needs():
+    imagenet = dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    )  # fmt: skip
+    caffe = dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0])
+    vit, clip = find_assistant('dinov2-s'), find_assistant('clip-b')
+    swin = find_assistant('mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py')
+    assert preprocessing(vit, imagenet) is None
+    assert preprocessing(swin, imagenet) is None
+    assert preprocessing(clip, imagenet) == 'timm'
+    assert preprocessing(vit, dict(imagenet, bgr_to_rgb=False)) == 'timm'
+    assert preprocessing(vit, {}) == 'timm'
+    assert preprocessing(swin, caffe) == dict(
+        mean=imagenet['mean'], std=imagenet['std']
+    )
+    caffe_net = find_assistant(
+        'mmdet::faster_rcnn/faster-rcnn_r50-caffe_fpn_1x_coco.py'
+    )
+    assert preprocessing(caffe_net, imagenet) == dict(
+        mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], rgb=False
+    )
 
 
 @pytest.mark.parametrize(
