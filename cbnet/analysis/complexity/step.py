@@ -1,7 +1,7 @@
 """What one training step costs: its time and the activations it keeps."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+
+from ...models.backbones.connections import Connection
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,18 @@ def _counted(detector: nn.Module) -> Iterator[dict[int, int]]:
             kept[storage.data_ptr()] = storage.nbytes()
         return value
 
-    with saved_tensors_hooks(pack, lambda value: value):
+    def again() -> saved_tensors_hooks:
+        return saved_tensors_hooks(pack, lambda value: value)
+
+    # Hooked members pause such hooks while a connection computes.
+    inner = again()
+    connections = [m for m in detector.modules() if isinstance(m, Connection)]
+    with ExitStack() as stack, again():
+        for one in connections:
+            before = one.register_forward_pre_hook(
+                lambda *_: inner.__enter__()
+            )
+            after = one.register_forward_hook(lambda *_: inner.__exit__())
+            stack.callback(before.remove)
+            stack.callback(after.remove)
         yield kept
