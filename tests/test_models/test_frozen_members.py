@@ -104,7 +104,7 @@ def test_it_keeps_nothing_and_stays(name):
     assert not composite.eval().train().members[0].training
 
 
-@pytest.mark.parametrize('name', ['resnet', 'swin'])
+@pytest.mark.parametrize('name', KINDS)
 def test_layer_decay_leaves_it_alone(name):
     composite = opened(join(frozen(name), TINY_MEMBERS['resnet']))
     before = weights_of(composite.members[0])

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from ...models.backbones import CompositeBackbone
+from ...models.members import HookedAdapter, MemberAdapter, innermost
 from .meter import metered
 
 
@@ -36,14 +37,23 @@ def _composite_parts(
         role = 'lead' if k == last else 'assistant'
         members |= dict.fromkeys(modules.values(), f'member {k} ({role})')
         if not k or own_stems:
-            # The backbone itself counts as running: what it holds directly,
-            # such as absolute positions, is used in the stem.
-            with metered(adapter.backbone) as reading:
-                adapter.stem(image)
             stem = f'stem of member {k}' if own_stems and last else 'stem'
-            stems |= {modules[name]: stem for name in reading.macs}
+            stems |= dict.fromkeys(_stem_modules(adapter, image), stem)
     for k, connection in enumerate(composite.connections):
         part = f'connection {k} -> {k + 1}'
         connections |= dict.fromkeys(connection.modules(), part)
     # Stems come first, and their modules are no part of the members.
     return stems | members | stems | connections
+
+
+def _stem_modules(adapter: MemberAdapter, image: Tensor) -> list[nn.Module]:
+    """List the modules that a member's stem runs."""
+    inner = innermost(adapter)
+    if isinstance(inner, HookedAdapter):
+        return inner.stem_modules()
+    modules = dict(adapter.backbone.named_modules())
+    # The backbone itself counts as running: what it holds directly, such as
+    # absolute positions, is used in the stem.
+    with metered(adapter.backbone) as reading:
+        adapter.stem(image)
+    return [modules[name] for name in reading.macs]

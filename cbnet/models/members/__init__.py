@@ -1,6 +1,8 @@
-"""Members: adapters that run an unmodified backbone stage by stage."""
+"""Members: adapters that add to the stage inputs of a backbone."""
 
 from .base import STEM, MemberAdapter, MemberRun, StageSpec
+from .hooked import HookedAdapter
+from .plain import PlainAdapter
 from .registry import (
     adapt,
     build_member,
@@ -15,9 +17,11 @@ from .timm import TimmAdapter, TimmBackbone
 
 __all__ = [
     'STEM',
+    'HookedAdapter',
     'Member',
     'MemberAdapter',
     'MemberRun',
+    'PlainAdapter',
     'ResNetAdapter',
     'SettledAdapter',
     'StageSpec',
