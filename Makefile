@@ -19,10 +19,10 @@ BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-forks lint clean
+.PHONY: help setup quickstart test test-forks members lint clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
 	    $(MAKEFILE_LIST)
 	@echo "  VENV=DIR puts the environment elsewhere (now $(VENV));"
 	@echo "  PYTHON=COMMAND creates it with another Python (now $(PYTHON))."
@@ -39,6 +39,12 @@ test: $(DONE)  ## run the tests
 
 test-forks:  ## run a part of the tests with the maintained forks
 	$(MAKE) test VENV=$(FORKS) EXTRAS=forks,dev TESTS='$(FORK_TESTS)'
+
+members: $(DONE)  ## try every listed backbone as a member; write docs/members.md
+	CBNET_MEMBERS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
+	    tests/test_models/test_served_members.py
+	$(BIN)/python -m tests.test_models.served_members
 
 lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .

@@ -41,6 +41,8 @@ class LoadReport:
         path: the place of the weights in the file, such as
             ``'state_dict.'``.
         layout: the title of the layout that the weights have in the file.
+        licence: the licence and the origin of the file, if they are known,
+            such as ``'licence apache-2.0, from timm/resnet50.a1_in1k'``.
     """
 
     source: str
@@ -56,13 +58,16 @@ class LoadReport:
     outside: int = 0
     path: str = ''
     layout: str = ''
+    licence: str = ''
 
     def __str__(self) -> str:
         """Describe everything in one line."""
+        licence = f' ({self.licence})' if self.licence else ''
         where = f' under {self.path!r}' if self.path else ''
         whose = f' ({self.layout})' if self.renamed else ''
         line = (
-            f'loaded {len(self.loaded)} entries of {self.source}{where}; '
+            f'loaded {len(self.loaded)} entries of {self.source}{licence}'
+            f'{where}; '
             f'renamed {len(self.renamed)}{whose}; '
             f'resized {counted(self.resized)}; shared {len(self.shared)}; '
             f'new {counted(self.new)}; ignored {counted(self.ignored)}'

@@ -22,6 +22,7 @@ from ..messages import listed, shortened
 from .file_errors import FileFault, reading
 from .pickle_rules import Rules
 from .pickle_scan import LimitedStream
+from .safe_numpy import arrays_to_tensors
 
 _ZIP = b'PK\x03\x04'
 _ENCRYPTED = 1
@@ -84,7 +85,9 @@ def load_checked(
     else:
         check_stream(file)
     with reading():
-        return torch_load(file, map_location=map_location, weights_only=True)
+        return arrays_to_tensors(
+            torch_load(file, map_location=map_location, weights_only=True)
+        )
 
 
 def _load_safetensors(

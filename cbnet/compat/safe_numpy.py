@@ -11,6 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
+import torch
 
 # Numbers and strings; never 'O' (addresses) or 'V' (records, with fields).
 _NAME = re.compile(r'[?bhilqBHILQefdgFDG]|[biufcSU]\d{1,9}')
@@ -123,6 +124,31 @@ def scalar(*args: Any) -> Any:
     )
     dtype, data = args[0].dtype, args[1]
     return np.frombuffer(data, dtype)[0] if data else dtype.type()
+
+
+def arrays_to_tensors(file: Any) -> Any:
+    """Turn a dict of nothing but named arrays of numbers into tensors.
+
+    Weights of other frameworks are often saved so.  Everything else is
+    returned as it is.
+
+    Args:
+        file: the content of a file, read with the stand-ins.
+    """
+    if type(file) is not dict or not all(map(_is_numbers, file.values())):
+        return file
+    # Copied, because an array may look into bytes that others share.
+    return {
+        name: torch.from_numpy(np.array(value)) for name, value in file.items()
+    }
+
+
+def _is_numbers(value: Any) -> bool:
+    return (
+        type(value) is CheckpointArray
+        and value.dtype.kind in 'biuf'
+        and value.dtype.itemsize <= 8  # torch has no long double
+    )
 
 
 def numpy_globals() -> dict[str, Any]:

@@ -3,5 +3,12 @@
 from .backbones import CompositeBackbone
 from .detectors import AssistedDetector
 from .members import Member, TimmBackbone
+from .necks import SimpleFeaturePyramid
 
-__all__ = ['AssistedDetector', 'CompositeBackbone', 'Member', 'TimmBackbone']
+__all__ = [
+    'AssistedDetector',
+    'CompositeBackbone',
+    'Member',
+    'SimpleFeaturePyramid',
+    'TimmBackbone',
+]

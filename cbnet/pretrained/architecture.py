@@ -20,6 +20,7 @@ _KINDS = (
     (r'(^|\.)cls_token$', 'a plain vision transformer'),
     (r'(^|\.)downsample_layers\.0\.', 'a ConvNeXt in its own names'),
     (r'(^|\.)stages\.0\.blocks\.0\.conv_dw\.', 'a ConvNeXt of timm'),
+    (r'(^|\.)stages\.0\.blocks\.0\.aggregation\.0\.', 'an HGNet'),
     (r'(^|\.)blocks\.0\.0\.conv_dw\.', 'an EfficientNet or the like of timm'),
     (r'(^|\.)_blocks\.0\._', 'an EfficientNet of efficientnet_pytorch'),
 )

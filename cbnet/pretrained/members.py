@@ -12,6 +12,7 @@ from ..checkpoints.weight_files import warn_of_changes
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
+from .licence import licence_of
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
 
@@ -32,14 +33,20 @@ def init_member(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is cut short or does not fit the member;
-            nothing is loaded then.
+        ValueError: the file is cut short, of another framework, or does not
+            fit the member; nothing is loaded then.
     """
     init_cfg = member.init_cfg
     if not names_a_file(init_cfg):
         member.init_weights()
         return None
     source = str(init_cfg['checkpoint'])
+    if source.endswith('.pdparams'):
+        raise UserValueError(
+            f'{title}: init_cfg.checkpoint={source!r} is a file of Paddle, '
+            f'expected one of torch or safetensors; convert it '
+            f'(docs/pretrained.md#files-of-other-frameworks)'
+        )
     require_checkpoint(source, f'{title}: init_cfg.checkpoint')
     file = CheckpointLoader.load_checkpoint(source, map_location='cpu')
     warn_of_changes(file, source)
@@ -113,5 +120,6 @@ def load_into(
         resized=resized,
         cast=conversions(loaded, weights, own),
         outside=len(flat) - len(found.below),
+        licence=licence_of(source, member),
         **others,
     )

@@ -4,11 +4,13 @@ from contextlib import nullcontext
 from typing import Any
 
 import timm
-from torch import nn
+from mmengine.logging import print_log
+from torch import Tensor, nn
 
 from ..compat.safe_loading import safe_reading
 from ..errors import UserValueError
-from ..messages import brief
+from ..messages import brief, listed
+from .licence import SCHEME, licence_of
 
 # Besides these, everything that begins with `pretrained_`.
 _FILE_OPTIONS = ('checkpoint_path', 'cache_dir')
@@ -17,22 +19,52 @@ _FILE_OPTIONS = ('checkpoint_path', 'cache_dir')
 def create_timm_model(name: str, **options: Any) -> nn.Module:
     """Create a model with ``timm.create_model``.
 
+    With ``pretrained=True``, the log names the licence of timm's weights.
+
     Args:
         name: timm's name of the model.  timm would also take models from
             addresses (``hf-hub:``) and folders (``local-dir:``).
         options: further arguments, but none that name a file or an address.
 
     Raises:
-        ValueError: there is no such model, or timm is given a file to read.
+        ValueError: there is no such model, there are no such weights, or
+            timm is given a file to read.
         UnsafeCheckpointError: the file with timm's own weights asks for
             something other than data.
         BrokenCheckpointError: that file cannot be read to its end.
     """
+    model = _create(name, options)
+    if options.get('pretrained'):
+        source = f'{SCHEME}{name}'
+        licence = licence_of(source) or 'timm names no licence'
+        print_log(f'loaded {source} ({licence})', 'current')
+    return model
+
+
+def timm_weights(name: str) -> dict[str, Tensor]:
+    """Read timm's own weights of a model, downloaded once.
+
+    Raises:
+        ValueError, UnsafeCheckpointError, BrokenCheckpointError: as
+            ``create_timm_model``.
+    """
+    return _create(name, dict(pretrained=True)).state_dict()
+
+
+def _create(name: str, options: dict[str, Any]) -> nn.Module:
     if not isinstance(name, str) or not timm.is_model(name):
         raise UserValueError(
             f'model_name={name!r} is not a timm model; timm.list_models() '
             f'lists the models'
         )
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:  # what follows the dot names no weights
+        model = name.partition('.')[0]
+        raise UserValueError(
+            f'model_name={name!r} names weights that timm does not have; '
+            f'expected one of {listed(timm.list_pretrained(f"{model}.*"))}'
+        ) from None
     for key, value in options.items():
         if key in _FILE_OPTIONS or key.startswith('pretrained_'):
             raise UserValueError(
@@ -40,7 +72,6 @@ def create_timm_model(name: str, **options: Any) -> nn.Module:
                 f'read files by itself, perhaps unsafely; name the weights in '
                 f"init_cfg=dict(type='Pretrained', checkpoint=...)"
             )
-    source = f'timm://{name}'
-    reading = safe_reading(source) if options.get('pretrained') else None
-    with reading or nullcontext():
+    own = options.get('pretrained')
+    with safe_reading(f'{SCHEME}{name}') if own else nullcontext():
         return timm.create_model(name, **options)

@@ -12,17 +12,18 @@ from torch import Tensor
 
 from ..compat.safe_loading import load_safely
 from ..errors import MissingFileError
-from .safe_timm import create_timm_model
+from .licence import SCHEME
+from .safe_timm import timm_weights
 
 
-@CheckpointLoader.register_scheme(prefixes='timm://')
+@CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_from_timm(
     filename: str, map_location: str | torch.device | None = None
 ) -> dict[str, Tensor]:
     """Read timm's own weights of ``timm://NAME``, downloaded once."""
-    name = filename.removeprefix('timm://')
-    model = create_timm_model(name, pretrained=True)
-    return model.to(map_location or 'cpu').state_dict()
+    weights = timm_weights(filename.removeprefix(SCHEME))
+    device = map_location or 'cpu'
+    return {name: weight.to(device) for name, weight in weights.items()}
 
 
 @CheckpointLoader.register_scheme(prefixes='package://')

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from ..errors import UserValueError
@@ -51,7 +53,11 @@ def member_adapter(plain: Config) -> MemberAdapter | None:
     """Adapt the backbone of a plain config, or return None if none can."""
     try:
         backbone = build_without_weights(plain, plain.model.backbone)
-        return adapt(backbone, plain.model.backbone)
+        try:
+            return adapt(backbone, plain.model.backbone)
+        except NotImplementedError:  # its stages show in numbers only
+            with DefaultScope.overwrite_default_scope('mmdet'):
+                return adapt(MODELS.build(deepcopy(plain.model.backbone)))
     except (TypeError, ValueError):
         return None  # building the twin reports the reason
 

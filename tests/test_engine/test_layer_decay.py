@@ -28,7 +28,7 @@ from torch import nn
 from cbnet.engine.layer_decay import MemberLayerDecayConstructor
 from cbnet.engine.parameter_places import member_depths
 from cbnet.errors import UserError
-from cbnet.models.members import adapt
+from cbnet.models.members import HookedAdapter, adapt
 from cbnet.testing import (
     TINY_MEMBERS,
     build_model,
@@ -43,6 +43,7 @@ BLOCKS = dict(
     resnet=8, resnet_deep_stem=8, resnet_bottleneck=16, resnet_v1d=8,
     resnext=16, res2net=16, regnet=5, resnest=16, swin=6,
     timm_efficientnet=4, timm_resnet=4, timm_convnext=9,
+    timm_vit=6,
 )  # fmt: skip
 
 
@@ -55,9 +56,11 @@ def order_of_use(adapter):
             for n, _ in module.named_parameters(recurse=False)
         ]
         module.register_forward_pre_hook(lambda *_, own=own: order.extend(own))
-    x = adapter.stem(torch.rand(1, 3, 64, 64))
-    for i in range(len(adapter.specs)):
-        x = adapter.next_input(i, adapter.run_stage(i, x))
+    image = torch.rand(1, 3, 64, 64)
+    adapter.run(image, lambda stage, size: None, len(adapter.specs))
+    if isinstance(adapter, HookedAdapter):  # its model is not called itself
+        own = adapter.net.named_parameters(prefix='model', recurse=False)
+        order = [name for name, _ in own] + order
     return order
 
 

@@ -20,7 +20,13 @@ from torch import nn
 
 from cbnet.engine.checkpoint_fit import check_fit
 from cbnet.models import CompositeBackbone
-from cbnet.testing import TINY_MEMBERS, build_model
+from cbnet.testing import (
+    TINY_MEMBERS,
+    build_model,
+    make_batch,
+    tiny_detector,
+)
+from cbnet.twins.needs import leaves_unused
 
 IMAGE = torch.randn(2, 3, 64, 96)
 KINDS = ['resnet', 'swin', 'timm_efficientnet', 'timm_vit']
@@ -73,7 +79,11 @@ def step(composite, **settings):
 def test_it_keeps_nothing_and_stays(name):
     composite = opened(join(frozen(name), TINY_MEMBERS['resnet']))
     before, lead = weights_of(composite.members[0]), composite.members[1]
-    kept = {}
+    kept, recorded = {}, set()
+    for part in composite.members[0].modules():
+        part.register_forward_hook(
+            lambda *_: recorded.add(torch.is_grad_enabled())
+        )
     for k, adapter in enumerate(composite.adapters):
         saved = []
         with torch.autograd.graph.saved_tensors_hooks(
@@ -82,6 +92,7 @@ def test_it_keeps_nothing_and_stays(name):
             adapter.run(IMAGE, lambda stage, size: None, 4)
         kept[k] = len(saved)
     assert kept[0] == 0 < kept[1]
+    assert recorded == {False}
     assert not any(m.training for m in composite.members[0].modules())
     assert lead.training and composite.training
     assert not any(y.requires_grad for y in composite.members[0](IMAGE))
@@ -93,7 +104,7 @@ def test_it_keeps_nothing_and_stays(name):
     assert not composite.eval().train().members[0].training
 
 
-@pytest.mark.parametrize('name', ['resnet', 'swin'])
+@pytest.mark.parametrize('name', KINDS)
 def test_layer_decay_leaves_it_alone(name):
     composite = opened(join(frozen(name), TINY_MEMBERS['resnet']))
     before = weights_of(composite.members[0])
@@ -171,6 +182,27 @@ def test_a_frozen_stem_is_shared():
         shared_stages=1,
     )
     assert len(twins.eval()(IMAGE)) == len(twins.adapters[0].out_indices)
+
+
+def test_assistance_skips_it():
+    cfg = tiny_detector(
+        'RetinaNet',
+        dict(
+            type='CompositeBackbone',
+            member=[frozen('resnet', scale=0.5), TINY_MEMBERS['resnet']],
+            shared_stages=None,
+        ),
+    )
+    cfg.update(type='AssistedDetector', base='RetinaNet')
+    model = build_model(cfg)
+    assert model.assistant_weights == (0.0,)
+    assert not leaves_unused(model)
+    batch = model.data_preprocessor(make_batch(), training=True)
+    losses = model.loss(batch['inputs'], batch['data_samples'])
+    assert not any(name.startswith('assist') for name in losses)
+    cfg['assistance'] = dict(weights=[0.5])
+    with pytest.raises(ValueError, match='stride 8 in member 0.*stride 4 in'):
+        build_model(cfg)
 
 
 @pytest.fixture

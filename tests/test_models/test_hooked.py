@@ -239,7 +239,7 @@ def test_images_that_a_fixed_size_cannot_hold():
             **SMALL['hiera_tiny_224'],
         )
     )
-    assert str(backbone.sizes) == 'padded to 128x128'
+    assert str(backbone.sizes) == 'padded to 128x128 pixels'
     reason = "97x131 pixels do not fit model_name='hiera_tiny_224', which was"
     with pytest.raises(ValueError, match=f'{reason}.*128x128; give .*img_siz'):
         backbone(IMAGE)
@@ -422,3 +422,45 @@ def test_members_of_three_kinds_in_every_style(style):
         member, style=style, shared_stages=None, num_members=3
     ).train()
     assert all(gradients_or_none(model).values())
+
+
+@pytest.fixture
+def process_group(tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('shared_stages', [None, 1])
+def test_distributed_data_parallel(cfg, shared_stages, process_group):
+    """Two steps: the second one waits for what the first one left."""
+    model = composite(cfg, shared_stages=shared_stages).train()
+    plain = gradients(model, IMAGE[..., :128])
+    ddp = nn.parallel.DistributedDataParallel(model)
+    for _ in range(2):
+        model.zero_grad()
+        pyramids = ddp(IMAGE[..., :128], all_members=True)
+        sum(y.square().mean() for p in pyramids for y in p).backward()
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.grad, plain[name], msg=name)
+
+
+def test_fully_sharded_data_parallel(process_group):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model = composite(VIT, shared_stages=None).train()
+    plain = gradients(model)
+    mesh = init_device_mesh('cpu', (1,))
+    for adapter in model.adapters:
+        for piece in adapter.anatomy.units[1:]:
+            for name in piece:
+                fully_shard(adapter.net.get_submodule(name), mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    sum(
+        y.square().mean() for p in model(IMAGE, all_members=True) for y in p
+    ).backward()
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.grad.full_tensor(), plain[name])

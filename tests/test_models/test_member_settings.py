@@ -5,8 +5,9 @@
    positions are those of the image, also for patches of 14 pixels;
 3. a type is for one member alone, and its maps have the images' type;
 4. recomputation is for one member alone;
-5. three members of all kinds and styles have shapes and gradients;
-6. settings that do not fit are one sentence.
+5. the cost of a smaller image is counted;
+6. three members of all kinds and styles have shapes and gradients;
+7. settings that do not fit are one sentence.
 """
 
 import copy
@@ -15,13 +16,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
+from mmengine.config import Config
 from mmengine.model import BaseModule
 from torch import nn
 
+from cbnet.analysis.complexity import measure
 from cbnet.models import CompositeBackbone, Member
 from cbnet.models.backbones import STYLES
 from cbnet.models.members import STEM
-from cbnet.testing import TINY_MEMBERS, build_model
+from cbnet.testing import TINY_MEMBERS, build_model, tiny_detector
 
 IMAGE = torch.randn(2, 3, 96, 160)
 KINDS = ['resnet', 'swin', 'timm_efficientnet', 'timm_vit']
@@ -203,6 +206,24 @@ def test_three_members(style):
     sum(y.square().sum() for p in everything for y in p).backward()
     for name, p in composite.named_parameters():
         assert (p.grad is None) == name.startswith('members.0.'), name
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_half_the_size_costs_a_quarter(name):
+    macs = {}
+    for scale in (None, 0.5):
+        own = member(name, scale=scale, dtype='bfloat16', preprocess='clip')
+        joined = dict(
+            type='CompositeBackbone',
+            member=[own, TINY_MEMBERS['resnet']],
+            shared_stages=None,
+        )
+        model = tiny_detector('RetinaNet', joined)
+        cost = measure(Config(dict(model=model)), (128, 192))
+        assert not cost.uncounted
+        macs[scale] = cost.parts['member 0 (assistant)'].macs
+    # Attention over all positions costs less; Swin pads its windows.
+    assert macs[0.5] / macs[None] <= (0.28 if name == 'swin' else 0.25)
 
 
 def test_a_setting_is_for_every_config_or_object():

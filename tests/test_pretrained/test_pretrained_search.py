@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cbnet.pretrained import init_member, load_into
+from cbnet.pretrained.search import flatten
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
 
 from .pretrained_files import SWIN, load, member, microsoft_names, timm_swin
@@ -60,8 +61,19 @@ def pixpro(w):
         opt=Namespace(model='PixPro'),
         model=under('module.encoder_k.', w, 0)
         | under('module.encoder.', w)
-        | {'module.projector.linear1.weight': torch.zeros(2, 2)},
+        | {'module.projector.linear1.weight': torch.zeros(2, 2)}
+        | {'module.value_transform.weight': torch.zeros(2, 2)},
     )
+
+
+def simmatch(start):
+    def make(w):
+        head = {'head.weight': torch.zeros(2, 2)}
+        main = under('main.', under('backbone.', w, 0) | head)
+        average = under('ema.', under('backbone.', w) | head)
+        return dict(state_dict=under(start, main | average))
+
+    return make
 
 
 def moby(w):
@@ -107,6 +119,17 @@ FILES = {
         'backbone.',
     ),
     'PixPro': (pixpro, 'model.module.encoder.'),
+    'SimMatchV2': (simmatch(''), 'state_dict.ema.backbone.'),
+    'SimMatchV2, parallel': (
+        simmatch('module.'),
+        'state_dict.module.ema.backbone.',
+    ),
+    'ReLabel': (
+        lambda w: dict(
+            state_dict=under('module.', w | {'fc.weight': torch.ones(2, 2)})
+        ),
+        'state_dict.module.',
+    ),
     'MoBY': (moby, 'model.encoder.'),
     'DINO': (dino, 'teacher.backbone.'),
     'DINO, parallel': (
@@ -154,7 +177,8 @@ FILES = {
 @pytest.mark.parametrize('name', FILES)
 def test_a_resnet(weights, tmp_path, name):
     make, path = FILES[name]
-    torch.save(make(weights), tmp_path / 'net.pth')
+    file = make(weights)
+    torch.save(file, tmp_path / 'net.pth')
     backbone = member(TINY)
     source = str(tmp_path / 'net.pth')
     backbone.init_cfg = dict(type='Pretrained', checkpoint=source)
@@ -162,6 +186,8 @@ def test_a_resnet(weights, tmp_path, name):
     assert (report.path, report.layout) == (path, 'its own names')
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, weights[key])
+    names = [*report.loaded, *report.ignored]
+    assert len(names) + report.outside == len(flatten(file, 'net.pth'))
 
 
 @pytest.mark.parametrize('name', FILES)

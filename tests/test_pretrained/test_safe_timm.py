@@ -76,6 +76,13 @@ def test_foreign_models_are_refused(source, tmp_path):
         CheckpointLoader.load_checkpoint(f'timm://{name}')
 
 
+def test_weights_that_timm_does_not_have():
+    message = 'no_such.*expected one of hgnet_tiny.paddle_in1k, hgnet_tiny.s'
+    for pretrained in (False, True):
+        with pytest.raises(ValueError, match=message):
+            create_timm_model('hgnet_tiny.no_such', pretrained=pretrained)
+
+
 @pytest.mark.parametrize('way', WAYS)
 @pytest.mark.parametrize('unsafe', [False, True])
 def test_timms_own_file_is_data(smuggled, monkeypatch, way, unsafe):

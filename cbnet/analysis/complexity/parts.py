@@ -48,9 +48,9 @@ def _composite_parts(
 
 def _stem_modules(adapter: MemberAdapter, image: Tensor) -> list[nn.Module]:
     """List the modules that a member's stem runs."""
-    adapter = innermost(adapter)
-    if isinstance(adapter, HookedAdapter):
-        return adapter.stem_modules()
+    inner = innermost(adapter)
+    if isinstance(inner, HookedAdapter):
+        return inner.stem_modules()
     modules = dict(adapter.backbone.named_modules())
     # The backbone itself counts as running: what it holds directly, such as
     # absolute positions, is used in the stem.

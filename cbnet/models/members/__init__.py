@@ -1,7 +1,8 @@
-"""Members: adapters that run an unmodified backbone stage by stage."""
+"""Members: adapters that add to the stage inputs of a backbone."""
 
 from .base import STEM, MemberAdapter, MemberRun, StageSpec
 from .hooked import HookedAdapter
+from .plain import PlainAdapter
 from .registry import (
     adapt,
     build_member,
@@ -20,6 +21,7 @@ __all__ = [
     'Member',
     'MemberAdapter',
     'MemberRun',
+    'PlainAdapter',
     'ResNetAdapter',
     'SettledAdapter',
     'StageSpec',

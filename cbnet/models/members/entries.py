@@ -67,7 +67,7 @@ def find_stages(
         names: the names of the modules that yield the maps, as far as they
             are known; a wrong one is corrected by comparing values.
         strides: the strides of the maps, if they are known.
-        prefix: the number of tokens before those of a map.
+        prefix: the likely number of tokens before those of a map.
 
     Raises:
         ValueError: a stage has no module of its own at which it begins.
@@ -76,30 +76,22 @@ def find_stages(
     """
     maps = traced.maps
     ends = [
-        _end(traced, i, names[i] if names else None, prefix)
-        for i in range(len(maps))
+        _end(traced, i, names[i] if names else None) for i in range(len(maps))
     ]
     starts = [_first_start(traced, ends[0], maps[0], prefix)]
     entries, ins, bounds = [], [], []
     for i, end in enumerate(ends):
         if i > 0:
             starts = [c for c in traced.calls if c.start > ends[i - 1].end]
-        place = next(
-            filter(
-                None,
-                (
-                    _place(traced, start, i, ends, prefix)
-                    for start in starts
-                    if start.start <= end.end
-                ),
-            ),
-            None,
-        )
-        if place is None:
+        for start in starts:
+            place = _place(traced, start, i, ends, prefix)
+            if start.start <= end.end and place is not None:
+                break
+        else:
             raise UserValueError(
                 f'no module begins stage {i} with a map in a known layout'
             )
-        start, call, argument, found = place
+        call, argument, found = place
         stride = _stride(traced.size, found.size, strides)
         entries.append(Entry(call.name, argument, found.layout, stride))
         ins.append(found)
@@ -124,7 +116,7 @@ def find_stages(
     return Anatomy(tuple(entries), specs, pieces, units, frozenset(rest))
 
 
-def _end(traced: Trace, i: int, name: str | None, prefix: int) -> Call:
+def _end(traced: Trace, i: int, name: str | None) -> Call:
     """Find the call that yields the map of a stage, the last one of them."""
     wanted = traced.maps[i]
     named = [call for call in traced.calls if call.name == name]
@@ -134,9 +126,7 @@ def _end(traced: Trace, i: int, name: str | None, prefix: int) -> Call:
                 'values cannot be compared on the meta device'
             )
         return named[-1]
-    equal = [
-        call for call in traced.calls if equal_map(call.result, wanted, prefix)
-    ]
+    equal = [call for call in traced.calls if equal_map(call.result, wanted)]
     found = (
         [call for call in equal if call in named]
         or [call for call in named if find_order(call.result, wanted)]
@@ -155,7 +145,7 @@ def _end(traced: Trace, i: int, name: str | None, prefix: int) -> Call:
         and _has_matrix(call.module)
         and isinstance(call.result, Tensor)
         and call.result.shape == wanted.shape
-        and equal_map(F.relu(call.result), wanted, prefix)
+        and equal_map(F.relu(call.result), wanted)
     ]
     return max(blocks, key=lambda call: call.end, default=end)
 
@@ -194,7 +184,7 @@ def _has_matrix(module: nn.Module) -> bool:
 
 def _place(
     traced: Trace, start: Call, i: int, ends: Sequence[Call], prefix: int
-) -> tuple[Call, Call, int, Found] | None:
+) -> tuple[Call, int, Found] | None:
     """Look for an input of stage ``i`` among the arguments of a call.
 
     Activation checkpointing in timm calls the children of a container and
@@ -210,7 +200,7 @@ def _place(
         for k, value in enumerate(call.arguments):
             found = _layout(value, traced, i, ends, prefix)
             if found is not None:
-                return start, call, k, found
+                return call, k, found
     return None
 
 
@@ -224,7 +214,7 @@ def _layout(
         wanted = traced.maps[k]
         if k < 0 or wanted.is_meta or not isinstance(value, Tensor):
             continue
-        if equal_map(ends[k].result, wanted, prefix):
+        if equal_map(ends[k].result, wanted):
             continue
         order = find_order(ends[k].result, wanted)
         if value.ndim > 2 and order and len(order) == value[0, ..., 0].numel():

@@ -14,7 +14,7 @@ from .base import STEM, MemberAdapter, MemberRun
 from .channel import Channel, HookedRun
 from .entries import Anatomy
 from .hooks import EntryHook, Recomputed, ResultHook, StandIn
-from .unread import empty, set_aside, unread_parameters
+from .unread import drop, empty, set_aside, unread_parameters
 
 
 class HookedAdapter(MemberAdapter):
@@ -173,6 +173,14 @@ class HookedAdapter(MemberAdapter):
             hooks = module._forward_hooks.values()
             if not any(isinstance(hook, ResultHook) for hook in hooks):
                 module.register_forward_hook(ResultHook(self.channel, name))
+
+    def drop_stem(self) -> None:
+        """Remove the stem, without which the backbone no longer runs."""
+        drop(self.net, self.anatomy.pieces[0])
+
+    def drop_stage(self, i: int) -> None:
+        """Remove stage ``i``, without which the backbone no longer runs."""
+        drop(self.net, self.anatomy.pieces[i + 1])
 
     def stem_modules(self) -> list[nn.Module]:
         """List the modules that are first called in the stem."""

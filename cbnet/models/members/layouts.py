@@ -92,7 +92,7 @@ def recognise(value: Any, image: tuple[int, int], prefix: int) -> Found | None:
     Args:
         value: what a module was given or returned for one image.
         image: the (H, W) of the image, in pixels, better not square.
-        prefix: the number of tokens before those of the map, if any are.
+        prefix: the likely number of tokens before those of the map.
 
     Returns:
         None if the shape is not that of a map of this image.
@@ -109,7 +109,7 @@ def recognise(value: Any, image: tuple[int, int], prefix: int) -> Found | None:
             layout = Layout('NHWC', in_tuple=in_tuple)
             return Found(layout, x.shape[3], tuple(x.shape[1:3]))
     if x.ndim == 3:
-        for before in dict.fromkeys((prefix, 0)):
+        for before in dict.fromkeys((prefix, 0, 1)):
             size = _grid(x.shape[1] - before, image)
             if size is not None:
                 layout = Layout('tokens', before, in_tuple)
@@ -135,10 +135,10 @@ def _grid(tokens: int, image: tuple[int, int]) -> tuple[int, int] | None:
     return None
 
 
-def equal_map(value: Any, wanted: Tensor, prefix: int) -> bool:
+def equal_map(value: Any, wanted: Tensor) -> bool:
     """Tell whether a value holds a map (B, C, H, W), in any plain layout."""
     if isinstance(value, tuple | list):
-        return any(equal_map(part, wanted, prefix) for part in value)
+        return any(equal_map(part, wanted) for part in value)
     x = value
     if not isinstance(x, Tensor) or x.numel() < wanted.numel():
         return False
@@ -148,10 +148,12 @@ def equal_map(value: Any, wanted: Tensor, prefix: int) -> bool:
         x = x.permute(0, 3, 1, 2)
         return x.shape == wanted.shape and torch.equal(x, wanted)
     tokens = wanted.flatten(2).transpose(1, 2)
-    return x.ndim == 3 and any(
-        x[:, before:].shape == tokens.shape
-        and torch.equal(x[:, before:], tokens)
-        for before in {0, prefix}
+    before = x.shape[1] - tokens.shape[1]  # class and register tokens
+    rest = x[:, max(before, 0) :]
+    return (
+        x.ndim == 3
+        and rest.shape == tokens.shape
+        and (torch.equal(rest, tokens))
     )
 
 

@@ -103,11 +103,12 @@ class SettledAdapter(MemberAdapter):
         first: MemberRun | None = None,
     ) -> MemberRun:
         """Run the stages before ``end``, adding to the input of each."""
-        if self.settings.dtype:
+        typed = self.settings.dtype is not None and not images.is_meta
+        if typed:
             add = _as_outside(add, images.device.type)
         with self._conditions(images, receives=first is not None):
             run = self.inner.run(self.see(images), add, end, first)
-            if self.settings.dtype:
+            if typed:
                 for i, y in run.outputs.items():
                     run.outputs[i] = y.to(images.dtype)
         return run
@@ -177,8 +178,8 @@ class SettledAdapter(MemberAdapter):
         # If a connection feeds a frozen member, its gradient passes through.
         graph = receives or not self.settings.frozen
         with torch.set_grad_enabled(torch.is_grad_enabled() and graph):
-            if self.settings.dtype is None:
-                yield
+            if self.settings.dtype is None or x.is_meta:
+                yield  # autocast knows no meta device, where costs are counted
                 return
             kind, dtype = x.device.type, getattr(torch, self.settings.dtype)
             if dtype is torch.float32:

@@ -11,6 +11,9 @@ from ...messages import one_line
 
 Size = tuple[int, int]
 
+# Sides that are odd at some strides and even at others.
+_ODD = (131, 163)
+
 
 @dataclass(frozen=True)
 class ImageSizes:
@@ -47,8 +50,9 @@ class ImageSizes:
     def __str__(self) -> str:
         """Say the sizes in a few words."""
         if self.fixed is not None:
-            return f'padded to {self.fixed[0]}x{self.fixed[1]}'
-        return f'padded to {self.multiple}' if self.multiple > 1 else 'any'
+            return f'padded to {self.fixed[0]}x{self.fixed[1]} pixels'
+        multiple = f'padded to multiples of {self.multiple} pixels'
+        return multiple if self.multiple > 1 else 'of any size'
 
 
 def find_sizes(
@@ -76,14 +80,13 @@ def find_sizes(
         (stride, (small, native[1] + 1), (small, small * 3 // 2)),
         (native[0], (native[0], native[1] + 1), (native[0], 2 * native[0])),
     ]
-    errors = []
     for multiple, *sizes in trials:
         strip, probe = ((_up(h, multiple), _up(w, multiple)) for h, w in sizes)
         if probe[0] == probe[1]:
             probe = (probe[0], probe[1] + multiple)
-        if (error := _try(forward, image(strip))) is None:
+        tried = [strip, _ODD] if multiple == 1 else [strip]
+        if all(_try(forward, image(size)) is None for size in tried):
             return ImageSizes(multiple, None, probe)
-        errors.append(error)
     error = _try(forward, image(native))
     if error is None:
         return ImageSizes(1, native, native)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from annotated_types import Ge
 from mmdet.registry import MODELS
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -94,6 +95,8 @@ class TimmBackbone(BaseModule):
                 f'model_name={model_name!r} ({type(self.model).__name__}) '
                 f'cannot be a member: {one_line(error, 300)}'
             ) from error
+        if self.sizes.fixed or self.sizes.multiple > 64:
+            print_log(f'{model_name}: images are {self.sizes}', 'current')
         num_stages = len(self.specs)
         if out_indices is None:
             out_indices = range(num_stages)

@@ -4,7 +4,7 @@ Distributed training waits for a gradient of every parameter, so a member
 must not own parameters without one.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -133,3 +133,18 @@ def set_aside(module: nn.Module, names: Set[str]) -> None:
             part = module.get_submodule(owner)
             delattr(part, key)
             part.register_buffer(key, p.detach(), persistent=False)
+
+
+def drop(net: nn.Module, piece: Collection[str]) -> None:
+    """Take a piece from a backbone: its modules and their own parameters."""
+    for name in piece:
+        try:
+            module = net.get_submodule(name)
+        except AttributeError:
+            continue  # it went with what holds it
+        inside = {f'{name}.{key}' for key, _ in module.named_modules() if key}
+        if name and inside <= set(piece):
+            net.set_submodule(name, nn.Identity())
+            continue
+        for key, _ in list(module.named_parameters(recurse=False)):
+            delattr(module, key)

@@ -22,6 +22,22 @@ SEQUENTIAL = Layout(
         ]
     ),
 )
+SIMCLR_V2 = Layout(
+    'SimCLRv2, converted from TensorFlow',
+    ('net.1.blocks.0.net.0.weight',),
+    by_rules(
+        [
+            (r'^net\.0\.0\.', 'conv1.'),
+            (r'^net\.0\.1\.0\.', 'bn1.'),
+            (r'\.projection\.shortcut\.', '.downsample.0.'),
+            (r'\.projection\.bn\.0\.', '.downsample.1.'),
+            # A block is a row of convolutions, each followed by its norm.
+            (r'\.net\.([024])\.', lambda m: f'.conv{int(m[1]) // 2 + 1}.'),
+            (r'\.net\.([135])\.0\.', lambda m: f'.bn{int(m[1]) // 2 + 1}.'),
+        ],
+        [(r'^net\.([1-4])\.blocks\.', r'layer\1.')],
+    ),
+)
 TIMM_REGNET = Layout(
     "timm's RegNet",
     ('s1.b1.conv1.conv.weight',),
