@@ -20,6 +20,7 @@ COMMANDS = {
     'infer': 'detect objects in images and videos',
     'quickstart': 'generate a data set, train on it, show what was learned',
     'compose': 'write the composite twin of a config',
+    'upgrade': 'add a frozen assistant to a trained detector',
     'doctor': 'examine the installation',
     'get-flops': 'count parameters and multiply-accumulates',
     'eval-coco': "compute COCO's figures for a results file",

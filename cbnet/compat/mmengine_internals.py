@@ -25,7 +25,7 @@ from mmengine.runner import (
     Runner,
 )
 from mmengine.runner import checkpoint as loading
-from torch import Tensor
+from torch import Tensor, nn
 
 Wrap = Callable[[Callable[..., Any]], Any]
 
@@ -49,6 +49,26 @@ def built_train_loop(runner: Runner) -> BaseLoop | None:
     """
     loop = runner._train_loop
     return loop if isinstance(loop, BaseLoop) else None
+
+
+def normalisation(
+    preprocessor: nn.Module,
+) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    """Tell how a data preprocessor normalises images that are read as BGR.
+
+    Returns:
+        The mean and the standard deviation of each channel, and whether the
+        channels are reordered, to RGB.  On the meta device, where a model
+        is only measured, there are no numbers.
+    """
+    mean, std = (0.0,) * 3, (1.0,) * 3
+    on = getattr(preprocessor, '_enable_normalize', False)
+    if on and not preprocessor.mean.is_meta:
+        mean, std = (
+            tuple(buffer.flatten().expand(3).tolist())
+            for buffer in (preprocessor.mean, preprocessor.std)
+        )
+    return mean, std, getattr(preprocessor, '_channel_conversion', False)
 
 
 def name_dumped_config(cfg: Config, ending: str) -> None:

@@ -22,6 +22,7 @@ from ..compat.mmengine_internals import (
 )
 from ..errors import UserValueError
 from ..messages import counted, listed
+from ..models.backbones.frozen import expected_weights
 from .checked_saving import bare_model
 
 # Without its statistics, a norm computes something else.
@@ -132,7 +133,7 @@ def check_fit(
         ValueError: names the file, the differences and the remedy.
     """
     weights = find_weights(file, source)
-    own = model.state_dict()
+    own = expected_weights(model, weights)
     if not compare(weights, own).matching:
         raise UserValueError(
             f'{source} does not fit the model: none of its weights, '

@@ -95,18 +95,22 @@ def run_probe(model: nn.Module, change: float = 0.0) -> Recorded:
     """
     model.eval()
     outputs: Recorded = {}
-    with _exactly(next(model.parameters()).device, seed=int(change > 0)):
+    with exactly(next(model.parameters()).device, seed=int(change > 0)):
         try:
             parts = _parts(model, *_prepare(model, change))
         except Exception as error:  # of a model that is not like mmdet's
             return {'image': _reason(error)}
         for part, compute in parts.items():
             try:
-                found = dict(_tensors(part, compute()))
+                found = dict(named_tensors(part, compute()))
             except Exception as error:  # heads may raise anything
                 outputs[part] = _reason(error)
                 continue
-            outputs |= {name: _summary(value) for name, value in found.items()}
+            outputs |= {
+                name: _summary(value)
+                for name, value in found.items()
+                if value.is_floating_point()
+            }
     return outputs
 
 
@@ -115,7 +119,7 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _exactly(device: torch.device, seed: int) -> Iterator[None]:
+def exactly(device: torch.device, seed: int = 0) -> Iterator[None]:
     """Compute without gradients, in full precision, with fixed chance."""
     on_gpu = device.type == 'cuda'
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
@@ -180,19 +184,18 @@ def _fixed_boxes() -> Tensor:
     return torch.tensor([(x, y, x + w, y + h) for x, y, w, h in corners])
 
 
-def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    """Name all floating point tensors in nested outputs."""
+def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Name all tensors in nested outputs."""
     if isinstance(value, Tensor):
-        if value.is_floating_point():
-            yield name, value
+        yield name, value
     elif isinstance(value, BaseDataElement):
-        yield from _tensors(name, dict(value.items()))
+        yield from named_tensors(name, dict(value.items()))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _tensors(f'{name}.{key}', inner)
+            yield from named_tensors(f'{name}.{key}', inner)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for i, inner in enumerate(value):
-            yield from _tensors(f'{name}.{i}', inner)
+            yield from named_tensors(f'{name}.{i}', inner)
 
 
 def _summary(value: Tensor) -> list[float]:

@@ -157,17 +157,24 @@ def record_detector(cfg: Config, weights: Mapping[str, Tensor]) -> Recorded:
         weights: the weights of the detector.  Outputs that depend on the
             initial values of others are not recorded, and a text says so.
     """
-    model = _build(cfg, weights)
+    model = build_detector(cfg, weights)
     recorded = record_outputs(model)
     if model.state_dict().keys() - weights.keys():
-        again = run_probe(_build(cfg, weights))
+        again = run_probe(build_detector(cfg, weights))
         for name, values in recorded.items():
             if not isinstance(values, str) and stray(again[name], values):
                 recorded[name] = 'it depends on weights that the file lacks'
     return recorded
 
 
-def _build(cfg: Config, weights: Mapping[str, Tensor]) -> nn.Module:
+def build_detector(cfg: Config, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Build the detector of a config on the CPU with some weights.
+
+    Args:
+        cfg: the whole config, which gives the scope.
+        weights: the weights; others keep their initial values, and names
+            that the detector does not have are ignored.
+    """
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope):
         model = revert_sync_batchnorm(MODELS.build(deepcopy(cfg.model)))

@@ -67,7 +67,9 @@ class Inferencer:
         _require_device(device)
         init_default_scope(cfg.get('default_scope', 'mmdet'))
         with explained('the model of the config cannot be built'):
-            self.model = revert_sync_batchnorm(MODELS.build(cfg.model))
+            # Some detectors, such as DINO, write into their config.
+            model = MODELS.build(copy.deepcopy(cfg.model))
+            self.model = revert_sync_batchnorm(model)
         augmented = isinstance(self.model, BaseTTAModel)
         bare = self.model.module if augmented else self.model
         classes, made = (), None

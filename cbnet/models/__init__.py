@@ -2,12 +2,13 @@
 
 from .backbones import CompositeBackbone
 from .detectors import AssistedDetector
-from .members import TimmBackbone
+from .members import Member, TimmBackbone
 from .necks import SimpleFeaturePyramid
 
 __all__ = [
     'AssistedDetector',
     'CompositeBackbone',
+    'Member',
     'SimpleFeaturePyramid',
     'TimmBackbone',
 ]

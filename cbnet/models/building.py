@@ -69,9 +69,7 @@ def _build_on_meta(cfg: ConfigDict) -> nn.Module:
     try:
         with on_meta():
             return MODELS.build(_without_groups(deepcopy(cfg)))
-    except (
-        NotImplementedError, RuntimeError, TypeError, UserValueError
-    ) as error:  # fmt: skip
+    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         if 'meta' not in str(error):
             raise
     return MODELS.build(_without_groups(deepcopy(cfg)))

@@ -83,7 +83,7 @@ def compose(
         stages = None if adapter.emittable == every else every
     imports = (plain.get('custom_imports') or {}).get('imports')
     out.parent.mkdir(parents=True, exist_ok=True)
-    base = _base_name(config, out)
+    base = base_name(config, out)
 
     def write(options: TwinOptions, unused: bool = False) -> None:
         text = _text(base, imports, options, stages)
@@ -103,14 +103,14 @@ def compose(
         # Written again, with the defaults that the model filled in.
         weights, proposals = list(model.assistant_weights), model.proposals
         options = replace(options, weights=weights, proposals=proposals)
-        write(options, leaves_unused(model))
+        write(options, leaves_unused(model.backbone, weights))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
     return model, list(remarks(twin, model))
 
 
-def _base_name(config: str, out: Path) -> str:
+def base_name(config: str, out: Path) -> str:
     """Return the name of a config relative to the folder of ``out``."""
     if '::' in config:
         return config
@@ -120,6 +120,18 @@ def _base_name(config: str, out: Path) -> str:
     return Path(path).as_posix()
 
 
+def imports_line(imports: list[str] | str | None) -> str:
+    """Return a line that adds cbnet to the base's imports, if it must."""
+    imported = [imports] if isinstance(imports, str) else imports or []
+    if 'cbnet' in imported:
+        return ''
+    names = "'cbnet'], allow_failed_imports=False"
+    if imported:
+        star = '' if isinstance(imports, str) else '*'
+        names = f"'cbnet', {star}_base_.custom_imports.imports]"
+    return f'custom_imports = dict(imports=[{names})\n'
+
+
 def _text(
     base: str,
     imports: list[str] | str | None,
@@ -127,12 +139,6 @@ def _text(
     stages: tuple[int, ...] | None,
 ) -> str:
     """Compose the twin's text, of at most 20 lines."""
-    imported = [imports] if isinstance(imports, str) else imports or []
-    names = "'cbnet'], allow_failed_imports=False"
-    if imported:
-        star = '' if isinstance(imports, str) else '*'
-        names = f"'cbnet', {star}_base_.custom_imports.imports]"
-    imports_line = f'custom_imports = dict(imports=[{names})\n'
     assistance = dict(weights=options.weights, proposals=options.proposals)
     given = (f'{k}={v!r}' for k, v in assistance.items() if v is not None)
     member = '_base_.model.backbone'
@@ -143,7 +149,7 @@ def _text(
     return f"""\
 # A composite twin, written by `cbnet compose`.
 _base_ = {base!r}
-{imports_line * ('cbnet' not in imported)}model = dict(
+{imports_line(imports)}model = dict(
     type='AssistedDetector',
     base=_base_.model.type,
     assistance=dict({', '.join(given)}),

@@ -1,6 +1,6 @@
 """Check the base of a twin, and find what DDP and its user must know."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.building import build_without_weights
-from ..models.members import MemberAdapter, adapt
+from ..models.members import MemberAdapter, adapt, is_frozen
 
 
 def check_plain(plain: Config, name: str) -> None:
@@ -62,17 +62,20 @@ def member_adapter(plain: Config) -> MemberAdapter | None:
         return None  # building the twin reports the reason
 
 
-def leaves_unused(model: nn.Module) -> bool:
+def leaves_unused(
+    composite: CompositeBackbone, weights: Sequence[float]
+) -> bool:
     """Return whether some parameters of an assistant get no gradient.
 
-    An assistant without losses learns only from the stages that the next
-    member reads.
+    An assistant without losses (weight 0) learns only from the stages that
+    the next member reads.
     """
-    composite = model.backbone
-    for k, weight in enumerate(model.assistant_weights):
+    for k, weight in enumerate(weights):
         if weight:
             continue
         adapter, connection = composite.adapters[k], composite.connections[k]
+        if is_frozen(adapter):
+            continue
         shared = range(composite.shared_stages or 0)
         read = connection.read_stages.union(shared)
         unread = set(composite.out_indices) - connection.normed_sources

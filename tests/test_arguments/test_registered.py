@@ -55,6 +55,7 @@ VALID = dict(
     CpuDataParallel=lambda: dict(module=3),  # needs a process group
     LossGuardHook=dict,
     MaskTTAModel=lambda: dict(module=tiny_detector()),
+    Member=lambda: dict(backbone=dict(TINY_MEMBERS['resnet'])),
     MemberLayerDecayConstructor=lambda: dict(
         optim_wrapper_cfg=dict(optimizer=OPTIMIZER)
     ),

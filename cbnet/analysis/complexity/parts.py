@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ...models.backbones import CompositeBackbone
-from ...models.members import HookedAdapter, MemberAdapter
+from ...models.members import HookedAdapter, MemberAdapter, innermost
 from .meter import metered
 
 
@@ -48,8 +48,9 @@ def _composite_parts(
 
 def _stem_modules(adapter: MemberAdapter, image: Tensor) -> list[nn.Module]:
     """List the modules that a member's stem runs."""
-    if isinstance(adapter, HookedAdapter):
-        return adapter.stem_modules()
+    inner = innermost(adapter)
+    if isinstance(inner, HookedAdapter):
+        return inner.stem_modules()
     modules = dict(adapter.backbone.named_modules())
     # The backbone itself counts as running: what it holds directly, such as
     # absolute positions, is used in the stem.

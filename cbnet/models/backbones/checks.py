@@ -10,7 +10,7 @@ from torch import nn
 
 from ...arguments import BuiltFrom
 from ...errors import UserValueError
-from ..members import MemberAdapter
+from ..members import Member, MemberAdapter, settings_of
 from .connections import Connection
 
 #: more members than these are a mistake, and would take all memory
@@ -18,7 +18,7 @@ MOST_MEMBERS = 32
 _Backbone = Annotated[dict[str, Any], BuiltFrom(MODELS)]
 #: what ``CompositeBackbone`` takes as ``member``
 Members = Annotated[
-    _Backbone | Sequence[_Backbone | nn.Module],
+    _Backbone | Sequence[_Backbone | nn.Module | Member],
     "the config of a backbone, dict(type='ResNet', ...), or a list with one "
     'config or built backbone per member',
 ]
@@ -26,7 +26,7 @@ Members = Annotated[
 
 def member_configs(
     member: Members, num_members: int
-) -> list[dict[str, Any] | nn.Module]:
+) -> list[dict[str, Any] | nn.Module | Member]:
     """List the config, or the built backbone, of each member."""
     if isinstance(member, dict | Config):
         return [member] * num_members
@@ -35,7 +35,8 @@ def member_configs(
             f'member lists {len(member)} configs, num_members={num_members};'
             f' give one config for all members, or one for each'
         )
-    built = [cfg for cfg in member if isinstance(cfg, nn.Module)]
+    bare = [m.backbone if isinstance(m, Member) else m for m in member]
+    built = [cfg for cfg in bare if isinstance(cfg, nn.Module)]
     if len({*map(id, built)}) < len(built):
         raise UserValueError(
             'member lists one backbone object twice; build one per member'
@@ -71,6 +72,7 @@ def check_members(
                 f'has {lead.out_indices}; they must be equal, because one '
                 f'neck serves all members'
             )
+    _check_settings(adapters, shared_stages)
     if shared_stages is None:
         return
     if shared_stages > num_stages:
@@ -90,6 +92,33 @@ def check_members(
                     f'member {k}; use shared_stages=None, or members of one '
                     f'kind'
                 )
+
+
+def _check_settings(
+    adapters: Sequence[MemberAdapter], shared_stages: int | None
+) -> None:
+    """Refuse a lead of another size, and sharing among other images."""
+    for k, adapter in enumerate(adapters):
+        settings = settings_of(adapter)
+        if settings is None:
+            continue
+        if settings.scale is not None and k == len(adapters) - 1:
+            raise UserValueError(
+                f'member {k} is the lead and has scale={settings.scale}; only '
+                f'assistants can be scaled, because the necks and heads rely '
+                f'on the strides of the lead'
+            )
+        other = [
+            f'{name}={value!r}'
+            for name in ('scale', 'dtype', 'preprocess')
+            if (value := getattr(settings, name)) is not None
+        ]
+        if other and shared_stages is not None and len(adapters) > 1:
+            raise UserValueError(
+                f'member {k} has {other[0]}, so it cannot share stages with '
+                f'the other members (shared_stages={shared_stages}); use '
+                f'shared_stages=None'
+            )
 
 
 def _input(adapter: MemberAdapter, i: int) -> str:

@@ -17,15 +17,16 @@ from torch import Tensor, nn
 
 from ...arguments import explained, validated
 from ...pretrained import init_member
-from ..members import MemberRun, build_member
+from ..members import MemberRun, build_member, innermost
 from ..options import InitConfig
 from . import checks
 from .connections import Connection, ConnectionOptions, Style, style_edges
+from .frozen import FrozenMembers
 
 
 @MODELS.register_module()
 @validated
-class CompositeBackbone(BaseModule):
+class CompositeBackbone(FrozenMembers, BaseModule):
     """Several backbones, each feeding the next; the last one leads.
 
     ::
@@ -39,8 +40,8 @@ class CompositeBackbone(BaseModule):
                                                  the pyramid: neck, heads
 
     Args:
-        member: one backbone config for identical members, or a list with a
-            config or a built backbone per member; the last one leads.
+        member: one config of a backbone or ``Member`` for identical members,
+            or a list with a config or a built one per member; the last leads.
         num_members: the number of members; 1 is the plain backbone.
         style: the rule which stages feed which (``connections.STYLES``).
         shared_stages: None: every member has its own stem; 0: later members
@@ -116,7 +117,7 @@ class CompositeBackbone(BaseModule):
         # be marked before DDP collects them.
         if self.shared_stages is not None:
             for adapter in self.adapters[1:]:
-                adapter.share(self.shared_stages, self.adapters[0])
+                adapter.share(self.shared_stages, innermost(self.adapters[0]))
         for k, adapter in enumerate(self.adapters):
             for i in set(adapter.emittable) - self._emitted(k, True):
                 adapter.drop_emission(i)
@@ -125,10 +126,6 @@ class CompositeBackbone(BaseModule):
     def num_members(self) -> int:
         """The number of members."""
         return len(self.members)
-
-    def train(self, mode: bool = True) -> 'CompositeBackbone':
-        """Switch modes; a frozen composite stays in eval mode."""
-        return super().train(mode and not self.frozen)
 
     def init_weights(self) -> None:
         """Initialise every member; log one line per member."""

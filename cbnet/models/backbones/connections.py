@@ -13,14 +13,15 @@ from typing import Literal
 
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks.scale import LayerScale
 from torch import Tensor, nn
 
 from ...arguments import explained, validated
 from ..members import STEM, StageSpec
 from ..options import NormConfig, Options
+from .resizing import enlarge
 
 Edge = tuple[int, int]
-
 
 #: the names of the styles
 Style = Literal['slc', 'ahlc', 'allc', 'dhlc', 'fcc']
@@ -69,6 +70,7 @@ class ConnectionOptions(Options):
         normed_source: whether edges read a stage's emitted (normed) map
             instead of its raw output.
         zero_init: whether the last layer of each edge starts at zero.
+        init: ``'zero'``: so does every edge; an identity gets a scale.
     """
 
     key = 'connection'
@@ -78,6 +80,7 @@ class ConnectionOptions(Options):
     identity: bool = False
     normed_source: bool = False
     zero_init: bool = True
+    init: Literal['zero'] | None = None
 
 
 class Connection(nn.ModuleDict):
@@ -128,6 +131,8 @@ class Connection(nn.ModuleDict):
 
     def _transform(self, in_channels: int, out_channels: int) -> nn.Module:
         if self.options.identity and in_channels == out_channels:
+            if self.options.init:
+                return LayerScale(out_channels, False, 'channels_first', 0.0)
             return nn.Identity()
         transform = nn.Sequential()
         last = nn.Conv2d(in_channels, out_channels, 1, bias=self.options.bias)
@@ -139,7 +144,7 @@ class Connection(nn.ModuleDict):
             with explained('connection.norm_cfg does not build'):
                 last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)
-        if self.options.zero_init:
+        if self.options.init or self.options.zero_init:
             nn.init.zeros_(last.weight)
             if last.bias is not None:
                 nn.init.zeros_(last.bias)
@@ -173,10 +178,8 @@ class Connection(nn.ModuleDict):
             x = outputs[source]
             if x.shape[-1] > size[-1] or x.shape[-2] > size[-2]:
                 x = transform(F.interpolate(x, size, mode='area'))
-            elif x.shape[-2:] == tuple(size):
-                x = transform(x)
             else:
-                x = F.interpolate(transform(x), size, mode='nearest')
+                x = enlarge(transform(x), size)
             total = x if total is None else total + x
         return total
 

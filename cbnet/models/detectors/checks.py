@@ -6,6 +6,7 @@ from torch import nn
 
 from ...errors import UserTypeError, UserValueError
 from ..backbones import CompositeBackbone
+from ..members import is_frozen
 from ..options import Weight
 
 
@@ -33,6 +34,9 @@ def settle_weights(
     assistants = backbone.num_members - 1
     if weights is None:
         weights = [0.5, *[1.0] * (assistants - 1)][:assistants]
+        # A frozen assistant learns nothing from its losses.
+        pairs = zip(weights, backbone.adapters, strict=False)
+        weights = [0.0 if is_frozen(a) else weight for weight, a in pairs]
     if not isinstance(weights, Sequence):
         weights = [weights] * assistants
     if len(weights) != assistants:

@@ -10,22 +10,29 @@ from .registry import (
     served_backbones,
 )
 from .resnet import ResNetAdapter
+from .settings import Member
+from .settled import SettledAdapter, innermost, is_frozen, settings_of
 from .swin import SwinAdapter
 from .timm import TimmAdapter, TimmBackbone
 
 __all__ = [
     'STEM',
     'HookedAdapter',
+    'Member',
     'MemberAdapter',
     'MemberRun',
     'PlainAdapter',
     'ResNetAdapter',
+    'SettledAdapter',
     'StageSpec',
     'SwinAdapter',
     'TimmAdapter',
     'TimmBackbone',
     'adapt',
     'build_member',
+    'innermost',
+    'is_frozen',
     'register_adapter',
     'served_backbones',
+    'settings_of',
 ]

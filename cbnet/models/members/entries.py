@@ -230,7 +230,7 @@ def _stride(
 ) -> int:
     """Tell the stride of a map of this (H, W)."""
     measured = image[0] / size[0]
-    usual = (*(known or ()), 1, 2, 4, 8, 16, 32, 64)
+    usual = (*(known or ()), 1, 2, 4, 8, 14, 16, 32, 64)
     near = min(usual, key=lambda stride: abs(stride - measured))
     exact = all(-(-a // near) == b for a, b in zip(image, size, strict=True))
     close = abs(near - measured) < 0.45 * measured

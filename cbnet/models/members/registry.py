@@ -13,6 +13,8 @@ from ...errors import UserTypeError, UserValueError
 from ..options import InitConfig
 from .base import MemberAdapter
 from .plain import PlainAdapter
+from .settings import Member, has_settings
+from .settled import SettledAdapter
 
 _ADAPTERS: dict[type, type[MemberAdapter]] = {}
 _REFUSED: dict[type, str] = {
@@ -38,14 +40,27 @@ def served_backbones() -> tuple[type, ...]:
 
 
 def build_member(
-    k: int, cfg: Mapping[str, Any] | Config | nn.Module
+    k: int, cfg: Mapping[str, Any] | Config | nn.Module | Member
 ) -> MemberAdapter:
     """Build the backbone of member ``k``, if it is not built, and adapt it.
+
+    Args:
+        k: the number of the member, for errors.
+        cfg: the config of a backbone or of a ``Member``, or one of them.
 
     Raises:
         TypeError: if no adapter serves the backbone.
         ValueError: if the backbone does not accept its config.
     """
+    if has_settings(cfg):
+        settings = cfg if isinstance(cfg, Member) else MODELS.build(cfg)
+        if has_settings(settings.backbone):
+            raise UserValueError(
+                f'member {k}: the backbone of a Member is a Member; give all '
+                f'settings to one of them'
+            )
+        inner = build_member(k, settings.backbone)
+        return SettledAdapter(inner, settings, f'member {k}')
     backbone, built = cfg, isinstance(cfg, nn.Module)
     name = type(cfg).__name__ if built else cfg['type']
     if not built:

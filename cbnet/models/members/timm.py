@@ -39,9 +39,10 @@ class TimmBackbone(BaseModule):
     """A timm model as a backbone: maps (B, C, H, W) from several stages.
 
     The stages are those of timm's ``feature_info``.  Features with a stride
-    below 4 belong to the stem, so stage ``i`` of a pyramid network means the
-    same as in mmdet's ResNet: the strides are 4, 8, 16 and 32.  The blocks
-    of a plain ViT are divided into ``groups`` stages of one stride.
+    below ``first_stride`` belong to the stem, so stage ``i`` of a pyramid
+    network means the same as in mmdet's ResNet: the strides are 4, 8, 16 and
+    32.  The blocks of a plain ViT are divided into ``groups`` stages of one
+    stride.
 
     Images may have any size: they are padded to what the model needs, below
     and to the right, and the maps are cut.  A model whose size is fixed takes
@@ -55,6 +56,8 @@ class TimmBackbone(BaseModule):
         norm_eval: whether BatchNorm layers stay in eval mode.
         norm_cfg: the norm of the connections that feed this member.
         groups: the number of stages into which equal blocks are divided.
+        first_stride: the least stride of a stage; 8 beside a lead whose
+            stages begin there, such as mmdet's CSPNeXt.
         init_cfg: the weights, such as ``dict(type='Pretrained',
             checkpoint=...)`` with a file in the names of timm or
             efficientnet_pytorch, or ``timm://NAME`` for timm's own.
@@ -74,6 +77,7 @@ class TimmBackbone(BaseModule):
         norm_eval: bool = False,
         norm_cfg: NormConfig | None = None,
         groups: Annotated[int, Ge(1)] = 4,
+        first_stride: Annotated[int, Ge(1)] = 4,
         init_cfg: InitConfig = None,
         **model_args: Any,
     ) -> None:
@@ -82,7 +86,8 @@ class TimmBackbone(BaseModule):
         self.model = create_model(model_name, model_args)
         self.norm_cfg = norm_cfg or dict(type='BN')
         try:
-            self._examine(native_size(model_name, model_args), groups)
+            self.features = choose_features(self.model, groups, first_stride)
+            self._examine(native_size(model_name, model_args))
         except Exception as error:  # a model may raise anything
             if next(self.model.parameters()).is_meta:
                 raise
@@ -102,9 +107,8 @@ class TimmBackbone(BaseModule):
         self.norm_eval = norm_eval
         self._freeze_stages()
 
-    def _examine(self, native: tuple[int, int], groups: int) -> None:
+    def _examine(self, native: tuple[int, int]) -> None:
         """Find the stages, and remove what no map reads."""
-        self.features = choose_features(self.model, groups)
         strides = [feature.stride for feature in self.features]
         stages = range(len(strides))
 

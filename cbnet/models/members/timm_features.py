@@ -24,17 +24,20 @@ class Feature:
     name: str
 
 
-def choose_features(model: nn.Module, groups: int) -> list[Feature]:
+def choose_features(
+    model: nn.Module, groups: int, first_stride: int = 4
+) -> list[Feature]:
     """Choose the features that end the stages.
 
-    Features with a stride below 4 belong to the stem.  A stage ends with the
-    last feature of each stride.  If those are fewer than ``groups``, as in a
-    plain ViT, whose blocks all have one stride, the longest runs of equal
-    stride are split evenly.
+    Features with a stride below the first one belong to the stem.  A stage
+    ends with the last feature of each stride.  If those are fewer than
+    ``groups``, as in a plain ViT, whose blocks all have one stride, the
+    longest runs of equal stride are split evenly.
 
     Args:
         model: the timm model.
         groups: the number of stages to reach by splitting.
+        first_stride: the least stride of a stage.
 
     Raises:
         ValueError: timm does not describe the model's features.
@@ -45,10 +48,12 @@ def choose_features(model: nn.Module, groups: int) -> list[Feature]:
     features = [
         Feature(i, f['reduction'], f['module'])
         for i, f in enumerate(info)
-        if f['reduction'] >= 4
+        if f['reduction'] >= first_stride
     ]
     if not features:
-        raise UserValueError('it has no features with a stride of 4 or more')
+        raise UserValueError(
+            f'it has no features with a stride of {first_stride} or more'
+        )
     runs = [list(run) for _, run in groupby(features, lambda f: f.stride)]
     parts = [1] * len(runs)
     while sum(parts) < groups:
