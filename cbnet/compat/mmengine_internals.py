@@ -83,6 +83,11 @@ def name_dumped_config(cfg: Config, ending: str) -> None:
     object.__setattr__(cfg, '_filename', str(name))  # Config's would set a key
 
 
+def base_files(path: Path) -> list[str]:
+    """List the configs that a config file names as its bases."""
+    return Config._get_base_files(str(path))
+
+
 def is_pure_python(path: Path) -> bool:
     """Tell whether a config imports its types instead of naming them.
 

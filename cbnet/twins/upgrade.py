@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..arguments import explained
 from ..checkpoints.fit import NEEDLESS
 from ..checkpoints.weight_files import find_weights
+from ..compat.mmengine_internals import base_files
 from ..config_files import check_new, find_config, read_config
 from ..engine.checkpoint_fit import check_fit
 from ..engine.verification import build_detector
@@ -109,7 +110,7 @@ def read_upgraded(config: str) -> tuple[Config, str]:
     path = find_config(config)
     cfg = read_config(path, config)
     own = (cfg.get('model') or {}).get('backbone') or {}
-    bases = Config._get_base_files(str(path))
+    bases = base_files(path)
     if not _is_composite(own) or len(bases) != 1:
         raise UserValueError(
             f'{config} is not the config of an upgraded detector; give one '

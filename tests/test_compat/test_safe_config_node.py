@@ -42,7 +42,8 @@ def config_node(monkeypatch):
 
 def test_a_config_comes_back(tmp_path, config_node, monkeypatch):
     node = config_node({'LR': 0.1, 'SWIN': config_node({'DEPTHS': [2, 2]})})
-    torch.save(dict(model={}, config=node), tmp_path / 'run.pth')
+    weights = {'weight': torch.ones(1)}
+    torch.save(dict(model=weights, config=node), tmp_path / 'run.pth')
     monkeypatch.delitem(sys.modules, 'yacs.config')
     for name in ('run.pth', 'again.pth'):
         file = CheckpointLoader.load_checkpoint(str(tmp_path / name))

@@ -196,7 +196,7 @@ def test_assistance_skips_it():
     cfg.update(type='AssistedDetector', base='RetinaNet')
     model = build_model(cfg)
     assert model.assistant_weights == (0.0,)
-    assert not leaves_unused(model)
+    assert not leaves_unused(model.backbone, model.assistant_weights)
     batch = model.data_preprocessor(make_batch(), training=True)
     losses = model.loss(batch['inputs'], batch['data_samples'])
     assert not any(name.startswith('assist') for name in losses)
