@@ -17,6 +17,7 @@ import cbnet  # noqa: F401 (before a test file imports mmdet)
 # ruff: noqa: I001
 from mmdet.registry import TRANSFORMS
 from mmengine.config import utils as config_utils
+from mmengine.logging import MMLogger
 
 WIDTH, HEIGHT = 96, 64
 CLASSES = ('square', 'triangle')
@@ -41,6 +42,12 @@ def metafiles_are_read_once():
     config_utils.load = functools.cache(read)
     yield
     config_utils.load = read
+
+
+@pytest.fixture(autouse=True)
+def loggers_of_earlier_tests_are_gone():
+    """Their streams are closed, and writing to one prints a traceback."""
+    MMLogger._instance_dict.clear()
 
 
 @pytest.fixture(autouse=True)
