@@ -164,21 +164,32 @@ def weights(tiny_config, tmp_path):
 
 
 @pytest.fixture
-def infer(tiny_config, weights, tmp_path, monkeypatch, capsys):
-    """Run the tool in this process; give its exit status and output."""
-    folder = tmp_path / 'here'
-    folder.mkdir()
+def run_command(tmp_path, monkeypatch, capsys):
+    """Run a command in this process; give its exit status and output."""
+    monkeypatch.chdir(tmp_path)
 
-    def run(*arguments, config=tiny_config, checkpoint=weights):
-        monkeypatch.chdir(folder)
+    def run(*arguments):
         try:
-            main(['infer', *map(str, (config, checkpoint, *arguments))])
+            main([*map(str, arguments)])
             status, said = 0, ''
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
             said = end.code if isinstance(end.code, str) else ''
         output = capsys.readouterr()
         return status, output.out + output.err + said
+
+    return run
+
+
+@pytest.fixture
+def infer(tiny_config, weights, run_command, tmp_path, monkeypatch):
+    """Run ``cbnet infer`` in an empty folder, with ``run_command``."""
+    folder = tmp_path / 'here'
+    folder.mkdir()
+
+    def run(*arguments, config=tiny_config, checkpoint=weights):
+        monkeypatch.chdir(folder)
+        return run_command('infer', config, checkpoint, *arguments)
 
     run.folder = folder
     return run

@@ -49,17 +49,12 @@ MISTAKES = {
 
 
 @pytest.fixture
-def call(monkeypatch, tmp_path, capsys):
+def call(run_command):
     """Run a command in this process; give its status and its last line."""
-    monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        try:
-            commands.main([*map(str, arguments)])
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        lines = capsys.readouterr().err.strip().splitlines()
+        status, output = run_command(*arguments)
+        lines = output.strip().splitlines()
         return status, lines[-1] if lines else ''
 
     return run

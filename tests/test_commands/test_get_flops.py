@@ -6,11 +6,10 @@ named after the rest was counted.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from cbnet.commands.main import main
 
 ROOT = Path(__file__).parents[2]
 DUAL = str(ROOT / 'configs' / 'cbnet' / 'dual_r50.py')
@@ -18,20 +17,9 @@ SINGLE = str(ROOT / 'configs' / 'cbnet' / 'single_r50.py')
 
 
 @pytest.fixture
-def get_flops(tmp_path, monkeypatch, capsys):
+def get_flops(run_command):
     """Run the tool in this process; give its exit status and output."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            main(['get-flops', *map(str, arguments)])
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        output = capsys.readouterr()
-        return status, output.out + output.err
-
-    return run
+    return partial(run_command, 'get-flops')
 
 
 def test_command(run_tool):

@@ -11,54 +11,24 @@
 """
 
 import hashlib
-import sys
 
 import pytest
 import torch
 
-from cbnet.checkpoints import weight_files
 from cbnet.checkpoints.fingerprint import KEY
-from cbnet.commands.main import main
-from cbnet.engine import verification
 
 OTHER = ['--cfg-options', 'model.data_preprocessor.bgr_to_rgb=False']
 
 
-@pytest.fixture(autouse=True)
-def lines_are_printed(monkeypatch):
-    """Mmengine's logger may write to the stream of an earlier test."""
-    for module in (verification, weight_files):
-        monkeypatch.setattr(
-            module, 'print_log', lambda line, *_: sys.stdout.write(f'{line}\n')
-        )
-
-
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Run a command in this process; give its exit status and output."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            main([*map(str, arguments)])
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        output = capsys.readouterr()
-        return status, output.out + output.err
-
-    return run
-
-
-@pytest.fixture
-def published(call, tiny_config, weights, tmp_path):
+def published(run_command, tiny_config, weights, tmp_path):
     """The path of a published file, and what the command said."""
     file = torch.load(weights, weights_only=True)
     file['optimizer'] = dict(state={0: torch.zeros(9)})
     file['meta'].update(epoch=3, cfg='model = 1', seed=0)
     torch.save(file, weights)
     out = tmp_path / 'new' / 'tiny.pth'
-    status, said = call('publish', weights, tiny_config, '--out', out)
+    status, said = run_command('publish', weights, tiny_config, '--out', out)
     assert status == 0, said
     (path,) = out.parent.iterdir()
     return path, said
@@ -134,16 +104,16 @@ def test_verified_by_infer_with_views(published, infer, photos):
     assert status == 0 and f'verified {path}' in said
 
 
-def test_verified_by_testing(published, call, tiny_config):
+def test_verified_by_testing(published, run_command, tiny_config):
     path, _ = published
-    status, said = call('test', tiny_config, path, '--verify')
+    status, said = run_command('test', tiny_config, path, '--verify')
     assert status == 0, said
     assert said.count(f'verified {path}: ') == 1
     assert said.index('verified') < said.index('coco/bbox_mAP:')
 
 
 def test_a_replicated_file_is_verified_when_training_starts(
-    published, call, tiny_config, tmp_path
+    published, run_command, tiny_config, tmp_path
 ):
     """It lacks the connections, whose initial values do not count."""
     weights = torch.load(published[0], weights_only=True)['state_dict']
@@ -154,22 +124,22 @@ def test_a_replicated_file_is_verified_when_training_starts(
     }
     torch.save(plain, tmp_path / 'plain.pth')
     start = tmp_path / 'start.pth'
-    status, said = call(
+    status, said = run_command(
         'replicate-members', 'plain.pth', start, '--config', tiny_config
     )
     assert status == 0 and 'not recorded' not in said
     train = ['train', tiny_config, '--verify', '--cfg-options',
              'train_cfg.max_iters=1', f'load_from={start}', 'val_cfg=None',
              'val_dataloader=None', 'val_evaluator=None']  # fmt: skip
-    status, said = call(*train)
+    status, said = run_command(*train)
     assert status == 0, said
     assert f'verified {start}: {len(torch.load(start)["state_dict"])} ' in said
     assert 'weights and 26 outputs' in said
 
 
-def test_without_a_config(call, weights, tmp_path, infer, photos):
+def test_without_a_config(run_command, weights, tmp_path, infer, photos):
     out = tmp_path / 'new' / 'a.pth'
-    status, said = call('publish', weights, '--out', out)
+    status, said = run_command('publish', weights, '--out', out)
     assert status == 0 and 'verify:' not in said
     (path,) = out.parent.iterdir()
     status, said = infer(photos, '--verify', '--no-images', checkpoint=path)
@@ -177,18 +147,18 @@ def test_without_a_config(call, weights, tmp_path, infer, photos):
     assert 'weights, but no outputs, because none are recorded' in said
 
 
-def test_averages(published, call, tiny_config, tmp_path):
+def test_averages(published, run_command, tiny_config, tmp_path):
     path, _ = published
     out = tmp_path / 'mean.pth'
     average = ['average-checkpoints', path, path, '--out', out]
-    assert call(*average, '--config', tiny_config)[0] == 0
+    assert run_command(*average, '--config', tiny_config)[0] == 0
     again = torch.load(out, weights_only=True)['meta'][KEY]
     assert again == torch.load(path, weights_only=True)['meta'][KEY]
-    assert call(*average)[0] == 0
+    assert run_command(*average)[0] == 0
     assert not torch.load(out, weights_only=True)['meta'][KEY]['outputs']
 
 
-def test_mistakes(call, weights, tiny_config, tmp_path):
+def test_mistakes(run_command, weights, tiny_config, tmp_path):
     out = tmp_path / 'out.pth'
     narrow = tmp_path / 'narrow.py'
     narrow.write_text(
@@ -207,7 +177,7 @@ def test_mistakes(call, weights, tiny_config, tmp_path):
         ([weights], 'required: --out'),
     ):
         before = sorted(tmp_path.iterdir())
-        status, said = call('publish', *arguments)
+        status, said = run_command('publish', *arguments)
         assert status == 2
         assert message in said.splitlines()[-1]
         assert sorted(tmp_path.iterdir()) == before

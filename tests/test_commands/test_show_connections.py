@@ -10,28 +10,18 @@ import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from cbnet.commands.main import main
-
 from .tiny_weights import save_weights
 
 FOLDER = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 
 
 @pytest.fixture
-def show(tiny_config, tiny_coco, tmp_path, monkeypatch, capsys):
+def show(run_command, tiny_config, tiny_coco):
     """Run the tool in this process; give its exit status and output."""
-    monkeypatch.chdir(tmp_path)
     photo = tiny_coco.root / 'val' / '001.png'
 
     def run(*arguments, config=tiny_config, image=photo):
-        command = ['show-connections', config, image, *arguments]
-        try:
-            main([*map(str, command)])
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        output = capsys.readouterr()
-        return status, output.out + output.err
+        return run_command('show-connections', config, image, *arguments)
 
     logger = MMLogger.get_current_instance()
     level = logger.level

@@ -1,8 +1,7 @@
 """Hooked members: a backbone that runs as it is.
 
-1. what it must fulfil is checked when it is built: a map added at stage t
-   reaches the maps from t on, nothing added changes nothing, each stage
-   begins once;
+1. a map added at stage t reaches the maps from t on, nothing added changes
+   nothing, each stage begins once;
 2. entries are found in every layout, also where timm's names are wrong;
 3. images of any size are padded, and the maps cut;
 4. shared stages are the first member's and have no parameters;
@@ -21,6 +20,8 @@ from torch import nn
 
 from cbnet.models.members import TimmBackbone, adapt
 from cbnet.testing import build_model, tiny_composite
+
+from .staged_backbones import Stages
 
 IMAGE = torch.randn(2, 3, 97, 131)
 VIT = dict(type='TimmBackbone', model_name='test_vit')
@@ -58,116 +59,6 @@ def gradients(model, image=IMAGE):
     pyramids = model(image, all_members=True)
     sum(y.square().mean() for p in pyramids for y in p).backward()
     return {n: p.grad.clone() for n, p in model.named_parameters()}
-
-
-class Stages(nn.Module):
-    """A backbone of four stages, from which tests break one obligation."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Conv2d(3, 4, 4, stride=4)
-        self.stages = nn.ModuleList(
-            nn.Conv2d(4, 4, 3, padding=1, stride=1 if i == 0 else 2)
-            for i in range(4)
-        )
-
-    def forward(self, x):
-        x, maps = self.stem(x), []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return tuple(maps)
-
-
-class Apart(Stages):
-    """Each stage sees the stem only."""
-
-    def forward(self, x):
-        x = self.stem(x)
-        return tuple(
-            stage(x[..., :: 2**i, :: 2**i])
-            for i, stage in enumerate(self.stages)
-        )
-
-
-class Repeated(Stages):
-    """The last stages are one module."""
-
-    def __init__(self):
-        super().__init__()
-        self.stages[3] = self.stages[2]
-
-
-class Restless(Stages):
-    """Every pass gives other maps."""
-
-    def forward(self, x):
-        return super().forward(x + torch.rand(1))
-
-
-class Functional(Stages):
-    """The second stage is no module."""
-
-    def forward(self, x):
-        maps = list(super().forward(x))
-        maps[1] = maps[1].sin()
-        return tuple(maps)
-
-
-class Backwards(Stages):
-    """The largest map comes last."""
-
-    def forward(self, x):
-        return super().forward(x)[::-1]
-
-
-class Tokens(Stages):
-    """It returns no maps."""
-
-    def forward(self, x):
-        return tuple(y.flatten(2) for y in super().forward(x))
-
-
-class Large(Stages):
-    """It runs on large images only."""
-
-    def forward(self, x):
-        if x.shape[-1] < 999:
-            raise AssertionError
-        return super().forward(x)
-
-
-@pytest.mark.parametrize(
-    ('kind', 'reason'),
-    [
-        (Apart, 'added to the input of stage 0 does not change map 1'),
-        (Repeated, 'no module begins stage 2'),
-        (Restless, 'with nothing added, map 0 differs from'),
-        (Functional, 'no module returns the map of stage 1'),
-        (Backwards, r'heights \[2, 4, 8, 16\], but each must be smaller'),
-        (Tokens, 'it does not return a tuple of maps'),
-        (Large, 'does not run on an image of 192x288 pixels: AssertionError'),
-    ],
-)
-def test_a_broken_obligation_is_a_refusal(kind, reason):
-    backbone = kind()
-    with pytest.raises(TypeError, match=f'{kind.__name__} cannot .*{reason}'):
-        adapt(backbone)
-    assert not any(m._forward_pre_hooks for m in backbone.modules())
-
-
-def test_any_backbone_of_maps_is_served():
-    adapter = adapt(Stages())
-    assert [e.name for e in adapter.anatomy.entries] == [
-        f'stages.{i}' for i in range(4)
-    ]
-    assert [s.out_stride for s in adapter.specs] == [4, 8, 16, 32]
-
-
-def test_refusals_of_timm_models_name_the_model():
-    reason = 'hrnet.*cannot be a member: a map added to the input of stage 1'
-    with pytest.raises(ValueError, match=reason):
-        TimmBackbone('hrnet_w18_small')
 
 
 @pytest.fixture(params=KINDS)
