@@ -62,6 +62,15 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
+def is_coco(path: Path) -> bool:
+    """Tell whether a file is a COCO annotation file."""
+    try:
+        read_coco(path)
+    except ValueError:
+        return False
+    return True
+
+
 def read_json(path: Path, kind: str) -> Any:
     """Read a JSON file of a kind: ``annotation`` or ``results``.
 

@@ -6,16 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmengine.utils import scandir
-
 from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..messages import listed
 from .annotations import read_coco, read_once
 from .coco_check import check_coco
-
-# How exporters name a split and the folder of its images.
-_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
+from .split_files import SPLITS, contents, find_split_file, find_test_files
 
 
 @dataclass(frozen=True)
@@ -37,10 +33,17 @@ class Split:
 
 @dataclass(frozen=True)
 class OwnData:
-    """The splits to train on and to evaluate on, if there is an evaluation."""
+    """The splits to train on and to evaluate on, if there is an evaluation.
+
+    Attributes:
+        train: the split to train on.
+        val: the split to evaluate on, or None.
+        notes: what the user must know about them, one line each.
+    """
 
     train: Split
     val: Split | None
+    notes: tuple[str, ...] = ()
 
 
 @read_once()
@@ -70,10 +73,23 @@ def find_own_data(
     root = Path(root)
     if not root.is_dir():
         raise UserValueError(f'--data-root: no folder {root}')
-    train = _split(root, 'train', train_ann, train_img)
+    train = _split(root, 'train', train_ann, train_img, only=not validate)
     if not validate:
-        return OwnData(train, None)
+        return OwnData(train, None, _unused(root, train))
     val = _split(root, 'val', val_ann, val_img)
+    notes: tuple[str, ...] = ()
+    if val.annotations.samefile(train.annotations):
+        if not (train_ann and val_ann):
+            raise UserValueError(
+                f'{val.annotations} would be trained on and evaluated on, so '
+                f'its AP would not tell how the detector does on new images; '
+                f'give another --val-ann, or --no-val, or name this file '
+                f'with both --train-ann and --val-ann if that is what you want'
+            )
+        notes = (
+            'the AP will be that on the training images, which does not tell '
+            'how the detector does on new ones',
+        )
     foreign = [name for name in val.classes if name not in train.classes]
     if foreign:
         raise UserValueError(
@@ -81,15 +97,28 @@ def find_own_data(
             f'{train.annotations} does not (it declares '
             f'{listed(train.classes, 10)}); both need the same categories'
         )
-    return OwnData(train, val)
+    return OwnData(train, val, (*notes, *_unused(root, train, val)))
+
+
+def _unused(root: Path, *used: Split) -> tuple[str, ...]:
+    """Name the annotation files of test splits that are not used."""
+    return tuple(
+        f'not used: {root / file}, the annotations of a test split'
+        for file in find_test_files(root)
+        if not any(split.annotations.samefile(root / file) for split in used)
+    )
 
 
 def _split(
-    root: Path, name: str, annotations: str | None, images: str | None
+    root: Path,
+    name: str,
+    annotations: str | None,
+    images: str | None,
+    only: bool = False,
 ) -> Split:
-    file = _below(root, annotations) or _look_for_annotations(root, name)
+    file = _below(root, annotations) or find_split_file(root, name, only)
     if not file.is_file():
-        raise UserValueError(f'--{name}-ann: no file {file}{_contents(root)}')
+        raise UserValueError(f'--{name}-ann: no file {file}{contents(root)}')
     content = read_coco(file)
     folder = _below(root, images) or _look_for_images(
         root, name, file, content
@@ -109,44 +138,11 @@ def _below(root: Path, given: str | None) -> Path | None:
     return outside if outside.exists() and not inside.exists() else inside
 
 
-def _look_for_annotations(root: Path, name: str) -> Path:
-    """Take the one JSON file whose name, or folder, names the split."""
-    words = _SPLITS[name]
-    found = [
-        file
-        for file in _json_files(root)
-        if any(word in file.stem.lower() for word in words)
-        or file.parent.name.lower() in words
-    ]
-    if len(found) == 1:
-        return root / found[0]
-    option = f'--{name}-ann FILE'
-    if found:
-        raise UserValueError(
-            f'--data-root {root}: {len(found)} annotation files could be '
-            f'meant for {name} ({listed(found)}); give {option}'
-        )
-    without = ' or --no-val to train without' if name == 'val' else ''
-    raise UserValueError(
-        f'--data-root {root}: no annotation file of {name} there'
-        f'{_contents(root)}; give {option}{without}'
-    )
-
-
-def _json_files(root: Path) -> list[Path]:
-    """List the JSON files below a folder, relative to it; follow links."""
-    return sorted(map(Path, scandir(str(root), '.json', recursive=True)))
-
-
-def _contents(root: Path) -> str:
-    return f' ({root} has {listed(_json_files(root)) or "no JSON file"})'
-
-
 def _look_for_images(
     root: Path, name: str, file: Path, content: dict[str, Any]
 ) -> Path:
     """Take the first likely folder that contains the first image."""
-    words = _SPLITS[name]
+    words = SPLITS[name]
     patterns = '{}', 'images/{}', '{}/images'
     likely = [
         file.parent,

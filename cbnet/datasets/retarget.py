@@ -51,6 +51,7 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
         f'classes: {number} ({listed(train.classes, 8)}), set at {changed} '
         'places',
         f'train on {train.annotations}, images in {train.images}',
+        *data.notes,
     ]
     if val is None:
         _drop_validation(cfg)

@@ -1,0 +1,108 @@
+"""Which of the JSON files in a data set's folder belongs to which split.
+
+The words of a file's name decide, or those of the nearest folder that name a
+split: ``arrival_train.json`` belongs to ``train``, although "arrival"
+contains "val".
+"""
+
+import re
+from pathlib import Path
+
+from mmengine.utils import scandir
+
+from ..errors import UserValueError
+from ..messages import listed
+from .annotations import is_coco
+
+#: how exporters name a split and the folder of its images
+SPLITS = {
+    'train': ('train', 'training', 'trainset'),
+    'val': ('val', 'valid', 'validation', 'valset', 'minival'),
+    'test': ('test', 'testing', 'testset'),
+}
+# COCO's folder has other annotations of the same images beside these.
+_PREFERRED = 'instances'
+
+
+def find_split_file(root: Path, split: str, only: bool = False) -> Path:
+    """Find the annotation file of a split.
+
+    Args:
+        root: the folder of the data set.
+        split: ``train`` or ``val``.
+        only: whether the only COCO file of the folder is taken, whatever
+            its name is.
+
+    Raises:
+        ValueError: there is none, there are several, or the file belongs to
+            both splits; the message names the option that settles it.
+    """
+    files = json_files(root)
+    found = [file for file in files if split in splits_of(file)]
+    preferred = [file for file in found if _PREFERRED in _words(file.stem)]
+    if len(found) > 1 and len(preferred) == 1:
+        found = preferred
+    option = f'--{split}-ann FILE'
+    if not found and only:
+        found = [file for file in files if is_coco(root / file)]
+    if len(found) > 1:
+        raise UserValueError(
+            f'--data-root {root}: {len(found)} annotation files could be '
+            f'meant for {split} ({listed(found)}); give {option}'
+        )
+    without = ' or --no-val to train without' if split == 'val' else ''
+    if not found:
+        raise UserValueError(
+            f'--data-root {root}: no annotation file of {split} there'
+            f'{contents(root)}; give {option}{without}'
+        )
+    if len(splits_of(found[0])) > 1 and not only:
+        raise UserValueError(
+            f'--data-root {root}: {found[0]} is named after several splits, '
+            f'and a detector must not be evaluated on its training images; '
+            f'give {option}{without}'
+        )
+    return root / found[0]
+
+
+def find_test_files(root: Path) -> list[Path]:
+    """List the JSON files that belong to a test split, below the folder."""
+    return [file for file in json_files(root) if splits_of(file) == {'test'}]
+
+
+def json_files(root: Path) -> list[Path]:
+    """List the JSON files below a folder, relative to it; follow links.
+
+    Hidden files and folders, such as ``.ipynb_checkpoints``, do not count.
+    """
+    found = map(Path, scandir(str(root), '.json', recursive=True))
+    return sorted(
+        file
+        for file in found
+        if not any(part.startswith('.') for part in file.parts)
+    )
+
+
+def contents(root: Path) -> str:
+    """Say in parentheses which JSON files a folder has."""
+    return f' ({root} has {listed(json_files(root)) or "no JSON file"})'
+
+
+def splits_of(file: Path) -> set[str]:
+    """Tell which splits the name of a file, or its nearest folder, names."""
+    for part in (file.stem, *reversed(file.parent.parts)):
+        words = _words(part)
+        named = {s for s, names in SPLITS.items() if words & {*names}}
+        if words & {'trainval', 'traintest'}:
+            named |= {'train', 'val'}
+        if named:
+            return named
+    return set()
+
+
+def _words(name: str) -> set[str]:
+    """List the words of a name: ``valSplit_2017`` has val and split."""
+    parts = re.findall(r'[^\W\d_]+', name)
+    cased = re.compile('[A-Z]+(?![a-z])|[A-Z]?[a-z]+')
+    words = [word for part in parts for word in cased.findall(part)]
+    return {word.lower() for word in [*words, *parts]}
