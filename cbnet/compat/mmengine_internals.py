@@ -221,12 +221,12 @@ class OverridableEMAHook(EMAHook):
 # Functions of mmengine, replaced for the whole process.
 
 
-def replace_transform(registry: Registry, name: str, transform: type) -> None:
+def replace_registered(registry: Registry, name: str, kind: type) -> None:
     """Register a class under a name that another class has.
 
     Configs keep the name, because other tools look for it there.
     """
-    registry.register_module(name, force=True, module=transform)
+    registry.register_module(name, force=True, module=kind)
 
 
 def wrap_readers(

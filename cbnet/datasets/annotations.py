@@ -172,9 +172,14 @@ def index(kind: type, content: dict[str, Any]) -> COCO:
     """Let a COCO class index the content of a file, without its output."""
     api = kind()
     api.dataset = content
+    reindex(api)
+    return api
+
+
+def reindex(api: COCO) -> None:
+    """Let a COCO object index its content again, without its output."""
     with contextlib.redirect_stdout(io.StringIO()):
         api.createIndex()
-    return api
 
 
 def to_instance(entry: dict[str, Any], image: dict[str, Any]) -> Instance:

@@ -12,7 +12,7 @@ from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
 from ..arguments import validated
-from ..compat.mmengine_internals import replace_transform
+from ..compat.mmengine_internals import replace_registered
 from ..errors import UserError
 from ..messages import one_line
 
@@ -131,7 +131,7 @@ def use_checked_loader() -> None:
     This replaces ``LoadImageFromFile`` in the registry, not in configs:
     tools that look for this name in a saved config still find it.
     """
-    replace_transform(
+    replace_registered(
         TRANSFORMS, 'LoadImageFromFile', CheckedLoadImageFromFile
     )
 

@@ -20,6 +20,8 @@ from ..messages import did_you_mean, listed
 from .annotations import LISTS, read_coco
 from .coco_entries import (
     BOX,
+    CROWD,
+    IGNORE,
     Check,
     Rule,
     is_id,
@@ -83,9 +85,10 @@ def find_problems(
     needs_masks: bool = False,
 ) -> Iterator[str]:
     """Yield one line for each mistake in the content of a file."""
-    for name in ('images', 'categories'):
+    for name in LISTS:
         if not content[name]:
             yield f'{name} is empty, expected at least one entry'
+    yield from _crowd_problem(content['annotations'])
     categories = content['categories']
     yield from wrong_entries(
         'categories', categories, {'id': _ID, 'name': _NAME}
@@ -116,6 +119,8 @@ def annotation_problems(
     rules = {
         **reference_rules(images, categories, 'correct or remove the entry'),
         'id': id_rule,
+        'iscrowd': CROWD,
+        'ignore': IGNORE,
         'bbox': BOX,
         'area': (
             is_number,
@@ -126,6 +131,17 @@ def annotation_problems(
     return wrong_entries(
         'annotations', content['annotations'], rules, images, checks
     )
+
+
+def _crowd_problem(annotations: list[dict]) -> Iterator[str]:
+    crowds = [entry for entry in annotations if entry.get('iscrowd') == 1]
+    if annotations and len(crowds) == len(annotations):
+        yield (
+            f'all {len(crowds)} annotations are crowds (iscrowd=1), which are '
+            'neither learned nor evaluated; set iscrowd to 0 where an '
+            'annotation is a single object (some tools write 1 for every '
+            'mask of a brush)'
+        )
 
 
 def by_id(content: dict[str, Any], name: str) -> dict[int | str, dict]:

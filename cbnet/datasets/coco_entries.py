@@ -40,10 +40,20 @@ def wrong_entries(
             yield f'{name}[{place}]{key}: {problem}'
 
 
+class _Missing:
+    """Stands for the value of a key that an entry does not have."""
+
+    def __repr__(self) -> str:
+        return 'missing'
+
+
+MISSING = _Missing()
+
+
 def rule_problem(entry: dict[str, Any], rules: Mapping[str, Rule]) -> str:
-    """Check the values of an entry."""
+    """Check the values of an entry; that of a missing key is ``MISSING``."""
     for key, (is_right, expected) in rules.items():
-        value = entry.get(key)
+        value = entry.get(key, MISSING)
         if not is_right(value):
             return f'{key} is {brief(value)}, expected {expected}'
     return ''
@@ -91,6 +101,17 @@ def _is_box(value: Any) -> bool:
 
 
 BOX: Rule = _is_box, 'four numbers: x, y, width, height'
+# Other values crash the evaluation, or make objects vanish without a word.
+CROWD: Rule = (
+    lambda value: value is MISSING or (is_number(value) and value in (0, 1)),
+    '0, or 1 for a group of objects that is neither learned nor evaluated; '
+    'correct or remove the key',
+)
+IGNORE: Rule = (
+    lambda value: value is MISSING or not value,
+    '0: training would leave the object out, and the evaluation would count '
+    'it as missed; remove the key, or set iscrowd to 1',
+)
 
 
 def mask_problem(
@@ -144,7 +165,7 @@ def _rle_problem(rle: dict, image: dict) -> str:
             f'height and width of {image.get("file_name")}'
         )
     if isinstance(counts, str | bytes) and counts:
-        return ''
+        return _compressed_problem(counts, height * width)
     if not isinstance(counts, list) or not all(
         isinstance(count, int) and count >= 0 for count in counts
     ):
@@ -158,6 +179,49 @@ def _rle_problem(rle: dict, image: dict) -> str:
             f'{height * width} (height x width)'
         )
     return ''
+
+
+def _compressed_problem(counts: str | bytes, pixels: int) -> str:
+    """Check compressed run lengths, which pycocotools reads unchecked."""
+    if isinstance(counts, str) and counts.startswith(("b'", 'b"')):
+        return (
+            f'segmentation.counts is {brief(counts)}, the text of Python '
+            f"bytes; expected their content: write counts.decode('ascii')"
+        )
+    found = _run_lengths(counts)
+    if found is None or min(found) < 0 or sum(found) != pixels:
+        has = 'no run lengths' if found is None else f'{sum(found)} pixels'
+        return (
+            f'segmentation.counts {brief(counts)} holds {has}, expected '
+            f'{pixels} pixels (height x width); it is cut short or damaged: '
+            f'export the mask again'
+        )
+    return ''
+
+
+def _run_lengths(counts: str | bytes) -> list[int] | None:
+    """Decode COCO's compressed run lengths; None: they cannot be decoded.
+
+    Each character carries 5 bits of a number, the lowest first, a bit that
+    tells whether more follow, and in the last one the sign.  From the fourth
+    on, the numbers are differences to the last but one.
+    """
+    raw = counts.encode() if isinstance(counts, str) else counts
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in raw:
+        digit = byte - 48
+        if not 0 <= digit < 64 or shift > 60:
+            return None
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
+        value = shift = 0
+    return None if shift else lengths
 
 
 def to_rle(

@@ -167,13 +167,11 @@ def _look_for_images(
 def split_for_evaluation(
     split: Split, classes: tuple[str, ...], folder: str | os.PathLike
 ) -> Split:
-    """Give a split that COCO's and mmdet's evaluation understand.
+    """Give a split whose categories have the order of the classes.
 
     mmdet numbers labels in the order of the file it reads: with categories
     in another order, or with some missing, it would evaluate wrong names.
-    COCO's evaluation takes the annotation id 0 for "no match", so that this
-    object is never found. In both cases, a copy of the annotation file gets
-    the categories in the order of the classes, and annotation ids from 1.
+    Then a copy of the annotation file gets the order of the classes.
 
     Args:
         split: the split to evaluate on.
@@ -183,10 +181,9 @@ def split_for_evaluation(
     Returns:
         The split itself, or one with the copy.
     """
-    content = read_coco(split.annotations)
-    from_zero = any(entry['id'] == 0 for entry in content['annotations'])
-    if split.classes == classes and not from_zero:
+    if split.classes == classes:
         return split
+    content = read_coco(split.annotations)
     known = {entry['name']: entry for entry in content['categories']}
     free = max((entry['id'] for entry in known.values()), default=0) + 1
     content = content | dict(
@@ -195,11 +192,6 @@ def split_for_evaluation(
             for number, name in enumerate(classes)
         ]
     )
-    if from_zero:
-        content['annotations'] = [
-            entry | dict(id=number)
-            for number, entry in enumerate(content['annotations'], start=1)
-        ]
     copy = Path(folder, f'{split.annotations.stem}_for_evaluation.json')
     # All processes of a distributed run write the same content. A file that
     # appears at once is whole for each of them.

@@ -46,6 +46,7 @@ VALID = dict(
         tiny_detector(), base='MaskRCNN', backbone=composite()
     ),
     ChannelsLastHook=dict,
+    CheckedCocoMetric=dict,
     CheckedLoadImageFromFile=dict,
     CheckpointFitHook=dict,
     CompositeBackbone=lambda: dict(member=dict(TINY_MEMBERS['resnet'])),

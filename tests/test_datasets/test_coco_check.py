@@ -14,7 +14,9 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from cbnet.datasets.annotations import read_coco, read_once
 from cbnet.datasets.coco_check import check_coco, find_problems
@@ -131,7 +133,7 @@ WRONG = {
     ),
     'no id': (
         change('annotations', 1, 'id', None),
-        r'annotations\[1\]: id is None, expected an integer',
+        r'annotations\[1\]: id is missing, expected an integer',
     ),
     'a list as id': (
         change('images', 1, 'id', [7]),
@@ -139,11 +141,11 @@ WRONG = {
     ),
     'no name': (
         change('images', 0, 'file_name', None),
-        r'images\[0\] \(id 7\): file_name is None',
+        r'images\[0\] \(id 7\): file_name is missing',
     ),
     'no width': (
         change('images', 1, 'width', None),
-        r'\(id 9\): width is None',
+        r'\(id 9\): width is missing',
     ),
     'no image': (
         change('annotations', 0, 'image_id', 8),
@@ -153,7 +155,7 @@ WRONG = {
         change('annotations', 0, 'category_id', 3),
         'category_id is 3, expected one of 2, 5; correct or',
     ),
-    'no box': (change(*BOX, None), 'bbox is None, expected four numbers'),
+    'no box': (change(*BOX, None), 'bbox is missing, expected four numbers'),
     'three numbers': (change(*BOX, [1, 2, 3]), 'expected four numbers'),
     'not a number': (
         change(*BOX, [1, 2, 3, float('nan')]),
@@ -165,7 +167,7 @@ WRONG = {
         'reaches 16 pixels outside its image a.png of 64x48',
     ),
     'box above': (change(*BOX, [10, -3, 20, 20]), 'reaches 3 pixels outside'),
-    'no area': (change('annotations', 0, 'area', None), 'area is None'),
+    'no area': (change('annotations', 0, 'area', None), 'area is missing'),
     'odd length': (
         change(*POLYGONS, [[1, 1, 5, 1, 5, 5, 1]]),
         r'segmentation\[0\] has 7 numbers, expected an even number',
@@ -186,6 +188,26 @@ WRONG = {
         r'segmentation.size is \[64, 48\], expected \[48, 64\]',
     ),
     'short counts': (change(*LENGTHS, 'counts', [5]), 'add up to 5 pixels'),
+    'cut counts': (change(*LENGTHS, 'counts', 'PPY5'), 'holds .* pixels'),
+    'half a number': (change(*LENGTHS, 'counts', '0P'), 'no run lengths'),
+    'the text of bytes': (
+        change(*LENGTHS, 'counts', "b'PPY5'"),
+        'the text of Python bytes',
+    ),
+    'a crowd as text': (
+        change('annotations', 0, 'iscrowd', '0'),
+        "iscrowd is '0', expected 0, or 1",
+    ),
+    'a crowd that is nan': (
+        change('annotations', 0, 'iscrowd', float('nan')),
+        'iscrowd is nan, expected 0, or 1',
+    ),
+    'only crowds': (
+        change('annotations', 0, 'iscrowd', 1),
+        r'all 2 annotations are crowds \(iscrowd=1\)',
+    ),
+    'ignored': (change('annotations', 0, 'ignore', 1), 'ignore is 1'),
+    'no objects': (change('annotations', []), 'annotations is empty'),
     'no counts': (change(*LENGTHS, 'counts', None), 'expected run lengths'),
 }
 
@@ -202,6 +224,27 @@ def test_wrong(tmp_path, content, name):
     assert '\n' not in text
     found = list(find_problems(read_coco(path), needs_masks=True))
     assert any(re.search(message, problem) for problem in found), found
+
+
+def test_null_is_no_crowd(content):
+    content['annotations'][0]['iscrowd'] = None
+    (problem,) = find_problems(content)
+    assert 'iscrowd is None, expected 0, or 1' in problem
+
+
+def test_compressed_run_lengths(content):
+    """Whatever pycocotools writes is right; every shorter text is not."""
+    generator = np.random.default_rng(0)
+    mask = content['annotations'][1]['segmentation']
+    for share in (0.0, 0.01, 0.5, 1.0):
+        pixels = generator.random((48, 64)) < share
+        rle = coco_mask.encode(np.asfortranarray(pixels, np.uint8))
+        counts = rle['counts'].decode()
+        mask['counts'] = counts
+        assert not [*find_problems(content)], share
+        for end in range(1, len(counts)):
+            mask['counts'] = counts[:end]
+            assert [*find_problems(content)], (share, end)
 
 
 def test_masks_are_needed_only_where_they_are(tmp_path, content):

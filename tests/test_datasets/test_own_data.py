@@ -3,8 +3,7 @@
 - the layouts that exporters write; what is given wins over what is found;
 - nothing found, several found, a file or a folder that is not there;
 - no validation file is an error unless it is requested;
-- the validation file's categories: unknown, reordered, renumbered, missing;
-- its objects count from 0.
+- the validation file's categories: unknown, reordered, renumbered, missing.
 """
 
 import json
@@ -16,7 +15,7 @@ from cbnet.datasets.own_data import find_own_data, split_for_evaluation
 CLASSES = ('cat', 'dog')
 
 
-def write(path, names=CLASSES, ids=(1, 2), image='a.png', masks=True, first=1):
+def write(path, names=CLASSES, ids=(1, 2), image='a.png', masks=True):
     """Write an annotation file with one image and one object a category."""
     objects = [
         dict(
@@ -27,7 +26,7 @@ def write(path, names=CLASSES, ids=(1, 2), image='a.png', masks=True, first=1):
             area=64,
             **(dict(segmentation=[[0, 0, 8, 0, 8, 8]]) if masks else {}),
         )
-        for number, category in enumerate(ids, start=first)
+        for number, category in enumerate(ids, start=1)
     ]
     content = dict(
         images=[dict(id=1, file_name=image, width=9, height=9)],
@@ -199,20 +198,4 @@ def test_labels_follow_the_training_file(tmp_path, names, ids, expected):
     categories = after.pop('categories')
     assert [(entry['name'], entry['id']) for entry in categories] == expected
     del before['categories']
-    assert after == before
-
-
-def test_an_object_of_id_0_is_evaluated(tmp_path):
-    write(tmp_path / 'train.json')
-    write(tmp_path / 'val.json', first=0)
-    touch(tmp_path / 'a.png')
-    data = find_own_data(tmp_path)
-    made = split_for_evaluation(
-        data.val, data.train.classes, tmp_path / 'w'
-    ).annotations
-    before, after = (
-        json.loads(path.read_text()) for path in (tmp_path / 'val.json', made)
-    )
-    assert [entry.pop('id') for entry in before['annotations']] == [0, 1]
-    assert [entry.pop('id') for entry in after['annotations']] == [1, 2]
     assert after == before

@@ -190,7 +190,7 @@ def change(entries, number, key, value):
     [
         (0, 'image_id', 99, 'image_id is 99, expected .*of .*ann.json'),
         (5, 'category_id', 4, 'category_id is 4, expected .*ann.json'),
-        (7, 'score', None, 'score is None, expected a number'),
+        (7, 'score', None, 'score is missing, expected a number'),
         (7, 'score', float('nan'), 'score is nan, expected a number'),
     ],
 )
@@ -234,8 +234,13 @@ def test_wrong_measures_in_results(evaluation, iou_type, key, value, message):
         ('bbox', 'id', 'a', r"\[4\] \(id 'a'\): id is 'a', expected an int"),
         ('bbox', 'image_id', 99, r'\[4\] \(id 5\): image_id is 99'),
         ('bbox', 'category_id', 99, 'category_id is 99'),
-        ('bbox', 'bbox', None, 'bbox is None, expected four numbers'),
-        ('bbox', 'area', None, 'area is None, expected the number of pixels'),
+        ('bbox', 'bbox', None, 'bbox is missing, expected four numbers'),
+        (
+            'bbox',
+            'area',
+            None,
+            'area is missing, expected the number',
+        ),
         ('segm', 'segmentation', None, r'\(id 5\): has no segmentation'),
         ('segm', 'segmentation', [], 'has no segmentation, which the eval'),
         ('segm', 'segmentation', [[1, 2, 3]], 'has 3 numbers'),

@@ -1,0 +1,70 @@
+"""Annotation files that pycocotools misreads are evaluated as they are meant.
+
+The objects of a file, fed back as detections, must have a box and mask AP of
+1.0: without ``iscrowd``, numbered from 0, or both.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import METRICS
+from mmengine.registry import DefaultScope
+from pycocotools import mask as coco_mask
+
+from cbnet.evaluation.coco_metric import CheckedCocoMetric, use_checked_metric
+
+SIDE, BOXES = 32, ([2, 3, 10, 8], [15, 12, 9, 14])
+
+
+@pytest.mark.parametrize('first', [0, 1])
+@pytest.mark.parametrize('crowd', [{}, dict(iscrowd=0)])
+def test_perfect_detections(tmp_path, first, crowd):
+    masks = np.zeros((len(BOXES), SIDE, SIDE), np.uint8)
+    for mask, (x, y, w, h) in zip(masks, BOXES, strict=True):
+        mask[y : y + h, x : x + w] = 1
+    rles = [coco_mask.encode(np.asfortranarray(mask)) for mask in masks]
+    objects = [
+        dict(
+            id=number,
+            image_id=1,
+            category_id=5,
+            bbox=box,
+            area=box[2] * box[3],
+            segmentation=rle | dict(counts=rle['counts'].decode()),
+            **crowd,
+        )
+        for number, (box, rle) in enumerate(
+            zip(BOXES, rles, strict=True), start=first
+        )
+    ]
+    file = tmp_path / 'val.json'
+    content = dict(
+        images=[dict(id=1, file_name='a.png', width=SIDE, height=SIDE)],
+        annotations=objects,
+        categories=[dict(id=5, name='box')],
+    )
+    file.write_text(json.dumps(content))
+    metric = CheckedCocoMetric(ann_file=str(file), metric=['bbox', 'segm'])
+    metric.dataset_meta = dict(classes=('box',))
+    x, y, w, h = torch.tensor(BOXES, dtype=torch.float32).T
+    found = dict(
+        bboxes=torch.stack([x, y, x + w, y + h], dim=1),
+        labels=torch.zeros(len(BOXES), dtype=torch.long),
+        scores=torch.ones(len(BOXES)),
+        masks=torch.from_numpy(masks).bool(),
+    )
+    sample = dict(img_id=1, ori_shape=(SIDE, SIDE), pred_instances=found)
+    metric.process({}, [sample])
+    figures = metric.evaluate(size=1)
+    assert figures['coco/bbox_mAP'] == figures['coco/segm_mAP'] == 1.0
+
+
+def test_every_evaluator_is_reached(monkeypatch):
+    names = dict(METRICS.module_dict)
+    monkeypatch.setattr(METRICS, '_module_dict', names)
+    use_checked_metric()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        metric = METRICS.build(dict(type='CocoMetric'))
+    assert type(metric) is CheckedCocoMetric
