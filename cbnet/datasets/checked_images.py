@@ -15,11 +15,17 @@ from ..arguments import validated
 from ..compat.mmengine_internals import replace_registered
 from ..errors import UserError
 from ..messages import one_line
+from .image_sizes import size_problem
 
 _JPEG, _SCAN, _END = b'\xff\xd8\xff', b'\xff\xda', b'\xff\xd9'
 _PNG = b'\x89PNG\r\n\x1a\n'
 #: the first bytes of the usual formats, and the last bytes of a whole file
 _ENDS = {_JPEG: _END, _PNG: b'IEND\xaeB`\x82'}
+_RESIZED = (
+    'annotate the image as it is decoded, or save it in the declared size and '
+    'without an EXIF orientation; "python -m cbnet.datasets.coco_check FILE '
+    '--images FOLDER" lists all such images'
+)
 _FROM_WORKER = 'Caught ImageFileError in DataLoader worker'
 
 
@@ -46,6 +52,9 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
     with grey. The last bytes show whether a JPEG or PNG file is whole; files
     with another end are decoded a second time by Pillow, which is strict.
 
+    An image must have the ``height`` and ``width`` that ``results`` declare,
+    if they do: masks and boxes are positions in an image of that size.
+
     With ``ignore_empty=True``, a wrong file gives None, as in mmcv.
     """
 
@@ -60,7 +69,7 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         """
         path = str(results['img_path'])
         try:
-            image = self._load(path)
+            image = self._load(path, results)
         except ImageFileError:
             if self.ignore_empty:
                 return None
@@ -71,7 +80,7 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         results.update(img=image, img_shape=shape, ori_shape=shape)
         return results
 
-    def _load(self, path: str) -> np.ndarray:
+    def _load(self, path: str, declared: dict[str, Any]) -> np.ndarray:
         try:
             content = self._read(path)
         except FileNotFoundError:
@@ -91,6 +100,13 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
                 problem = f'cannot be decoded: {one_line(error)}'
         if image is None:
             raise _error(path, f'({len(content)} bytes) {problem}')
+        if 'height' in declared and 'width' in declared:
+            size = declared['height'], declared['width']
+            problem = size_problem(size, image.shape[:2], content)
+            if problem:
+                raise ImageFileError(
+                    f'image {_place(path)} {problem}; {_RESIZED}'
+                )
         return image
 
     def _read(self, path: str) -> bytes:
@@ -137,8 +153,11 @@ def use_checked_loader() -> None:
 
 
 def _error(path: str, reason: str) -> ImageFileError:
-    place = path if '://' in path else os.path.abspath(path)
     return ImageFileError(
-        f'image {place} {reason}; expected a whole image file. Restore it, or '
-        'remove it from the annotation file'
+        f'image {_place(path)} {reason}; expected a whole image file. '
+        f'Restore it, or remove it from the annotation file'
     )
+
+
+def _place(path: str) -> str:
+    return path if '://' in path else os.path.abspath(path)

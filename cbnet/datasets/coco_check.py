@@ -30,6 +30,7 @@ from .coco_entries import (
     reference_rules,
     wrong_entries,
 )
+from .image_sizes import size_problems
 
 #: Pixels by which a box may reach over the border of its image: annotation
 #: tools round, and COCO's own files do so by a fraction of a pixel.
@@ -238,6 +239,8 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     problems = [*find_problems(content, args.images, needs_masks=args.masks)]
+    if args.images:
+        problems += size_problems(content, Path(args.images))
     lines = [*problems, f'{args.file}: {len(problems)} problems']
     sys.stdout.write('\n'.join(lines) + '\n')
     sys.exit(bool(problems))

@@ -5,6 +5,7 @@
 - missing, a folder, empty, no image, cut at many places: one line that
   names the file, although the decoder may return an image;
 - ``ignore_empty`` gives None; a dataloader's worker passes the line on;
+- an image of another size than its annotations declare names both sizes;
 - ``use_checked_loader`` reaches every pipeline that is built afterwards.
 """
 
@@ -15,7 +16,7 @@ import pytest
 from mmcv.transforms import Compose, LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
-from PIL import Image
+from PIL import ExifTags, Image
 from torch.utils.data import DataLoader
 
 from cbnet.datasets import checked_images
@@ -167,6 +168,36 @@ def test_a_worker_passes_the_line_on(tmp_path):
         f'image {tmp_path / "gone.jpg"} is missing; expected a whole image '
         'file. Restore it, or remove it from the annotation file'
     )
+
+
+def test_the_declared_size(tmp_path):
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(content())
+    loader = CheckedLoadImageFromFile()
+    right = dict(img_path=str(path), height=40, width=60)
+    assert loader(dict(right))['ori_shape'] == (40, 60)
+    with pytest.raises(ImageFileError) as raised:
+        loader(right | dict(height=80, width=120))
+    start = (
+        f'image {path} has 60x40 pixels, but its annotations declare 120x80'
+    )
+    assert str(raised.value).startswith(start)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_a_turned_photo(tmp_path, orientation):
+    path = tmp_path / 'a.jpg'
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new('RGB', (60, 40)).save(path, exif=exif)
+    declared = dict(img_path=str(path), height=40, width=60)
+    if orientation < 5:
+        CheckedLoadImageFromFile()(declared)
+        return
+    with pytest.raises(ImageFileError, match='has 40x60 pixels after the tu'):
+        CheckedLoadImageFromFile()(declared)
+    size = dict(height=60, width=40)
+    assert CheckedLoadImageFromFile()(declared | size)['ori_shape'] == (60, 40)
 
 
 def test_every_pipeline_is_reached(monkeypatch):

@@ -16,10 +16,12 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from cbnet.datasets.annotations import read_coco, read_once
 from cbnet.datasets.coco_check import check_coco, find_problems
+from cbnet.datasets.image_sizes import size_problems
 
 
 @pytest.fixture
@@ -290,6 +292,17 @@ def test_all_of_them_on_request(tmp_path, content):
     assert done.returncode == 1
     assert done.stdout.count('image_id is 100') == 2
     assert done.stdout.endswith('train.json: 2 problems\n')
+
+
+def test_images_of_another_size_on_request(tmp_path, content):
+    path = write(tmp_path, content)
+    for name, size in (('a.png', (64, 48)), ('b.png', (32, 24))):
+        Image.new('RGB', size).save(tmp_path / name)
+    (problem,) = size_problems(read_coco(path), tmp_path)
+    assert problem == (
+        'images[1] (id 9): b.png has 32x24 pixels, but its annotations '
+        'declare 64x48'
+    )
 
 
 def test_a_file_is_read_once_on_request(tmp_path, content, readings):
