@@ -101,7 +101,7 @@ def run(args: Namespace) -> None:
     with read_once():  # the options and the check read the same files
         lines = apply_options(args, cfg)
         if is_first(cfg.launcher):
-            check_data(cfg, 'train', 'val')
+            lines += check_data(cfg, 'train', 'val')
             print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.resume:
         resume(cfg, args.resume)

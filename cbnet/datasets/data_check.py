@@ -11,12 +11,13 @@ from mmengine.config import Config
 
 from ..errors import UserValueError
 from .coco_check import check_coco
+from .kept import count_kept
 from .walking import innermost_datasets, loads
 
 _WITHOUT_SEMANTIC = '_without_semantic'
 
 
-def check_data(cfg: Config, *splits: str) -> None:
+def check_data(cfg: Config, *splits: str) -> list[str]:
     """Check the COCO-format files that some dataloaders of a config read.
 
     If a pipeline loads semantic maps, they must exist as well. Data sets of
@@ -26,10 +27,13 @@ def check_data(cfg: Config, *splits: str) -> None:
         cfg: the config.
         *splits: the splits to check: ``train``, ``val`` and ``test``.
 
+    Returns:
+        Lines that say what is trained on, and what is left out.
+
     Raises:
         ValueError: names the file and what is wrong with it.
     """
-    checked = set()
+    checked, lines = set(), []
     for split in splits:
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
             dataset = _build_unread(config)
@@ -52,7 +56,10 @@ def check_data(cfg: Config, *splits: str) -> None:
                     names = _images_with_maps(dataset, content)
                     suffix = dataset.seg_map_suffix
                     check_semantic_maps(maps, names, take_variant(cfg), suffix)
+                if not dataset.test_mode:
+                    lines += count_kept(dataset, content)
                 checked.add((arguments, maps))
+    return lines
 
 
 def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
@@ -65,9 +72,13 @@ def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
         return None
     dataset = DATASETS.build({**config, 'lazy_init': True, 'pipeline': []})
     file, classes = dataset.ann_file, dataset.metainfo['classes']
-    # mmengine keeps the path of a file of names that it does not find.
-    unknown = not file or '://' in file or isinstance(classes, str)
-    return None if unknown else dataset
+    if isinstance(classes, str):
+        # mmengine keeps the path of a file of names that it does not find.
+        raise UserValueError(
+            f'metainfo.classes={classes!r} is neither a list of names nor a '
+            f'file of names that is there; a single class is ({classes!r},)'
+        )
+    return None if not file or '://' in file else dataset
 
 
 def _maps(cfg: Config, dataset: CocoDataset) -> str | None:

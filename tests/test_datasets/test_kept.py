@@ -1,0 +1,98 @@
+"""What is left out of a training is said, and nothing left is an error.
+
+- small images, images without objects, crowds, degenerate boxes, classes;
+- the numbers are those of the data set that mmdet builds;
+- nothing left; classes that are one text.
+"""
+
+import json
+
+import pytest
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from cbnet.datasets.data_check import check_data
+
+
+def data(folder, images, classes=('cat', 'dog'), **filters):
+    """Write images (side, boxes of category ids); give a config of them."""
+    content = dict(images=[], annotations=[], categories=[])
+    content['categories'] = [dict(id=1, name='cat'), dict(id=2, name='dog')]
+    for number, (side, objects) in enumerate(images):
+        name = f'{number}.png'
+        (folder / name).touch()
+        content['images'].append(
+            dict(id=number, file_name=name, width=side, height=side)
+        )
+        for category, more in objects:
+            annotation = dict(
+                id=len(content['annotations']) + 1,
+                image_id=number,
+                category_id=category,
+                bbox=[1, 1, 8, 8],
+                area=64,
+            )
+            content['annotations'].append(annotation | more)
+    (folder / 'train.json').write_text(json.dumps(content))
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(folder),
+        ann_file='train.json',
+        data_prefix=dict(img=''),
+        metainfo=dict(classes=classes),
+        filter_cfg=filters,
+        pipeline=[],
+    )
+    return Config(dict(train_dataloader=dict(dataset=dataset)))
+
+
+USUAL = dict(filter_empty_gt=True, min_size=32)
+CAT, DOG = (1, {}), (2, {})
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
+
+
+def test_everything_is_kept(tmp_path):
+    cfg = data(tmp_path, [(40, [CAT, DOG]), (50, [CAT])], **USUAL)
+    (line,) = check_data(cfg, 'train')
+    assert line == (
+        f'{tmp_path}/train.json: 2 of 2 images and 3 of 3 objects are '
+        f'trained on (cat 2, dog 1)'
+    )
+
+
+def test_what_is_left_out(tmp_path):
+    crowd, thin = (1, dict(iscrowd=1)), (2, dict(bbox=[1, 1, 0.5, 8]))
+    images = [(40, [CAT, crowd, thin, DOG]), (20, [CAT]), (20, []), (60, [])]
+    cfg = data(tmp_path, images, classes=('cat',), **USUAL)
+    line, left_out = check_data(cfg, 'train')
+    assert line.endswith(
+        '1 of 4 images and 1 of 5 objects are trained on (cat 1)'
+    )
+    assert left_out == (
+        'left out: 2 images smaller than 32 pixels (min_size), 1 images '
+        'without objects (filter_empty_gt), 1 crowds (iscrowd), 2 objects '
+        'without an area or of other classes'
+    )
+    built = DATASETS.build(cfg.train_dataloader.dataset)
+    (only,) = [built.get_data_info(i) for i in range(len(built))]
+    assert [one['ignore_flag'] for one in only['instances']] == [0, 1]
+
+
+@pytest.mark.parametrize('side', [20, 40])
+def test_nothing_is_left(tmp_path, side):
+    thin = (1, dict(bbox=[1, 1, 0.5, 8]))
+    cfg = data(tmp_path, [(side, [thin])], **USUAL)
+    with pytest.raises(ValueError, match='no object is left to train on .1 '):
+        check_data(cfg, 'train')
+
+
+def test_classes_that_are_one_text(tmp_path):
+    cfg = data(tmp_path, [(40, [CAT])], classes='red')
+    with pytest.raises(ValueError, match="a single class is .'red',."):
+        check_data(cfg, 'train')
