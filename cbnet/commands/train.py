@@ -91,6 +91,9 @@ def make_parser() -> CommandParser:
             f'the folder of the images that {split}-ann names',
         )
     parser.option('--no-val', 'train without evaluation')
+    parser.option(
+        '--skip-missing', 'leave out the images that are not in the folder'
+    )
     return parser
 
 
@@ -135,7 +138,8 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
     options = ('train_ann', 'val_ann', 'train_img', 'val_img')
     chosen = {name: getattr(args, name) for name in options}
     if args.data_root is None:
-        given = [name for name in (*options, 'no_val') if getattr(args, name)]
+        flags = 'no_val', 'skip_missing'
+        given = [name for name in (*options, *flags) if getattr(args, name)]
         if given:
             option = given[0].replace('_', '-')
             raise UserValueError(
@@ -143,7 +147,12 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
             )
         return []
     without = args.no_val or args.val_ann == 'none'
-    data = find_own_data(args.data_root, **chosen, validate=not without)
+    data = find_own_data(
+        args.data_root,
+        **chosen,
+        validate=not without,
+        skip_missing=args.skip_missing,
+    )
     lines = retarget(cfg, data)
     if not args.auto_scale_lr:
         try:

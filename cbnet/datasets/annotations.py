@@ -1,5 +1,6 @@
 """Read COCO annotation files, and their objects image by image."""
 
+import codecs
 import contextlib
 import io
 import json
@@ -62,6 +63,12 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
+def starts_with_mark(path: Path) -> bool:
+    """Tell whether a file starts with a byte order mark, as on Windows."""
+    with path.open('rb') as file:
+        return file.read(3) == codecs.BOM_UTF8
+
+
 def is_coco(path: Path) -> bool:
     """Tell whether a file is a COCO annotation file."""
     try:
@@ -88,7 +95,7 @@ def read_json(path: Path, kind: str) -> Any:
     kept = _KEPT.get({})
     try:
         if key not in kept:
-            kept[key] = json.loads(path.read_text(encoding='utf-8'))
+            kept[key] = json.loads(path.read_text(encoding='utf-8-sig'))
     except ValueError as error:
         raise UserValueError(
             f'{path}: not JSON ({error}); expected a COCO {kind} file; '

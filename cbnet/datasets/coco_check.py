@@ -67,6 +67,18 @@ def check_coco(
             expected and what to do, and counts the other mistakes.
     """
     content = read_coco(path)
+    check_content(content, path, images, classes, needs_masks)
+    return content
+
+
+def check_content(
+    content: dict[str, Any],
+    path: str | os.PathLike,
+    images: str | os.PathLike | None = None,
+    classes: Sequence[str] | None = None,
+    needs_masks: bool = False,
+) -> None:
+    """Check the content of an annotation file, as ``check_coco`` does."""
     problems = list(find_problems(content, images, classes, needs_masks))
     if len(problems) > 1:
         folder = f' --images {images}' if images else ''
@@ -76,7 +88,6 @@ def check_coco(
         )
     if problems:
         raise UserValueError(f'{path}: {problems[0]}')
-    return content
 
 
 def find_problems(
@@ -200,8 +211,9 @@ def _image_rule(folder: str | os.PathLike | None) -> Rule:
     is_name, _ = _NAME
     return (
         lambda name: is_name(name) and Path(folder, name).is_file(),
-        f'an image file in {folder}; put it there, or name the folder that '
-        'contains the images',
+        f'an image file in {folder}; put it there, name the folder that '
+        'contains the images, or leave such images out (--skip-missing of '
+        'cbnet train with --data-root)',
     )
 
 

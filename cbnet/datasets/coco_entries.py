@@ -70,7 +70,7 @@ def is_number(value: Any) -> bool:
 
 def is_id(value: Any) -> bool:
     """Tell whether a value can be an id."""
-    return isinstance(value, int | str)
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def reference_rules(

@@ -2,15 +2,17 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..messages import listed
-from .annotations import read_coco, read_once
-from .coco_check import check_coco
+from .annotations import read_coco, read_once, starts_with_mark
+from .coco_check import check_content
+from .repairs import repair
 from .split_files import SPLITS, contents, find_split_file, find_test_files
 
 
@@ -23,12 +25,16 @@ class Split:
         images: the folder that contains the images.
         classes: the names of the categories in the order of the file.
         has_masks: whether every annotation has a segmentation.
+        repairs: what was repaired in the content of the file, a line each.
+        content: the content, repaired.
     """
 
     annotations: Path
     images: Path
     classes: tuple[str, ...]
     has_masks: bool
+    repairs: tuple[str, ...]
+    content: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def find_own_data(
     train_img: str | None = None,
     val_img: str | None = None,
     validate: bool = True,
+    skip_missing: bool = False,
 ) -> OwnData:
     """Find and check a data set; look for the parts that are not given.
 
@@ -65,6 +72,7 @@ def find_own_data(
         train_img: the folder of the training images, found the same way.
         val_img: the folder of the validation images, found the same way.
         validate: whether to look for a split to evaluate on.
+        skip_missing: whether to leave out images that are not there.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
@@ -73,10 +81,11 @@ def find_own_data(
     root = Path(root)
     if not root.is_dir():
         raise UserValueError(f'--data-root: no folder {root}')
-    train = _split(root, 'train', train_ann, train_img, only=not validate)
+    find = partial(_split, root, skip=skip_missing)
+    train = find('train', train_ann, train_img, only=not validate)
     if not validate:
         return OwnData(train, None, _unused(root, train))
-    val = _split(root, 'val', val_ann, val_img)
+    val = find('val', val_ann, val_img)
     notes: tuple[str, ...] = ()
     if val.annotations.samefile(train.annotations):
         if not (train_ann and val_ann):
@@ -115,6 +124,7 @@ def _split(
     annotations: str | None,
     images: str | None,
     only: bool = False,
+    skip: bool = False,
 ) -> Split:
     file = _below(root, annotations) or find_split_file(root, name, only)
     if not file.is_file():
@@ -125,10 +135,13 @@ def _split(
     )
     if not folder.is_dir():
         raise UserValueError(f'--{name}-img: no folder {folder}')
-    check_coco(file, folder)
+    content, repairs = repair(content, folder, skip)
+    if starts_with_mark(file):
+        repairs.append('a byte order mark is left out')
+    check_content(content, file, folder)
     classes = tuple(entry['name'] for entry in content['categories'])
     has_masks = all(a.get('segmentation') for a in content['annotations'])
-    return Split(file, folder, classes, has_masks)
+    return Split(file, folder, classes, has_masks, tuple(repairs), content)
 
 
 def _below(root: Path, given: str | None) -> Path | None:
@@ -141,7 +154,7 @@ def _below(root: Path, given: str | None) -> Path | None:
 def _look_for_images(
     root: Path, name: str, file: Path, content: dict[str, Any]
 ) -> Path:
-    """Take the first likely folder that contains the first image."""
+    """Take the first likely folder that contains one of the first images."""
     words = SPLITS[name]
     patterns = '{}', 'images/{}', '{}/images'
     likely = [
@@ -154,36 +167,38 @@ def _look_for_images(
             p for p in root.iterdir() if p.is_dir() and p.name in file.stem
         ),
     ]
-    first = str(next(iter(content['images']), {}).get('file_name'))
+    names = [str(entry.get('file_name')) for entry in content['images'][:50]]
+    names += [n.replace('\\', '/') for n in names if '\\' in n]
     for folder in likely:
-        if (folder / first).is_file():
+        if not names or any((folder / one).is_file() for one in names):
             return folder
     raise UserValueError(
-        f'{file}: no folder below {root} contains its first image {first!r}; '
-        f'give --{name}-img FOLDER, the folder that contains the images'
+        f'{file}: no folder below {root} contains its first images, such as '
+        f'{names[0]!r}; give --{name}-img FOLDER, the folder that contains '
+        f'the images'
     )
 
 
-def split_for_evaluation(
+def written(
     split: Split, classes: tuple[str, ...], folder: str | os.PathLike
 ) -> Split:
-    """Give a split whose categories have the order of the classes.
+    """Give a split whose file mmdet reads as it is meant.
 
     mmdet numbers labels in the order of the file it reads: with categories
     in another order, or with some missing, it would evaluate wrong names.
-    Then a copy of the annotation file gets the order of the classes.
+    Then, and after repairs, a copy of the annotation file is written.
 
     Args:
-        split: the split to evaluate on.
+        split: the split.
         classes: the names in the order of the labels.
         folder: the folder for the copy.
 
     Returns:
         The split itself, or one with the copy.
     """
-    if split.classes == classes:
+    if split.classes == classes and not split.repairs:
         return split
-    content = read_coco(split.annotations)
+    content = split.content
     known = {entry['name']: entry for entry in content['categories']}
     free = max((entry['id'] for entry in known.values()), default=0) + 1
     content = content | dict(
@@ -192,7 +207,7 @@ def split_for_evaluation(
             for number, name in enumerate(classes)
         ]
     )
-    copy = Path(folder, f'{split.annotations.stem}_for_evaluation.json')
+    copy = Path(folder, f'{split.annotations.stem}_for_mmdet.json')
     # All processes of a distributed run write the same content. A file that
     # appears at once is whole for each of them.
     write_whole(copy, json.dumps(content).encode())

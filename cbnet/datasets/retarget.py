@@ -9,7 +9,7 @@ from mmengine.config import Config, ConfigDict
 from ..errors import UserValueError
 from ..messages import listed
 from .data_check import take_variant
-from .own_data import OwnData, Split, split_for_evaluation
+from .own_data import OwnData, Split, written
 from .walking import loads, walk_dicts
 
 # Keys below which num_classes means something else: an RPN separates objects
@@ -24,8 +24,8 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     """Set every number of classes, data set and evaluator of a config.
 
     Args:
-        cfg: the config, changed in place. If mmdet needs the validation file
-            in another order, a copy is written below ``cfg.work_dir``.
+        cfg: the config, changed in place. If mmdet needs an annotation file
+            in another form, a copy is written below ``cfg.work_dir``.
         data: the data set.
 
     Returns:
@@ -44,6 +44,8 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
                 'every annotation has a segmentation; add the missing ones, '
                 'or use the config of a detector without masks'
             )
+    copies = f'{cfg.work_dir}/annotations'
+    train = written(train, train.classes, copies)
     number = len(train.classes)
     changed = set_num_classes(cfg.model, number)
     _exchange(cfg.train_dataloader, train)
@@ -52,13 +54,16 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
         'places',
         f'train on {train.annotations}, images in {train.images}',
         *data.notes,
+        *(
+            f'{split.annotations}: {line}'
+            for split in filter(None, (data.train, data.val))
+            for line in split.repairs
+        ),
     ]
     if val is None:
         _drop_validation(cfg)
         return [*lines, 'no validation, as requested']
-    val = split_for_evaluation(
-        val, train.classes, f'{cfg.work_dir}/annotations'
-    )
+    val = written(val, train.classes, copies)
     for name in ('val', 'test'):
         if not cfg.get(f'{name}_dataloader'):
             raise UserValueError(

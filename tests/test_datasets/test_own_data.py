@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from cbnet.datasets.own_data import find_own_data, split_for_evaluation
+from cbnet.datasets.own_data import find_own_data, written
 
 CLASSES = ('cat', 'dog')
 
@@ -185,9 +185,7 @@ def test_labels_follow_the_training_file(tmp_path, names, ids, expected):
     write(tmp_path / 'val.json', names, ids)
     touch(tmp_path / 'a.png')
     data = find_own_data(tmp_path)
-    file = split_for_evaluation(
-        data.val, data.train.classes, tmp_path / 'made'
-    ).annotations
+    file = written(data.val, data.train.classes, tmp_path / 'made').annotations
     if expected is None:
         assert file == tmp_path / 'val.json'
         return
