@@ -19,6 +19,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import init_default_scope
@@ -27,9 +28,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.kept import describe_kept
 from ..datasets.walking import innermost_datasets
 from ..errors import UserValueError
-from .dropped_images import describe_dropped
 
 
 @dataclass
@@ -95,7 +96,13 @@ class FedImages:
         self._rgb = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
         meta = getattr(self._dataset, 'metainfo', {})
         self.classes: list[str] = list(meta.get('classes', ()))
-        self.notes = [*describe_dropped(self._dataset), self._describe()]
+        self.notes = [
+            line
+            for one in innermost_datasets(self._dataset)
+            if isinstance(one, BaseDataset)
+            for line in describe_kept(one)
+        ]
+        self.notes.append(self._describe())
 
     def __iter__(self) -> Iterator[FedImage]:
         """Yield the images batch by batch, for as long as the sampler does.

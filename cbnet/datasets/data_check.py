@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..errors import UserValueError
 from .coco_check import check_coco
-from .kept import count_kept
+from .kept import describe_kept
 from .walking import innermost_datasets, loads
 
 _WITHOUT_SEMANTIC = '_without_semantic'
@@ -57,7 +57,7 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
                     suffix = dataset.seg_map_suffix
                     check_semantic_maps(maps, names, take_variant(cfg), suffix)
                 if not dataset.test_mode:
-                    lines += count_kept(dataset, content)
+                    lines += describe_kept(dataset, content)
                 checked.add((arguments, maps))
     return lines
 

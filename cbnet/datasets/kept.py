@@ -1,59 +1,73 @@
-"""How many images and objects of an annotation file are trained on.
+"""How many images and objects of a data set are used, and what is left out.
 
 mmdet leaves out small images, images without objects, and degenerate boxes,
 without a word.
 """
 
+import contextlib
+import copy
+import io
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
+from mmengine.dataset import BaseDataset
 
 from ..errors import UserValueError
 from ..messages import listed
 from .annotations import index
 
 
-def count_kept(dataset: CocoDataset, content: dict[str, Any]) -> list[str]:
+def describe_kept(
+    dataset: BaseDataset, content: dict[str, Any] | None = None
+) -> list[str]:
     """Say what a data set keeps of its annotation file.
 
     Args:
-        dataset: the data set, which has not read its file.
-        content: the content of the file.
+        dataset: the data set, which stays as it is.
+        content: the content of a COCO file, for a data set that has not read
+            its file.
 
     Returns:
         One line with the numbers, and one with what is left out, if
         anything is.
 
     Raises:
-        ValueError: nothing is left to train on.
+        ValueError: the data set is for training, and no object is left.
     """
-    dataset.COCOAPI = lambda path: _indexed(content)
-    dataset.data_list = dataset.load_data_list()
-    kept = dataset.filter_data()
-    classes = dataset.metainfo['classes']
-    objects = [
-        one
-        for info in kept
-        for one in info['instances']
-        if not one['ignore_flag']
-    ]
-    dropped = ', '.join(_dropped(dataset, kept, content))
-    if not objects:
+    # A data set forgets what it filtered out, so the file is read again.
+    again = copy.copy(dataset)
+    if content is not None:
+        again.COCOAPI = lambda path: _indexed(content)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+        again.data_list = everything = again.load_data_list()
+        kept = again.filter_data()
+    file, classes = dataset.ann_file, dataset.metainfo.get('classes') or ()
+    instances = [one for info in kept for one in info.get('instances', ())]
+    labels = Counter(
+        one['bbox_label'] for one in instances if not one.get('ignore_flag')
+    )
+    left_out = ', '.join(
+        f'{number} {what}'
+        for number, what in _left_out(dataset, everything, kept, content)
+        if number
+    )
+    if not (labels or dataset.test_mode):
         raise UserValueError(
-            f'{dataset.ann_file}: no object is left to train on '
-            f'({dropped or "there are none"}); expected at least one image '
+            f'{file}: no object is left to train on '
+            f'({left_out or "there are none"}); expected at least one image '
             f'with an object of {listed(classes, 8)}'
         )
-    counts = Counter(classes[one['bbox_label']] for one in objects)
-    each = listed((f'{name} {counts[name]}' for name in classes), 8)
-    lines = [
-        f'{dataset.ann_file}: {len(kept)} of {len(content["images"])} images '
-        f'and {len(objects)} of {len(content["annotations"])} objects are '
-        f'trained on ({each})'
+    counts = listed((f'{n} {labels[i]}' for i, n in enumerate(classes)), 8)
+    # A built data set may take only a part, by its indices.
+    taken = len(dataset if content is None else kept)
+    name = Path(file).name or type(dataset).__name__
+    return [
+        f'{name}: {taken} of {len(everything)} '
+        f'images and {labels.total()} objects are used ({counts})',
+        *([f'left out: {left_out}'] if left_out else []),
     ]
-    return [*lines, f'left out: {dropped}'] if dropped else lines
 
 
 def _indexed(content: dict[str, Any]) -> COCO:
@@ -65,29 +79,35 @@ def _indexed(content: dict[str, Any]) -> COCO:
     return api
 
 
-def _dropped(
-    dataset: CocoDataset, kept: list[dict], content: dict[str, Any]
-) -> list[str]:
+def _left_out(
+    dataset: BaseDataset,
+    everything: list[dict],
+    kept: list[dict],
+    content: dict[str, Any] | None,
+) -> list[tuple[int, str]]:
     """Count what is left out, by reason."""
-    ids = {info['img_id'] for info in kept}
-    least = (dataset.filter_cfg or {}).get('min_size', 0)
-    small = empty = 0
-    for info in dataset.data_list:
-        if info['img_id'] not in ids:
-            if min(info['width'], info['height']) < least:
-                small += 1
-            else:
-                empty += 1
-    crowds = sum(one['ignore_flag'] for i in kept for one in i['instances'])
-    objects = sum(len(info['instances']) for info in kept)
-    there = sum(a['image_id'] in ids for a in content['annotations'])
-    return [
-        f'{number} {what}'
-        for number, what in (
-            (small, f'images smaller than {least} pixels (min_size)'),
-            (empty, 'images without objects (filter_empty_gt)'),
-            (crowds, 'crowds (iscrowd)'),
-            (there - objects, 'objects without an area or of other classes'),
-        )
-        if number
-    ]
+    ids = {id(info) for info in kept}
+    reasons = Counter(
+        _reason(info, dataset.filter_cfg)
+        for info in everything
+        if id(info) not in ids
+    )
+    found = [(n, f'images {what}') for what, n in reasons.most_common()]
+    instances = [one for info in kept for one in info.get('instances', ())]
+    crowds = sum(bool(one.get('ignore_flag')) for one in instances)
+    found.append((crowds, 'crowds (iscrowd)'))
+    if content is not None:
+        images = {info['img_id'] for info in kept}
+        there = sum(a['image_id'] in images for a in content['annotations'])
+        others = there - len(instances)
+        found.append((others, 'objects without an area or of other classes'))
+    return found
+
+
+def _reason(info: dict, filter_cfg: dict) -> str:
+    if filter_cfg.get('filter_empty_gt') and not info.get('instances'):
+        return 'without objects of the classes (filter_empty_gt)'
+    least = filter_cfg.get('min_size', 0)
+    if min(info.get('width', least), info.get('height', least)) < least:
+        return f'smaller than {least} pixels (min_size)'
+    return 'by another rule of filter_cfg'

@@ -130,10 +130,11 @@ def test_browse_data(call, tiny_config):
     printed = call('browse_data.py', tiny_config, '--num', '6')
     lines = printed.splitlines()
     assert lines[0] == (
-        'train.json: 4 images, 3 kept (filtered out: 1 without annotation of '
-        'the classes)'
+        'train.json: 3 of 4 images and 4 objects are used (square 2, '
+        'triangle 2)'
     )
-    assert lines[1].startswith('fed as RGB, mean')
+    assert lines[1].startswith('left out: 1 images without objects of the')
+    assert lines[2].startswith('fed as RGB, mean')
     assert lines[-1] == '6 images: fed_images.png'
     first = np.asarray(Image.open('fed_images.png'))
     assert first.shape[1] > 4 * 400
