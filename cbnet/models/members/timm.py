@@ -170,6 +170,9 @@ class TimmBackbone(BaseModule):
             if names_a_file(self.init_cfg):
                 init_member(self, frozenset(self.state_dict()), 'backbone')
             else:
+                # timm's ViTs would draw their weights again, also those of
+                # pretrained=True and of shared parts.
+                self.model.is_init = True
                 super().init_weights()
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
