@@ -299,7 +299,7 @@ def gradients_or_none(model):
 @pytest.mark.parametrize('shared_stages', [None, 0, 2])
 @pytest.mark.parametrize('name', ['test_vit', 'eva02_tiny_patch14_224'])
 def test_the_weights_that_timm_made_stay(name, shared_stages):
-    """timm may have read them from a file (pretrained=True)."""
+    """They may be those of a file (pretrained=True)."""
     member = dict(VIT, model_name=name, depth=4)
     model = composite(member, shared_stages=shared_stages)
     before = copy.deepcopy(model.members.state_dict())
