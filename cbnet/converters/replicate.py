@@ -79,7 +79,9 @@ def take_apart(weights: Mapping[str, Tensor]) -> Plain:
     rest = {n: w for n, w in weights.items() if not n.startswith(prefix)}
     dropped = [] if prefix else list(filter(_CLASSIFIER.match, member))
     member = {n: w for n, w in member.items() if n not in dropped}
-    if 'patch_embed.proj.weight' in member:
+    # A plain ViT may have patches of the same name, but has no layers.
+    layers = any(name.startswith('layers.') for name in member)
+    if layers and 'patch_embed.proj.weight' in member:
         converted = MICROSOFT_SWIN.rename(member, frozenset())
         if converted is None:
             raise UserValueError(
@@ -149,8 +151,9 @@ def replicate_into(
         connections are new there, and their counters the model's own.
 
     Raises:
-        ValueError: the model has no composite backbone, or the weights
-            differ from it in more than missing connections.
+        ValueError: the model has no composite backbone, the weights have
+            names of another code, or they differ from the model in more than
+            missing connections.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, CompositeBackbone):
@@ -158,9 +161,19 @@ def replicate_into(
             f'{config} has no composite: its backbone is a '
             f'{type(backbone).__name__}, expected a CompositeBackbone'
         )
+    first = backbone.members[0].state_dict()
     owned = [set(member.state_dict()) for member in backbone.members]
+    known = set().union(*owned)
+    if known.isdisjoint(plain.member):
+        raise UserValueError(
+            f'the backbone in the file has no name in common with the members '
+            f'of {config} (found {listed(plain.member, 2)}; expected names '
+            f'such as {listed(first, 2)}); give a detector that was trained '
+            f'with this package or mmdet, or load the backbone through the '
+            f'init_cfg of the members (docs/pretrained.md)'
+        )
     # The strict comparison reports the names that no member knows.
-    owned[0] |= plain.member.keys() - set().union(*owned)
+    owned[0] |= plain.member.keys() - known
     if not plain.rest:
         model = nn.ModuleDict(dict(backbone=backbone))
     weights = _placed(plain, owned)

@@ -15,6 +15,7 @@ from .fit import compare_with_member, describe_differences, new_modules
 from .licence import licence_of
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
+from .vit_resizing import resize_patches
 
 
 def init_member(
@@ -93,7 +94,8 @@ def load_into(
         wrong = 'the file and the member share almost no names'
     else:
         architecture = describe(found.weights, found.weights)
-        weights, resized = resize_positions(found.weights, own)
+        weights, positions = resize_positions(found.weights, own)
+        weights, patches = resize_patches(weights, own)
         comparison, others = compare_with_member(
             weights, own, names, new_modules(member)
         )
@@ -117,7 +119,7 @@ def load_into(
         layout=found.layout,
         loaded=loaded,
         renamed=tuple(name for name in loaded if name not in found.below),
-        resized=resized,
+        resized=(*positions, *patches),
         cast=conversions(loaded, weights, own),
         outside=len(flat) - len(found.below),
         licence=licence_of(source, member),

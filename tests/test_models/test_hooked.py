@@ -296,6 +296,18 @@ def gradients_or_none(model):
     }
 
 
+@pytest.mark.parametrize('shared_stages', [None, 0, 2])
+@pytest.mark.parametrize('name', ['test_vit', 'eva02_tiny_patch14_224'])
+def test_the_weights_that_timm_made_stay(name, shared_stages):
+    """They may be those of a file (pretrained=True)."""
+    member = dict(VIT, model_name=name, depth=4)
+    model = composite(member, shared_stages=shared_stages)
+    before = copy.deepcopy(model.members.state_dict())
+    model.init_weights()
+    for key, value in model.members.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
 def test_the_head_is_gone_and_names_are_timms():
     names = set(TimmBackbone('test_vit').model.state_dict())
     whole = set(timm.create_model('test_vit').state_dict())

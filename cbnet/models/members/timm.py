@@ -42,7 +42,7 @@ class TimmBackbone(BaseModule):
     below ``first_stride`` belong to the stem, so stage ``i`` of a pyramid
     network means the same as in mmdet's ResNet: the strides are 4, 8, 16 and
     32.  The blocks of a plain ViT are divided into ``groups`` stages of one
-    stride.
+    stride, evenly or as ``groups`` says.
 
     Images may have any size: they are padded to what the model needs, below
     and to the right, and the maps are cut.  A model whose size is fixed takes
@@ -55,7 +55,9 @@ class TimmBackbone(BaseModule):
             trained; -1: none; 0: the stem; k: the stem and k stages.
         norm_eval: whether BatchNorm layers stay in eval mode.
         norm_cfg: the norm of the connections that feed this member.
-        groups: the number of stages into which equal blocks are divided.
+        groups: the number of stages into which equal blocks are divided, or
+            the last block of each stage, counted from 0 as in timm's
+            ``forward_intermediates``, such as ``(2, 5, 20, 23)``.
         first_stride: the least stride of a stage; 8 beside a lead whose
             stages begin there, such as mmdet's CSPNeXt.
         init_cfg: the weights, such as ``dict(type='Pretrained',
@@ -76,7 +78,7 @@ class TimmBackbone(BaseModule):
         frozen_stages: Annotated[int, Ge(-1)] = -1,
         norm_eval: bool = False,
         norm_cfg: NormConfig | None = None,
-        groups: Annotated[int, Ge(1)] = 4,
+        groups: Annotated[int, Ge(1)] | Sequence[Annotated[int, Ge(0)]] = 4,
         first_stride: Annotated[int, Ge(1)] = 4,
         init_cfg: InitConfig = None,
         **model_args: Any,
@@ -170,6 +172,9 @@ class TimmBackbone(BaseModule):
             if names_a_file(self.init_cfg):
                 init_member(self, frozenset(self.state_dict()), 'backbone')
             else:
+                # timm's ViTs would draw their weights again, also those of
+                # pretrained=True and of shared parts.
+                self.model.is_init = True
                 super().init_weights()
 
     def train(self, mode: bool = True) -> 'TimmBackbone':

@@ -1,7 +1,8 @@
 """Which of a timm model's features end the stages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from torch import nn
@@ -25,7 +26,7 @@ class Feature:
 
 
 def choose_features(
-    model: nn.Module, groups: int, first_stride: int = 4
+    model: nn.Module, groups: int | Sequence[int], first_stride: int = 4
 ) -> list[Feature]:
     """Choose the features that end the stages.
 
@@ -36,11 +37,13 @@ def choose_features(
 
     Args:
         model: the timm model.
-        groups: the number of stages to reach by splitting.
+        groups: the number of stages to reach by splitting, or the indices
+            of the features that end the stages.
         first_stride: the least stride of a stage.
 
     Raises:
-        ValueError: timm does not describe the model's features.
+        ValueError: timm does not describe the model's features, or it does
+            not have those that ``groups`` lists.
     """
     info: list[dict[str, Any]] = getattr(model, 'feature_info', None) or []
     if not hasattr(model, 'forward_intermediates') or not info:
@@ -54,6 +57,8 @@ def choose_features(
         raise UserValueError(
             f'it has no features with a stride of {first_stride} or more'
         )
+    if not isinstance(groups, int):
+        return _listed(features, groups)
     runs = [list(run) for _, run in groupby(features, lambda f: f.stride)]
     parts = [1] * len(runs)
     while sum(parts) < groups:
@@ -66,3 +71,15 @@ def choose_features(
         for run, n in zip(runs, parts, strict=True)
         for k in range(n)
     ]
+
+
+def _listed(features: list[Feature], indices: Sequence[int]) -> list[Feature]:
+    """Give the features of these indices, which must be in order."""
+    there = {feature.index: feature for feature in features}
+    known = bool(indices) and all(i in there for i in indices)
+    if not known or any(i >= j for i, j in pairwise(indices)):
+        raise UserValueError(
+            f'groups={indices!r}; expected ascending numbers from '
+            f'{min(there)} to {max(there)}, the last block of each stage'
+        )
+    return [there[i] for i in indices]

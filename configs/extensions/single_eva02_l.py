@@ -1,0 +1,3 @@
+# The single-member twin of dual_eva02_l.py.
+_base_ = './dual_eva02_l.py'
+model = dict(assistance=dict(weights=[]), backbone=dict(num_members=1))
