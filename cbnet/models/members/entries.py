@@ -121,11 +121,13 @@ def _end(traced: Trace, i: int, name: str | None) -> Call:
     wanted = traced.maps[i]
     named = [call for call in traced.calls if call.name == name]
     if wanted.is_meta:
-        if not named:
+        same = [call for call in traced.calls if call.result is wanted]
+        end = max(named or same, key=lambda call: call.end, default=None)
+        if end is None or not _has_matrix(end.module):
             raise NeedsValuesError(
                 'values cannot be compared on the meta device'
             )
-        return named[-1]
+        return end
     equal = [call for call in traced.calls if equal_map(call.result, wanted)]
     found = (
         [call for call in equal if call in named]
