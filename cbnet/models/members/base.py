@@ -88,8 +88,8 @@ class MemberAdapter:
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """The stages whose maps the backbone emits."""
-        return tuple(self.backbone.out_indices)
+        """The stages whose maps the backbone emits: all, unless it says."""
+        return tuple(getattr(self.backbone, 'out_indices', self.emittable))
 
     @property
     def emittable(self) -> tuple[int, ...]:
