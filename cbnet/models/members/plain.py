@@ -69,7 +69,7 @@ def _trace(backbone: nn.Module) -> Trace:
     else:
         raise UserValueError(
             f'it does not run on an image of {size[0]}x{size[1]} pixels: '
-            f'{one_line(error, 200)}'
+            f'{one_line(error, 200).rstrip(".")}'
         )
     maps = traced.maps
     if len(maps) and maps[0] is image:
@@ -82,9 +82,9 @@ def _trace(backbone: nn.Module) -> Trace:
     if not all(isinstance(y, Tensor) and y.ndim == 4 for y in maps):
         raise UserValueError('it does not return a tuple of maps')
     heights = [y.shape[-2] for y in maps]
-    if any(a <= b for a, b in pairwise(heights)):
+    if any(a < b for a, b in pairwise(heights)):
         raise UserValueError(
-            f'its maps have the heights {heights}, but each must be smaller '
+            f'its maps have the heights {heights}, but none may be larger '
             f'than the one before'
         )
     return traced
