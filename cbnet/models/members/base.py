@@ -89,7 +89,8 @@ class MemberAdapter:
     @property
     def out_indices(self) -> tuple[int, ...]:
         """The stages whose maps the backbone emits: all, unless it says."""
-        return tuple(getattr(self.backbone, 'out_indices', self.emittable))
+        every = range(len(self.specs))
+        return tuple(getattr(self.backbone, 'out_indices', every))
 
     @property
     def emittable(self) -> tuple[int, ...]:

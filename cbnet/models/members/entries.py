@@ -132,7 +132,7 @@ def _end(traced: Trace, i: int, name: str | None) -> Call:
     found = (
         [call for call in equal if call in named]
         or [call for call in named if find_order(call.result, wanted)]
-        or same  # two norms of one map are equal at first
+        or (not name and same)  # two norms of one map are equal at first
         or equal
     )
     if not found:
