@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from importlib.util import find_spec
 from typing import Any
 
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DefaultScope, Registry
 
 from ..errors import UserError, UserTypeError, UserValueError
@@ -66,10 +68,10 @@ class BuiltFrom:
         found = self._find(kind, cfg) if isinstance(kind, str) else kind
         if not callable(found):
             names = self.registry.module_dict if isinstance(kind, str) else ()
+            reason = _missing_package(kind) or did_you_mean(kind, names)
             raise UserValueError(
                 f'{key}.type={brief(kind)}; expected the name of something '
-                f'in the registry {self.registry.name!r}'
-                f'{did_you_mean(kind, names)}'
+                f'in the registry {self.registry.name!r}{reason}'
             )
         others = {'type', *self.further}
         given = {k: cfg[k] for k in cfg if k not in others}
@@ -105,6 +107,17 @@ class BuiltFrom:
 
     def _registered(self, kind: str) -> Any:
         return self.registry.module_dict.get(kind)
+
+
+def _missing_package(kind: Any) -> str:
+    """Say which package has the scope of a name, if it is not installed."""
+    scope = str(kind).partition('.')[0]
+    package = MODULE2PACKAGE.get(scope)
+    if package is None or find_spec(scope) is not None:
+        return ''
+    return (
+        f', but the package {package} is not installed; pip install {package}'
+    )
 
 
 def check_foreign(

@@ -3,8 +3,8 @@
 from collections.abc import Set
 from typing import Any
 
-from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
+from torch import nn
 
 from ..checkpoints.local_files import require_checkpoint
 from ..checkpoints.report import LoadReport, conversions
@@ -19,12 +19,13 @@ from .vit_resizing import resize_patches
 
 
 def init_member(
-    member: BaseModule, complete: Set[str], title: str
+    member: nn.Module, complete: Set[str], title: str
 ) -> LoadReport | None:
     """Initialise a member as its ``init_cfg`` says.
 
     Args:
-        member: the backbone, without the stages that it shares.
+        member: the backbone, without the stages that it shares.  One that
+            is no ``BaseModule`` has no ``init_cfg`` and stays as it was built.
         complete: the state-dict names of the same backbone with all its
             stages.
         title: the name of the member in the log.
@@ -37,9 +38,10 @@ def init_member(
         ValueError: the file is cut short, of another framework, or does not
             fit the member; nothing is loaded then.
     """
-    init_cfg = member.init_cfg
+    init_cfg = getattr(member, 'init_cfg', None)
     if not names_a_file(init_cfg):
-        member.init_weights()
+        if hasattr(member, 'init_weights'):
+            member.init_weights()
         return None
     source = str(init_cfg['checkpoint'])
     if source.endswith('.pdparams'):
@@ -63,7 +65,7 @@ def names_a_file(init_cfg: Any) -> bool:
 
 
 def load_into(
-    member: BaseModule,
+    member: nn.Module,
     file: Any,
     complete: Set[str],
     source: str,

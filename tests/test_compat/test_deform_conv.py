@@ -2,10 +2,10 @@
 
 Scenarios: the compiled operator's golden values and gradients; a float64
 loop over samples with kernels, strides, paddings and dilations that are not
-square, groups and deform groups; gradcheck; samples on pixels and exactly on
-the edge at -1; the plain torch gradients that deterministic CUDA runs use;
-one kernel call a backward, and none stale; several im2col steps; maps that
-are not contiguous; no images.
+square, groups and deform groups; gradcheck; samples on pixels, exactly on
+the edge at -1 and nowhere (nan); the plain torch gradients that deterministic
+CUDA runs use; one kernel call a backward, and none stale; several im2col
+steps; maps that are not contiguous; no images.
 """
 
 import sys
@@ -100,6 +100,20 @@ def test_offset_gradient_on_pixels_and_edges(op):
     across[1, 1:3] = torch.tensor([1.0, -2])
     across[2, 1:3] = torch.tensor([2.0, -5])
     assert torch.equal(leaves['offset'].grad[0], torch.stack([down, across]))
+
+
+@pytest.mark.usefixtures('backward_path')
+@pytest.mark.parametrize('op', [V1, V2])
+def test_samples_that_are_nowhere_lie_outside(op):
+    results = []
+    for place in (100.0, torch.nan, torch.inf, -torch.inf):
+        case = random_case(GEOMETRIES[0])
+        case['offset'][:, ::4] = place  # half of the samples, y only
+        out, leaves = run(op, case, GEOMETRIES[0])
+        out.square().sum().backward()
+        results.append((out, *(leaf.grad for leaf in leaves.values())))
+    for found in results[1:]:
+        torch.testing.assert_close(found, results[0])
 
 
 def test_one_kernel_call_a_backward(monkeypatch):

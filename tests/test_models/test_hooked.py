@@ -234,6 +234,7 @@ def test_copies_and_pickles_are_independent(cfg, shared_stages):
         for p in twin.parameters():
             p.data.zero_()
         assert twin.adapters[0].backbone is twin.members[0]
+        assert twin.adapters[0].channel is not model.adapters[0].channel
         assert not any(y.any() for y in twin.members[0](image))
         assert not torch.equal(model(image)[0], twin(image)[0])
 
@@ -255,11 +256,21 @@ def test_a_forward_that_raises_leaves_no_state():
     assert all(map(torch.equal, before, model(IMAGE)))
 
 
-def test_a_stage_that_is_left_out_is_an_error():
+class Twice(nn.Sequential):
+    def forward(self, x):
+        return super().forward(super().forward(x))
+
+
+@pytest.mark.parametrize(
+    ('change', 'began'),
+    [(lambda block: nn.Identity(), '0: 1, 1: 1, 3: 1'), (Twice, '2: 2')],
+)
+def test_a_stage_must_begin_once(change, began):
     model = composite(VIT, shared_stages=None).eval()
     blocks = model.members[1].model.blocks
-    blocks[3] = nn.Identity()
-    with pytest.raises(ValueError, match='stages 0 to 3 .* once .* but began'):
+    blocks[3] = change(blocks[3])
+    words = f'stages 0 to 3 .* once .* but began .*{began}'
+    with pytest.raises(ValueError, match=words):
         model(IMAGE)
 
 

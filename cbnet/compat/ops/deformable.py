@@ -2,7 +2,9 @@
 
 Both compute the same, except where a sample sits exactly at -1, the outer
 edge of the padding: there mmcv's gradient of the offset is zero.  Offsets
-start at zero and so begin on that very edge.
+start at zero and so begin on that very edge.  Also, a sample that is nowhere
+(nan) lies outside the map for mmcv, while torchvision's kernels read memory
+that is not theirs.
 
 The operands are those of :mod:`cbnet.compat.ops.deform_conv`.
 """
@@ -59,7 +61,7 @@ def convolve(
     Without a mask all factors are 1.  The result is float32 where the
     operands are narrower.
     """
-    kernel = torch.ops.torchvision.deform_conv2d
+    kernel, offset = torch.ops.torchvision.deform_conv2d, _somewhere(offset)
     return _call(kernel, [input, weight, offset], mask, bias, window)
 
 
@@ -72,7 +74,7 @@ def gradients(
     mask: Tensor | None = None,
 ) -> Gradients:
     """Return the gradients of all operands from that of the output."""
-    grad, offset = widen(grad), widen(offset)
+    grad, offset = widen(grad), _somewhere(widen(offset))
     # Autocast around the backward pass would narrow matrix products here.
     with torch.autocast(grad.device.type, enabled=False):
         if must_be_deterministic(grad):
@@ -84,6 +86,11 @@ def gradients(
     edge = _places(offset, weight.shape[2:], window) == -1
     found.offset.masked_fill_(edge.view_as(offset), 0)
     return found
+
+
+def _somewhere(offset: Tensor) -> Tensor:
+    """Shift samples that are nowhere, or infinitely far, outside the map."""
+    return offset.nan_to_num(nan=-1e6, posinf=1e6, neginf=-1e6)
 
 
 def _call(

@@ -88,8 +88,9 @@ class MemberAdapter:
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """The stages whose maps the backbone emits."""
-        return tuple(self.backbone.out_indices)
+        """The stages whose maps the backbone emits: all, unless it says."""
+        every = range(len(self.specs))
+        return tuple(getattr(self.backbone, 'out_indices', every))
 
     @property
     def emittable(self) -> tuple[int, ...]:

@@ -34,6 +34,24 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
+@contextmanager
+def normalising(module: nn.Module) -> Iterator[None]:
+    """Let norms use the statistics of what they see, and keep none.
+
+    With the statistics that norms begin with, the maps of some backbones
+    (ConvAWS) grow beyond all numbers until weights are loaded.
+    """
+    norms = [part for part in module.modules() if isinstance(part, _NormBase)]
+    kept = [(norm.running_mean, norm.running_var) for norm in norms]
+    for norm in norms:
+        norm.running_mean = norm.running_var = None
+    try:
+        yield
+    finally:
+        for norm, (mean, var) in zip(norms, kept, strict=True):
+            norm.running_mean, norm.running_var = mean, var
+
+
 def unread_parameters(adapter: Any, stage: int | None = None) -> set[str]:
     """Name the parameters of a hooked member that no map depends on.
 
