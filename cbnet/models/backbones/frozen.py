@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from ...checkpoints.fingerprint import digest
 from ...checkpoints.fit import NEEDLESS
@@ -84,7 +85,7 @@ class FrozenMembers(nn.Module):
 
         Some averages of weights ask for the state in every iteration.
         """
-        tensors = self.members[k].state_dict().values()
+        tensors = map(_local, self.members[k].state_dict().values())
         state = [(t.data_ptr(), t._version, t.dtype) for t in tensors]
         known = vars(self).setdefault('_hashes', {})
         if k not in known or known[k][0] != state:
@@ -156,6 +157,11 @@ def _hash(member: nn.Module) -> Tensor:
     lines = [f'{name} {digest(weight)}' for name, weight in weights.items()]
     found = hashlib.sha256('\n'.join(lines).encode()).digest()
     return torch.tensor([float(byte) for byte in found])
+
+
+def _local(weight: Tensor) -> Tensor:
+    """Give what this process holds of a weight that FSDP may shard."""
+    return weight.to_local() if isinstance(weight, DTensor) else weight
 
 
 def _is_of(member: nn.Module, recorded: Tensor) -> bool:

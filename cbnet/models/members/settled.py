@@ -60,8 +60,9 @@ class SettledAdapter(MemberAdapter):
             self.learns = self.detector is None
             listen()
         if settings.frozen:
-            # Before DDP and optimizers collect what is trained.
-            self.backbone.requires_grad_(False)
+            # Before DDP and optimizers collect what is trained, and for
+            # loops that train what was built without calling train().
+            self.backbone.requires_grad_(False).eval()
 
     def __copy__(self) -> 'SettledAdapter':
         """Copy the inner adapter, too, as a plain adapter is copied."""
