@@ -200,7 +200,10 @@ def check_sharded(cfg, folder, save_frozen):
         assert not hashes
         return
     torch.testing.assert_close(found[f'{ASSISTANT}sha256'], *hashes)
-    other = {n: w + 1 for n, w in member.state_dict().items()}
+    other = {
+        n: w + 1 if isinstance(w, DTensor) else w
+        for n, w in member.state_dict().items()
+    }
     member.load_state_dict(other, assign=True)
     other = detector.state_dict()[f'{ASSISTANT}sha256']
     assert not torch.equal(other, *hashes)
