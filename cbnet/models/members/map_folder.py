@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ...atomic_files import FileNotSavedError, write_whole
+from ...atomic_files import write_whole
 
 # Unfinished ones, of processes that were killed, count and go as well.
 _OURS = re.compile(
@@ -67,7 +67,7 @@ class MapFolder:
         try:
             if self._make_room(len(content)):
                 write_whole(self._path(key), content)
-        except (OSError, FileNotSavedError) as error:
+        except OSError as error:
             print_log(
                 f'maps are not kept in {self.folder}: {error}',
                 logger='current',
