@@ -261,8 +261,22 @@ def make_a_folder(path):
     path.mkdir()
 
 
+def make_a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
-    'damage', [truncate, flip_a_bit, empty, pickled, exchange, make_a_folder]
+    'damage',
+    [
+        truncate,
+        flip_a_bit,
+        empty,
+        pickled,
+        exchange,
+        make_a_folder,
+        make_a_pipe,
+    ],
 )
 def test_what_is_damaged_is_computed_again(damage, tmp_path):
     composite = join(kept('resnet', tmp_path)).eval()

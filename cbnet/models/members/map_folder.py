@@ -46,11 +46,10 @@ class MapFolder:
 
     def read(self, key: str) -> dict[str, Tensor] | None:
         """Read maps; None if there are none or the file is damaged."""
-        path = self._path(key)
-        try:
-            content = path.read_bytes()
-        except OSError:
-            content = b''
+        path, content = self._path(key), b''
+        with suppress(OSError):
+            if path.is_file():  # a pipe would wait for ever
+                content = path.read_bytes()
         body, found = content[:-_CHECKSUM], content[-_CHECKSUM:]
         if _checksum(key, body) != found:
             self.misses += 1
