@@ -34,7 +34,7 @@ class FrozenMembers(nn.Module):
         for adapter in filter(is_frozen, self.adapters):
             adapter.backbone.eval()
             if adapter.cache is not None:
-                adapter.cache.forget()
+                adapter.cache.forget(adapter)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> 'FrozenMembers':

@@ -16,6 +16,7 @@ import torch
 from annotated_types import Gt
 from mmengine.logging import print_log
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from ...errors import UserValueError
 from ...version import __version__
@@ -83,13 +84,25 @@ class MapCache:
         packages = [sys.modules[name].__version__ for name in _PACKAGES]
         self._fixed = [_FORMAT, __version__, packages, own]
         self._known: dict[str, Any] = {}
+        self._sharded = False
 
-    def forget(self) -> None:
+    def serves(self, member: MemberAdapter, images: Tensor) -> bool:
+        """Tell whether maps can be kept: there are numbers to compute with.
+
+        Of a member that FSDP shards, all processes compute at once, so that
+        one which has found its maps would leave the others waiting.
+        """
+        self._sharded |= _is_sharded(member)
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        return not (self._sharded or traced or images.is_meta)
+
+    def forget(self, member: MemberAdapter) -> None:
         """Hash the weights again, and log how many maps were found.
 
         Not every change of a weight can be noticed without reading it.
         """
         self._known = {}
+        self._sharded |= _is_sharded(member)
         hits, every = self.files.hits, self.files.hits + self.files.misses
         if every:
             print_log(
@@ -144,6 +157,11 @@ class MapCache:
             autocast and torch.get_autocast_dtype(kind),
         ]
         return repr(settings)
+
+
+def _is_sharded(member: MemberAdapter) -> bool:
+    # While FSDP computes, some weights look as if they were whole.
+    return any(isinstance(p, DTensor) for p in member.backbone.parameters())
 
 
 def _packed(stage: int, y: Tensor) -> tuple[str, Tensor]:

@@ -112,7 +112,7 @@ class SettledAdapter(MemberAdapter):
         if typed:
             add = _as_outside(add, images.device.type)
         with self._conditions(images, receives=first is not None):
-            if self._keeps_maps(images):
+            if self.cache and self.cache.serves(self.inner, images):
                 seen = torch.cat([self.see(x) for x in images.split(1)])
                 run = MemberRun({}, self.cache.run(self.inner, seen, end))
             else:
@@ -121,10 +121,6 @@ class SettledAdapter(MemberAdapter):
                 for i, y in run.outputs.items():
                     run.outputs[i] = y.to(images.dtype)
         return run
-
-    def _keeps_maps(self, images: Tensor) -> bool:
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        return not (self.cache is None or traced or images.is_meta)
 
     def stem(self, x: Tensor) -> Tensor:
         """Turn images (B, C, H, W) into the input of stage 0."""
