@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from ..errors import UserValueError
 from ..messages import listed
@@ -65,9 +66,13 @@ def with_fingerprint(
 def digest(weight: Tensor) -> str:
     """Compute 16 hexadecimal digits of a tensor's SHA-256.
 
-    The data type, the shape and all bytes count; strides do not.
+    The data type, the shape and all bytes count; strides do not.  Of a weight
+    that FSDP shards, every process has to ask for it.
     """
-    weight = weight.detach().cpu().contiguous()
+    weight = weight.detach()
+    if isinstance(weight, DTensor):
+        weight = weight.full_tensor()
+    weight = weight.cpu().contiguous()
     done = hashlib.sha256(f'{weight.dtype} {tuple(weight.shape)} '.encode())
     done.update(weight.reshape(-1).view(torch.uint8).numpy())
     return done.hexdigest()[:16]

@@ -9,17 +9,24 @@ Examples:
       configs/cbnet/single_r50.py --out work_dirs/cost.json
   cbnet get-flops configs/cbnet/dual_r50.py \
       --shape 640 --cfg-options model.backbone.style=fcc
+  cbnet get-flops mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
+      --assistant dinov2-s clip-b --scale 0.5
 
 docs/cost.md explains what is counted, and by which rule.
 """
 
 from argparse import Namespace
 from json import dumps
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..analysis.complexity import check_shape, measure
 from ..analysis.complexity.figures import Complexity
 from ..analysis.complexity.table import notes, part_table, total_table
 from ..errors import UserValueError
+from ..twins.assistants import find_assistant
+from ..twins.presets import PRESETS
+from ..twins.upgrade import UpgradeOptions, read_detector, write_config
 from .argument_types import ends_in
 from .command_line import config_parser, load_config
 from .command_parser import CommandParser
@@ -34,6 +41,19 @@ def make_parser() -> CommandParser:
         'instead of one for each part',
         nargs='*',
         metavar='CONFIG',
+    )
+    parser.option(
+        '--assistant NAME|CONFIG ...',
+        'also count each config as `cbnet upgrade` would add these frozen '
+        f'assistants to it, one at a time: a preset ({", ".join(PRESETS)}), '
+        "timm's name of a model, or a config file",
+        default=[],
+    )
+    parser.option(
+        '--scale FACTOR',
+        'resize the images for the assistants; 0.5 is a quarter of their '
+        'work (default: the images as they are)',
+        float,
     )
     parser.option(
         '--shape',
@@ -55,6 +75,13 @@ def make_parser() -> CommandParser:
 
 def run(args: Namespace) -> None:
     """Count, print and write."""
+    if args.assistant and args.cfg_options:
+        raise UserValueError(
+            '--assistant is added to a config as it is; write the settings '
+            'of --cfg-options into a config that inherits from it'
+        )
+    if args.scale is not None and not args.assistant:
+        raise UserValueError('--scale is for the images of an --assistant')
     shape = tuple(args.shape * 2 if len(args.shape) == 1 else args.shape)
     try:
         check_shape(shape)
@@ -62,7 +89,12 @@ def run(args: Namespace) -> None:
         raise UserValueError(f'--shape: {error}') from error
 
     names = list(dict.fromkeys([args.config, *args.more]))
-    found = {name: count(args, name, shape) for name in names}
+    found = {}
+    for name in names:
+        found[name] = count(args, name, shape)
+        for assistant in args.assistant:
+            title = f'{name} + {assistant}'
+            found[title] = count_upgraded(args, name, assistant, shape)
     print(f'{shape[0]} x {shape[1]} (height x width), one image')
     if len(found) > 1:
         print(total_table(found))
@@ -93,3 +125,18 @@ def count(args: Namespace, name: str, shape: tuple[int, int]) -> Complexity:
         return measure(cfg, shape)
     except ValueError as error:
         raise UserValueError(f'{name}: {error}') from error
+
+
+def count_upgraded(
+    args: Namespace, name: str, assistant: str, shape: tuple[int, int]
+) -> Complexity:
+    """Count one config with a new frozen assistant, without its weights."""
+    with TemporaryDirectory() as folder:
+        cfg, _ = write_config(
+            read_detector(name),
+            find_assistant(assistant),
+            Path(folder, 'upgraded.py'),
+            Path(folder, 'start.pth'),
+            UpgradeOptions(scale=args.scale),
+        )
+    return measure(cfg, shape)

@@ -2,7 +2,8 @@
 
 One config is shown by parts, several side by side; one number is a square;
 the file holds the exact numbers under sorted keys; a part that needs data is
-named after the rest was counted.
+named after the rest was counted. Assistants are counted as an upgrade adds
+them, without their weights.
 """
 
 import json
@@ -10,6 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+
+from cbnet.testing import tiny_detector
 
 ROOT = Path(__file__).parents[2]
 DUAL = str(ROOT / 'configs' / 'cbnet' / 'dual_r50.py')
@@ -71,6 +75,39 @@ def test_options_of_the_config(get_flops):
     assert '64 x 96' in output
     assert 'connection 1 -> 2' in output
     assert 'assistants with losses: 1' in output
+
+
+def test_assistants(get_flops, tmp_path):
+    plain = tmp_path / 'plain.py'
+    model = tiny_detector('RetinaNet')
+    Config(dict(model=model)).dump(str(plain))
+    macs = []
+    for scale in ((), ('--scale', 0.5)):
+        status, output = get_flops(
+            plain, '--shape', 96, 128, '--assistant', 'test_vit',
+            'test_resnet', '--out', 'cost.json', *scale,
+        )  # fmt: skip
+        assert status == 0, output
+        data = json.loads(Path('cost.json').read_text())
+        names = [str(plain), f'{plain} + test_vit', f'{plain} + test_resnet']
+        assert sorted(data) == sorted(names)
+        totals = [data[name]['total'] for name in names]
+        rises = [one['macs'] - totals[0]['macs'] for one in totals]
+        macs.append(rises)
+        for one in totals[1:]:
+            assert one['parameters'] > one['trainable']
+    assert list(tmp_path.glob('upgraded*')) == []
+    assert 0 < macs[1][2] < 0.5 * macs[0][2]
+    for arguments, text in (
+        (['--scale', 0.5], '--scale is for the images of an --assistant'),
+        (
+            ['--assistant', 'test_vit', '--cfg-options', 'a=1'],
+            '--assistant is added to a config as it is',
+        ),
+        (['--assistant', 'test_vitt'], "did you mean 'test_vit"),
+    ):
+        status, output = get_flops(plain, *arguments)
+        assert status == 2 and text in output
 
 
 def test_part_that_needs_data(get_flops):

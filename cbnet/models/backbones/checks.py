@@ -10,7 +10,7 @@ from torch import nn
 
 from ...arguments import BuiltFrom
 from ...errors import UserValueError
-from ..members import Member, MemberAdapter, settings_of
+from ..members import STEM, Member, MemberAdapter, settings_of
 from .connections import Connection
 
 #: more members than these are a mistake, and would take all memory
@@ -108,9 +108,14 @@ def _check_settings(
                 f'assistants can be scaled, because the necks and heads rely '
                 f'on the strides of the lead'
             )
+        if settings.cache is not None and k > 0:
+            raise UserValueError(
+                f'member {k} has a cache, but its maps depend on those of '
+                f'member {k - 1}; only the first member can have one'
+            )
         other = [
             f'{name}={value!r}'
-            for name in ('scale', 'dtype', 'preprocess')
+            for name in ('scale', 'dtype', 'preprocess', 'cache')
             if (value := getattr(settings, name)) is not None
         ]
         if other and shared_stages is not None and len(adapters) > 1:
@@ -155,12 +160,19 @@ def _are_stages(chosen: Any, there: Sequence[int]) -> bool:
     )
 
 
-def check_normed_sources(
+def check_sources(
     adapters: Sequence[MemberAdapter], connections: Sequence[Connection]
 ) -> None:
-    """Refuse connections that read normed maps of stages without a norm."""
+    """Refuse connections that read maps which a member does not have."""
     for k, connection in enumerate(connections):
         adapter = adapters[k]
+        settings = settings_of(adapter)
+        if settings and settings.cache and STEM in connection.read_stages:
+            raise UserValueError(
+                f'member {k} has a cache, which keeps the maps of stages, '
+                f'and connection {k} reads the stem (style allc); choose '
+                f'another style, or leave out the cache'
+            )
         lacking = sorted(connection.normed_sources - set(adapter.emittable))
         if lacking:
             every = tuple(range(len(adapter.specs)))

@@ -82,7 +82,7 @@ class CompositeBackbone(FrozenMembers, BaseModule):
         checks.check_members(self.adapters, shared_stages)
         self.out_indices = checks.settle_stages(self.adapters, out_indices)
         self._connect_members(connection)
-        checks.check_normed_sources(self.adapters, self.connections)
+        checks.check_sources(self.adapters, self.connections)
         self._prune_members()
         if frozen:
             self.requires_grad_(False)

@@ -5,18 +5,16 @@ come from the member's ``init_cfg``.
 """
 
 import copy
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...checkpoints.fingerprint import digest
-from ...checkpoints.fit import NEEDLESS
 from ...errors import UserValueError
 from ...pretrained import init_member, names_a_file
 from ..members import MemberAdapter, is_frozen, settings_of
+from ..members.weight_hash import remembered_hash, weight_hash
 
 #: the name, below a member's, of the hash that stands for its weights
 HASH = 'sha256'
@@ -35,6 +33,8 @@ class FrozenMembers(nn.Module):
         super().train(mode and not self.frozen)
         for adapter in filter(is_frozen, self.adapters):
             adapter.backbone.eval()
+            if adapter.cache is not None:
+                adapter.cache.forget(adapter)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> 'FrozenMembers':
@@ -80,16 +80,9 @@ class FrozenMembers(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _hash(self, k: int) -> Tensor:
-        """Compute a member's hash, again only if its weights were written.
-
-        Some averages of weights ask for the state in every iteration.
-        """
-        tensors = self.members[k].state_dict().values()
-        state = [(t.data_ptr(), t._version, t.dtype) for t in tensors]
-        known = vars(self).setdefault('_hashes', {})
-        if k not in known or known[k][0] != state:
-            known[k] = state, _hash(self.members[k])
-        return known[k][1].clone()
+        """Give a member's hash; compute it if its weights were written."""
+        known = vars(self).setdefault('_hashes', {}).setdefault(k, {})
+        return remembered_hash(self.members[k], known)
 
     def _verify(self, k: int, recorded: Tensor) -> None:
         """See that a member has the weights that a file names.
@@ -143,23 +136,8 @@ def expected_weights(
     return own
 
 
-def _hash(member: nn.Module) -> Tensor:
-    """Compute the SHA-256 of a member's weights: 32 floats, one per byte.
-
-    Averages, checks of files and changes of type leave such numbers alone.
-    """
-    weights = {
-        name: weight
-        for name, weight in sorted(member.state_dict().items())
-        if not NEEDLESS.search(name)
-    }
-    lines = [f'{name} {digest(weight)}' for name, weight in weights.items()]
-    found = hashlib.sha256('\n'.join(lines).encode()).digest()
-    return torch.tensor([float(byte) for byte in found])
-
-
 def _is_of(member: nn.Module, recorded: Tensor) -> bool:
-    return torch.equal(_hash(member), recorded.detach().float().cpu())
+    return torch.equal(weight_hash(member), recorded.detach().float().cpu())
 
 
 def _text(recorded: Tensor) -> str:

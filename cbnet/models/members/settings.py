@@ -9,6 +9,7 @@ from torch import nn
 
 from ...arguments import BuiltFrom, validated
 from ...errors import UserValueError
+from .map_cache import Cache
 from .normalisation import Preprocess
 
 
@@ -39,9 +40,12 @@ class Member:
         save_frozen: whether a frozen member's weights are in checkpoints.
             If not, there is a hash of them, which loading verifies, and the
             weights come from the backbone's ``init_cfg``.
+        cache: where to keep the maps of a frozen first member on disk, for
+            images that come again unchanged (``map_cache.CacheSettings``).
 
     Raises:
-        ValueError: ``save_frozen=False`` for a member that is trained.
+        ValueError: ``save_frozen=False`` or ``cache`` for a member that is
+            trained.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Member:
         preprocess: Preprocess = None,
         checkpoint: bool = False,
         save_frozen: bool = True,
+        cache: Cache = None,
     ) -> None:
         if not (frozen or save_frozen):
             raise UserValueError(
@@ -60,7 +65,12 @@ class Member:
                 'that are in another file, and this member is trained; set '
                 'frozen=True, too'
             )
-        self.backbone = backbone
+        if cache is not None and not frozen:
+            raise UserValueError(
+                'Member: cache keeps the maps of a member whose weights stay '
+                'as they are, and this member is trained; set frozen=True, too'
+            )
+        self.backbone, self.cache = backbone, cache
         self.frozen, self.save_frozen = frozen, save_frozen
         self.scale, self.dtype = scale, dtype
         self.preprocess, self.checkpoint = preprocess, checkpoint

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import UserValueError
 from .base import MemberAdapter, MemberRun, StageSpec
 from .listening import listen
+from .map_cache import MapCache
 from .normalisation import Normalisation, settle
 from .settings import Member
 
@@ -60,8 +61,12 @@ class SettledAdapter(MemberAdapter):
             self.learns = self.detector is None
             listen()
         if settings.frozen:
-            # Before DDP and optimizers collect what is trained.
-            self.backbone.requires_grad_(False)
+            # Before DDP and optimizers collect what is trained, and for
+            # loops that train what was built without calling train().
+            self.backbone.requires_grad_(False).eval()
+        self.cache = None
+        if settings.cache is not None:
+            self.cache = MapCache(settings.cache, inner.cfg, title)
 
     def __copy__(self) -> 'SettledAdapter':
         """Copy the inner adapter, too, as a plain adapter is copied."""
@@ -107,7 +112,11 @@ class SettledAdapter(MemberAdapter):
         if typed:
             add = _as_outside(add, images.device.type)
         with self._conditions(images, receives=first is not None):
-            run = self.inner.run(self.see(images), add, end, first)
+            if self.cache and self.cache.serves(self.inner, images):
+                seen = torch.cat([self.see(x) for x in images.split(1)])
+                run = MemberRun({}, self.cache.run(self.inner, seen, end))
+            else:
+                run = self.inner.run(self.see(images), add, end, first)
             if typed:
                 for i, y in run.outputs.items():
                     run.outputs[i] = y.to(images.dtype)
