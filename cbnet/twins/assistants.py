@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import timm
+from mmdet.registry import MODELS
 
 from ..config_files import find_config, read_config
 from ..errors import UserValueError
@@ -103,10 +105,25 @@ def _from_config(name: str) -> Assistant:
             f'--assistant {name}: the config has neither model.backbone nor '
             f'backbone'
         )
-    backbone = deepcopy(backbone).to_dict()
+    backbone = _without_defaults(deepcopy(backbone).to_dict())
     init_cfg = backbone.pop('init_cfg', None)
     before = model.get('data_preprocessor')
     return Assistant(name, backbone, init_cfg, before and normalises(before))
+
+
+def _without_defaults(backbone: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the backbone does anyway, so that configs are short."""
+    kind = MODELS.get(backbone['type'])
+    known = signature(kind).parameters if kind else {}
+    return {
+        key: value
+        for key, value in backbone.items()
+        if key not in known or _plain(value) != _plain(known[key].default)
+    }
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def normalises(preprocessor: Mapping[str, Any]) -> Normalisation:

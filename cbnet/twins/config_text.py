@@ -31,6 +31,13 @@ def imports_line(imports: list[str] | str | None) -> str:
     return f'custom_imports = dict(imports=[{names})\n'
 
 
+class Code(str):
+    """Code of a config, which is written as it is."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def as_code(value: Any) -> str:
     """Write a value as configs do: ``dict(type='ResNet', depth=18)``."""
     if isinstance(value, dict) and all(str(k).isidentifier() for k in value):
@@ -48,7 +55,7 @@ def as_lines(items: Mapping[str, Any], indent: str, width: int = 79) -> str:
         if lines[-1] and len(f'{lines[-1]} {item}') <= width:
             lines[-1] += f' {item}'
         elif len(indent + item) > width and isinstance(value, dict):
-            inside = as_lines(value, f'{indent}    ', width)
+            inside = as_lines(value, f'{indent}    ', width - 1)  # a bracket
             lines += [f'{indent}{key}=dict(\n{inside[:-2]}),', '']
         else:
             lines.append(indent + item)

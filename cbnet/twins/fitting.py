@@ -9,6 +9,7 @@ from mmengine.config import Config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
+from ..models.members.normalisation import KNOWN
 from .assistants import Assistant, normalises
 
 
@@ -122,6 +123,9 @@ def preprocessing(
         return None
     if assistant.backbone['type'] == 'TimmBackbone':
         return 'timm'
+    known = next((n for n, one in KNOWN.items() if own == one), None)
+    if known:
+        return known
     order = {} if own.rgb else dict(rgb=False)
     mean, std = ([round(x, 4) for x in part] for part in (own.mean, own.std))
     return dict(mean=mean, std=std) | order

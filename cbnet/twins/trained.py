@@ -17,6 +17,7 @@ from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
+from ..models.members.settings import has_settings
 from .fitting import adapted
 from .needs import check_plain
 
@@ -32,7 +33,8 @@ class Detector:
         name: the name of its config.
         cfg: its config.
         lead: the adapter of its backbone, on the meta device if possible.
-        member: how a config that inherits from it calls the backbone.
+        member: the backbone, without a file of weights, in the code of a
+            config that inherits from this one.
         prefix: what the names of the backbone's weights begin with.
     """
 
@@ -65,7 +67,11 @@ def read_detector(config: str) -> Detector:
             member, plain.model.backbone = f'{member}[0]', own.member[0]
     check_plain(plain, config)
     lead = adapted(plain.model.backbone, config)
-    return Detector(config, cfg, lead, member, prefix)
+    inner = f'dict({member}.backbone, init_cfg=None)'
+    code = f'dict({member}, init_cfg=None)'
+    if has_settings(plain.model.backbone):
+        code = f'dict({member}, backbone={inner})'
+    return Detector(config, cfg, lead, code, prefix)
 
 
 def is_composite(backbone: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from ..atomic_files import write_whole
 from ..config_files import check_new, read_config
 from ..engine.verification import build_detector
 from .assistants import Assistant
-from .config_text import as_lines, imports_line, name_from
+from .config_text import Code, as_lines, imports_line, name_from
 from .fitting import UpgradeOptions, member_settings
 from .needs import leaves_unused
 from .trained import Detector, is_composite
@@ -77,7 +77,14 @@ def _text(
     assistance = '    assistance=dict(weights=[0.0]),\n' * assisted
     # Zero in effect, in every family: training starts where it ended.
     zero = dict(init='zero')
-    composite = dict(style=options.style, shared_stages=None, connection=zero)
+    composite = dict(
+        _delete_=True,
+        type='CompositeBackbone',
+        member=Code(f'[assistant, {detector.member}]'),
+        style=options.style,
+        shared_stages=None,
+        connection=zero,
+    )
     emitted = cfg.model.backbone.get('out_indices')
     if is_composite(cfg.model.backbone) and emitted is not None:
         composite['out_indices'] = tuple(emitted)
@@ -92,8 +99,6 @@ assistant = dict(
 model = dict(
 {assistance}\
     backbone=dict(
-        _delete_=True, type='CompositeBackbone',
-        member=[assistant, dict({detector.member}, init_cfg=None)],
 {as_lines(composite, ' ' * 8)}\
     ),
 )

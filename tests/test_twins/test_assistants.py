@@ -134,9 +134,7 @@ def test_images_are_normalised_as_the_assistant_needs():
     assert preprocessing(clip, imagenet) == 'timm'
     assert preprocessing(vit, dict(imagenet, bgr_to_rgb=False)) == 'timm'
     assert preprocessing(vit, {}) == 'timm'
-    assert preprocessing(swin, caffe) == dict(
-        mean=imagenet['mean'], std=imagenet['std']
-    )
+    assert preprocessing(swin, caffe) == 'imagenet'
     caffe_net = find_assistant(
         'mmdet::faster_rcnn/faster-rcnn_r50-caffe_fpn_1x_coco.py'
     )
