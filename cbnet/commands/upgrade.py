@@ -71,8 +71,8 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--dtype NAME',
-        'the type in which the assistant computes, by autocast: bfloat16 is '
-        'faster on most GPUs (default: the type of everything else)',
+        'the type in which the assistant computes, by autocast (default: the '
+        'type of everything else)',
         choices=['bfloat16', 'float16', 'float32'],
     )
     parser.option(

@@ -61,6 +61,23 @@ def dinov3_convnext(weights):
     return file
 
 
+def eva02(weights):
+    pairs = (
+        ('mlp.fc1_g', 'mlp.w1'),
+        ('mlp.fc1_x', 'mlp.w2'),
+        ('mlp.fc2', 'mlp.w3'),
+        ('mlp.norm', 'mlp.ffn_ln'),
+        ('attn.norm', 'attn.inner_attn_ln'),
+    )
+    file = {_replaced(n, pairs): w for n, w in weights.items()}
+    rope = torch.ones(16, 16)
+    return file | {'rope.freqs_cos': rope, 'rope.freqs_sin': rope + 1}
+
+
+def siglip(weights):  # timm's own; the authors' are no file of torch
+    return weights | {'attn_pool.latent': torch.zeros(1, 1, 4)}
+
+
 def _tower(weights):
     pairs = (
         ('patch_embed.proj', 'conv1'),

@@ -1,8 +1,8 @@
 """Foundation models in the names of those who published them.
 
 timm has a function for each of its model files that turns such names into
-its own: those of DINOv3, its ConvNeXts, the Perception Encoder, OpenAI's
-CLIP and Segment Anything.  DINOv2's names are timm's.
+its own: those of DINOv3, its ConvNeXts, EVA-02, the Perception Encoder,
+OpenAI's CLIP and Segment Anything.  DINOv2's names are timm's.
 """
 
 import sys
@@ -20,6 +20,7 @@ from .base import Layout, Weights
 # An anchor, and the prefix that timm's function expects before such names.
 _ANCHORS = {
     "DINOv3's names": ('storage_tokens', ''),
+    "EVA-02's names": ('blocks.0.mlp.w1.weight', ''),
     "ConvNeXt's own names": ('downsample_layers.0.0.weight', ''),
     "CLIP's and the Perception Encoder's names": (
         'transformer.resblocks.0.ln_1.weight',
