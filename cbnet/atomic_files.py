@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,6 +57,31 @@ def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
             f'version of the file is untouched. Free some space or choose '
             f'another folder; a training run then continues with --resume'
         ) from error
+
+
+@contextmanager
+def all_or_none(*paths: Path) -> Iterator[None]:
+    """Leave no new file, and no folder made for one, if the block fails.
+
+    Args:
+        paths: files that do not exist; their folders are made.
+
+    Raises:
+        FileNotSavedError: a folder cannot be made.
+    """
+    folders = {parent for path in paths for parent in path.parents}
+    made = [one for one in sorted(folders) if not one.exists()]
+    try:
+        for folder in made:
+            _make_folder(folder)
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in reversed(made):
+            with suppress(OSError):  # another process has put a file there
+                folder.rmdir()
+        raise
 
 
 def write_whole(path: AnyPath, content: bytes) -> None:
@@ -116,6 +141,16 @@ class WholeFileBackend(LocalBackend):
     ) -> None:
         """Write text to a file."""
         write_whole(filepath, obj.encode(encoding))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileNotSavedError(
+            f'the folder {folder} cannot be made: '
+            f'{error.strerror or one_line(error)}; choose another one'
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -40,7 +40,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     if ':' in str(path) and not path.exists():  # addresses are for configs
         raise MissingFileError(f'there is no file {path}')
-    require_checkpoint(path, 'IN')
+    require_checkpoint(path, 'CHECKPOINT')
     with clear_errors(path):
         load = _load_zip if zipfile.is_zipfile(path) else load_safely
         file = load(path)
@@ -108,7 +108,8 @@ def find_weights(
     weights = {str(k): v for k, v in file.items() if isinstance(v, Tensor)}
     if not weights:
         raise UserValueError(
-            f'{source} holds no weights (it has {listed(file) or "nothing"})'
+            f'{source} holds no weights (it has {listed(file) or "nothing"}); '
+            f'expected them by name, or as a dict under state_dict'
         )
     if all(name.startswith('module.') for name in weights):
         weights = {k.removeprefix('module.'): v for k, v in weights.items()}

@@ -20,6 +20,14 @@ def at_least(least: int, most: float = math.inf) -> Callable[[str], int]:
     return read
 
 
+def factor(text: str) -> float:
+    """Read a number above 0 and up to 8."""
+    value = float(text)
+    if not 0 < value <= 8:
+        raise ArgumentTypeError(f'{text}, expected above 0 and up to 8')
+    return value
+
+
 def score(text: str) -> float:
     """Read a number from 0 to 1."""
     value = float(text)

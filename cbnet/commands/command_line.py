@@ -134,6 +134,25 @@ def refuse_output(
         raise UserValueError(f'{name}: {out} is {source}, or a folder')
 
 
+def new_files(folder: Path, *names: str) -> list[Path]:
+    """Name files to write into ``--out-dir``, which replace none.
+
+    Raises:
+        ValueError: one of them exists, or the folder is a file.
+    """
+    for above in (folder, *folder.parents):
+        if above.exists() and not above.is_dir():
+            raise UserValueError(
+                f'--out-dir {folder}: {above} is a file; name a folder'
+            )
+    for path in (paths := [folder / name for name in names]):
+        if path.exists():
+            raise UserValueError(
+                f'{path} exists; name another --out-dir or delete it'
+            )
+    return paths
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that the config asks for, mmengine's by default.
 

@@ -2,15 +2,12 @@
 
 from argparse import Namespace
 
+from ..atomic_files import all_or_none
 from ..checkpoints.weight_files import kept_meta, read_file, write_weights
 from ..twins.proof import compare_detectors, proof_images
-from ..twins.upgrade import (
-    check_checkpoint,
-    read_detector,
-    read_upgraded,
-    without_assistants,
-)
-from .command_line import refuse_output
+from ..twins.trained import check_checkpoint, read_detector, read_upgraded
+from ..twins.upgraded_weights import without_assistants
+from .command_line import new_files
 from .publish import record
 
 
@@ -18,19 +15,18 @@ def remove(args: Namespace) -> None:
     """Write the checkpoint of the detector that was upgraded."""
     cfg, base = read_upgraded(args.config)
     detector = read_detector(base)
-    out = args.out_dir / 'removed.pth'
-    refuse_output('DIR/removed.pth', out, [args.checkpoint], 'CHECKPOINT')
+    (out,) = new_files(args.out_dir, 'removed.pth')
+    images, called = proof_images(cfg, args.images, args.out_dir)
     print(f'reading {args.checkpoint}', flush=True)
     file = read_file(args.checkpoint)
     weights = check_checkpoint(args.config, cfg, file, str(args.checkpoint))
     found = without_assistants(weights, detector, cfg.model.backbone)
-    images, called = proof_images(cfg, args.images, args.out_dir)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    outputs = record(detector.cfg, found)
-    write_weights(out, found, kept_meta(file, args.checkpoint), outputs)
+    with all_or_none(out):
+        outputs = record(detector.cfg, found)
+        write_weights(out, found, kept_meta(file, args.checkpoint), outputs)
+        pair = (cfg, args.checkpoint), (detector.cfg, out)
+        apart = compare_detectors(*pair, images)
     print(f'wrote {out}')
-    pair = (cfg, args.checkpoint), (detector.cfg, out)
-    apart = compare_detectors(*pair, images)
     if apart.largest:
         print(
             f'without the assistant, the outputs on {apart.images} {called} '

@@ -9,45 +9,34 @@ Examples:
   cbnet upgrade my_config.py epoch_12.pth --assistant dinov2-s \
       --assistant-weights dinov2_vits14.pth --out-dir upgraded
   cbnet upgrade mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py rtmdet_s.pth \
-      --assistant convnext_tiny --out-dir upgraded
+      --assistant convnext_tiny --scale 0.5 --dtype bfloat16 \
+      --leave-out-frozen --out-dir upgraded
   cbnet upgrade upgraded/upgraded_my_config.py epoch_3.pth --remove \
       --out-dir removed
 """
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.device import get_device
-from torch import Tensor
-
-from ..analysis.complexity import check_shape, measure
-from ..analysis.complexity.against import against_table, trained_parts
-from ..analysis.complexity.step import Step, measure_step
+from ..analysis.complexity.measure import SMALLEST
+from ..atomic_files import all_or_none
 from ..checkpoints.weight_files import kept_meta, read_file, write_weights
-from ..engine.verification import build_detector
 from ..errors import UserValueError
-from ..messages import one_line
 from ..models.backbones import STYLES
-from ..testing import make_batch
-from ..twins.assistants import Assistant, find_assistant
+from ..twins.assistants import Assistant, find_assistant, with_weights
+from ..twins.fitting import UpgradeOptions
 from ..twins.presets import DEFAULT, PRESETS
 from ..twins.proof import compare_detectors, proof_images
-from ..twins.upgrade import (
-    Detector,
-    UpgradeOptions,
-    check_checkpoint,
-    read_detector,
-    start_weights,
-    write_config,
-)
-from .argument_types import at_least
+from ..twins.trained import Detector, check_checkpoint, read_detector
+from ..twins.upgraded_config import write_config
+from ..twins.upgraded_weights import start_weights
+from .argument_types import at_least, factor
+from .command_line import new_files
 from .command_parser import CommandParser
 from .publish import record
 from .remove_assistant import remove
-
-Weights = Mapping[str, Tensor]
+from .upgrade_costs import print_costs
 
 
 def make_parser() -> CommandParser:
@@ -76,8 +65,21 @@ def make_parser() -> CommandParser:
     parser.option(
         '--scale FACTOR',
         'resize the images for the assistant; 0.5 is a quarter of its work '
-        '(default: the images as they are)',
-        float,
+        '(default: the images as they are; 1.0, a resize to whole patches, '
+        "if the assistant's positions would not line up otherwise)",
+        factor,
+    )
+    parser.option(
+        '--dtype NAME',
+        'the type in which the assistant computes, by autocast (default: the '
+        'type of everything else)',
+        choices=['bfloat16', 'float16', 'float32'],
+    )
+    parser.option(
+        '--leave-out-frozen',
+        "leave the frozen assistant's weights out of start.pth and all later "
+        'checkpoints, which are then small and name the weights by a hash; '
+        'the file of the assistant must be kept',
     )
     parser.option(
         '--train-assistant', 'train the assistant, too, instead of freezing it'
@@ -104,7 +106,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--shape',
         'the height and width of the image for which costs are given',
-        int,
+        at_least(SMALLEST, 8192),
         nargs=2,
         default=[800, 1280],
         metavar=('H', 'W'),
@@ -124,47 +126,35 @@ def make_parser() -> CommandParser:
 
 def run(args: Namespace) -> None:
     """Upgrade one detector and print each step."""
-    try:
-        check_shape(args.shape)
-    except UserValueError as error:
-        raise UserValueError(f'--shape: {error}') from error
     if args.remove:
         remove(args)
-    else:
-        upgrade(args)
-
-
-def upgrade(args: Namespace) -> None:
-    """Write the config and the checkpoint, and prove that nothing is lost."""
-    assistant = find_assistant(args.assistant)
-    detector = read_detector(args.config)
-    out = (
-        args.out_dir / f'upgraded_{Path(args.config.split("::")[-1]).stem}.py'
-    )
-    start = args.out_dir / 'start.pth'
-    if start.exists():
+        return
+    if args.leave_out_frozen and args.train_assistant:
         raise UserValueError(
-            f'{start} exists; name another --out-dir or delete it'
+            '--leave-out-frozen leaves out weights that stay as they are, '
+            'and --train-assistant changes them; give one of the two'
         )
+    detector = read_detector(args.config)
+    assistant = find_assistant(args.assistant)
+    assistant = with_weights(assistant, args.assistant_weights)
+    name = Path(args.config.rpartition('::')[2]).stem
+    out, start = new_files(args.out_dir, f'upgraded_{name}.py', 'start.pth')
+    images, called = proof_images(detector.cfg, args.images, args.out_dir)
     print(f'reading {args.checkpoint}', flush=True)
     file = read_file(args.checkpoint)
     weights = check_checkpoint(
         args.config, detector.cfg, file, str(args.checkpoint)
     )
-    images, called = proof_images(detector.cfg, args.images, args.out_dir)
-
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    cfg, model = write_config(
-        detector,
-        assistant,
-        out,
-        start,
-        UpgradeOptions(args.style, args.train_assistant, args.scale),
+    options = UpgradeOptions(
+        args.style,
+        args.train_assistant,
+        args.scale,
+        args.dtype,
+        args.leave_out_frozen,
     )
-    try:
-        found = start_weights(
-            detector, weights, model, assistant, args.assistant_weights
-        )
+    with all_or_none(out, start):
+        cfg, model = write_config(detector, assistant, out, start, options)
+        found = start_weights(detector, weights, model, assistant)
         outputs = record(cfg, found)
         write_weights(start, found, kept_meta(file, args.checkpoint), outputs)
         pair = (detector.cfg, args.checkpoint), (cfg, start)
@@ -176,10 +166,6 @@ def upgrade(args: Namespace) -> None:
                 f'largest difference is {apart.largest:.3g}; nothing was '
                 f'written'
             )
-    except BaseException:
-        out.unlink(missing_ok=True)
-        start.unlink(missing_ok=True)
-        raise
     print(f'wrote {out}\nwrote {start}')
     print(
         f'proved on {apart.images} {called}: {apart.outputs} outputs and '
@@ -187,47 +173,20 @@ def upgrade(args: Namespace) -> None:
         f'{apart.largest}'
     )
     print_costs(args, (detector.cfg, weights), (cfg, found))
-    for remark in remarks(detector, assistant):
+    for remark in remarks(detector, assistant, args.leave_out_frozen):
         print(f'note: {remark}')
     print(f'go on: cbnet train {out}')
 
 
-def print_costs(args: Namespace, *pair: tuple[Config, Weights]) -> None:
-    """Print what is trained, and what it costs against before.
-
-    Args:
-        args: the options of the command.
-        pair: the config and the weights of both detectors.
-    """
-    height, width = args.shape
-    before, after = (measure(cfg, (height, width)) for cfg, _ in pair)
-    steps = None
-    if args.steps:
-        try:
-            steps = time_steps(args, pair)
-        except Exception as error:  # detectors may need other data
-            print(f'note: no step could be timed: {one_line(error, 200)}')
-    print(f'{height} x {width} (height x width), one image')
-    print(against_table(before, after, steps))
-    print('\n'.join(trained_parts(after)))
-
-
-def time_steps(
-    args: Namespace, pair: Sequence[tuple[Config, Weights]]
-) -> list[Step]:
-    """Time training steps of both detectors on a random image."""
-    detectors = [build_detector(*one).to(get_device()) for one in pair]
-    batch = make_batch((3,), tuple(args.shape), num_classes=1)
-    masks = batch['data_samples'][0].gt_instances.pop('masks')
-    try:
-        measure_step(detectors[0], batch, 0)
-    except Exception:  # as any that lacks its masks
-        batch['data_samples'][0].gt_instances.masks = masks
-    return [measure_step(one, batch, args.steps) for one in detectors]
-
-
-def remarks(detector: Detector, assistant: Assistant) -> Iterator[str]:
+def remarks(
+    detector: Detector, assistant: Assistant, left_out: bool
+) -> Iterator[str]:
     """Yield what the user of an upgraded detector must know."""
+    if left_out:
+        yield (
+            f'the weights of the assistant are in no checkpoint; keep '
+            f'{assistant.init_cfg["checkpoint"]}'
+        )
     if assistant.licence:
         yield (
             f'the licence of the weights of {assistant.name} is '

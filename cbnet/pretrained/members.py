@@ -12,6 +12,7 @@ from ..checkpoints.weight_files import warn_of_changes
 from ..errors import UserValueError
 from .architecture import describe, describe_file
 from .fit import compare_with_member, describe_differences, new_modules
+from .layouts.foundation import foundation_layouts
 from .licence import licence_of
 from .search import find_backbone, flatten, under
 from .swin_resizing import resize_positions
@@ -90,7 +91,10 @@ def load_into(
     names = {name.removeprefix(level) for name in complete}
     own = under(member.state_dict(), level)
     flat = flatten(file, source)
-    found = find_backbone(flat, names, source, prefix)
+    more = ()
+    if complete_model := getattr(member, 'complete_model', None):
+        more = foundation_layouts(type(member.model), complete_model)
+    found = find_backbone(flat, names, source, prefix, more)
     if found is None:
         architecture = describe_file(flat)
         wrong = 'the file and the member share almost no names'

@@ -1,15 +1,17 @@
 """Create timm's models, which read no file but timm's own weights."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import timm
+from huggingface_hub.errors import HfHubHTTPError
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..compat.safe_loading import safe_reading
-from ..errors import UserValueError
-from ..messages import brief, listed
+from ..errors import UserError, UserFileError, UserValueError
+from ..messages import brief, listed, one_line
 from .licence import SCHEME, licence_of
 
 # Besides these, everything that begins with `pretrained_`.
@@ -29,6 +31,7 @@ def create_timm_model(name: str, **options: Any) -> nn.Module:
     Raises:
         ValueError: there is no such model, there are no such weights, or
             timm is given a file to read.
+        UserFileError: timm's own weights cannot be downloaded.
         UnsafeCheckpointError: the file with timm's own weights asks for
             something other than data.
         BrokenCheckpointError: that file cannot be read to its end.
@@ -45,8 +48,8 @@ def timm_weights(name: str) -> dict[str, Tensor]:
     """Read timm's own weights of a model, downloaded once.
 
     Raises:
-        ValueError, UnsafeCheckpointError, BrokenCheckpointError: as
-            ``create_timm_model``.
+        ValueError, UserFileError, UnsafeCheckpointError,
+            BrokenCheckpointError: as ``create_timm_model``.
     """
     return _create(name, dict(pretrained=True)).state_dict()
 
@@ -72,6 +75,26 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
                 f'read files by itself, perhaps unsafely; name the weights in '
                 f"init_cfg=dict(type='Pretrained', checkpoint=...)"
             )
-    own = options.get('pretrained')
-    with safe_reading(f'{SCHEME}{name}') if own else nullcontext():
+    if not options.get('pretrained'):
         return timm.create_model(name, **options)
+    with _downloading(f'{SCHEME}{name}'), safe_reading(f'{SCHEME}{name}'):
+        return timm.create_model(name, **options)
+
+
+@contextmanager
+def _downloading(source: str) -> Iterator[None]:
+    """Say in one sentence that a download failed.
+
+    Raises:
+        UserFileError: what the hub or the network says.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, HfHubHTTPError) as error:
+        reason = one_line(error).partition('. ')[0]
+        raise UserFileError(
+            f'{source} could not be downloaded: {reason}; without a network, '
+            f'a file that was downloaded elsewhere can be named instead'
+        ) from error

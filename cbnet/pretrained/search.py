@@ -99,6 +99,7 @@ def find_backbone(
     names: Set[str],
     source: str,
     prefix: str | None = None,
+    more: Sequence[Layout] = (),
 ) -> Found | None:
     """Find the weights that match a member's names best, if any do.
 
@@ -107,6 +108,7 @@ def find_backbone(
         names: the state-dict names of the member with all its stages.
         source: the name of the file, for errors.
         prefix: the components that a path must contain.
+        more: layouts that only this member knows.
 
     Raises:
         ValueError: nothing is found under ``prefix``, several paths match
@@ -126,7 +128,7 @@ def find_backbone(
     try:
         all_found = [
             found
-            for found in candidates(flat, names)
+            for found in candidates(flat, names, more)
             if not prefix or f'.{prefix}' in f'.{found.path}'
         ]
     except ValueError as error:  # a layout does not know the file's name
@@ -143,10 +145,12 @@ def find_backbone(
     return near[0]
 
 
-def candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
+def candidates(
+    flat: dict[str, Tensor], names: Set[str], more: Sequence[Layout] = ()
+) -> Iterator[Found]:
     """Find all weights that have the member's names or a known layout."""
     own = Layout(OWN_NAMES, names, lambda weights, names: weights)
-    for layout in (own, *LAYOUTS):
+    for layout in (own, *LAYOUTS, *more):
         paths = dict.fromkeys(  # in the order of the file
             name[: part.start()]
             for name in flat
@@ -156,8 +160,9 @@ def candidates(flat: dict[str, Tensor], names: Set[str]) -> Iterator[Found]:
         for path in paths:
             below = under(flat, path)
             weights = layout.rename(below, names)
-            # A file with two names for one entry has another layout.
-            if weights is not None and len(weights) == len(below):
+            if weights is None:
+                continue
+            if len(weights) == len(below) or not layout.one_to_one:
                 score = len(weights.keys() & names)
                 yield Found(path, layout.title, weights, below, score)
 

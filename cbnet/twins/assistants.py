@@ -1,19 +1,19 @@
 """What ``--assistant NAME|CONFIG`` stands for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import timm
-from mmengine.config import Config
+from mmdet.registry import MODELS
 
 from ..config_files import find_config, read_config
 from ..errors import UserValueError
 from ..messages import did_you_mean
-from ..models.building import build_without_weights
-from ..models.members import MemberAdapter
 from ..models.members.normalisation import Normalisation
+from ..pretrained import names_a_file
 from .presets import PRESETS
 
 
@@ -75,6 +75,27 @@ def find_assistant(name: str) -> Assistant:
     )
 
 
+def with_weights(assistant: Assistant, file: str | None) -> Assistant:
+    """Give an assistant the weights of a file.
+
+    Args:
+        assistant: the assistant.
+        file: the file; None: its own weights.
+
+    Raises:
+        ValueError: there is no file, and it has no weights of its own.
+    """
+    if file is not None:
+        cfg = dict(type='Pretrained', checkpoint=file)
+        return replace(assistant, init_cfg=cfg)
+    if not names_a_file(assistant.init_cfg):
+        raise UserValueError(
+            f'--assistant {assistant.name} has no weights of its own; give '
+            f'its pretrained file with --assistant-weights'
+        )
+    return assistant
+
+
 def _from_config(name: str) -> Assistant:
     cfg = read_config(find_config(name), name)
     model = cfg.get('model') or cfg
@@ -84,13 +105,28 @@ def _from_config(name: str) -> Assistant:
             f'--assistant {name}: the config has neither model.backbone nor '
             f'backbone'
         )
-    backbone = deepcopy(backbone).to_dict()
+    backbone = _without_defaults(deepcopy(backbone).to_dict())
     init_cfg = backbone.pop('init_cfg', None)
     before = model.get('data_preprocessor')
-    return Assistant(name, backbone, init_cfg, before and _normalises(before))
+    return Assistant(name, backbone, init_cfg, before and normalises(before))
 
 
-def _normalises(preprocessor: Mapping[str, Any]) -> Normalisation:
+def _without_defaults(backbone: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the backbone does anyway, so that configs are short."""
+    kind = MODELS.get(backbone['type'])
+    known = signature(kind).parameters if kind else {}
+    return {
+        key: value
+        for key, value in backbone.items()
+        if key not in known or _plain(value) != _plain(known[key].default)
+    }
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def normalises(preprocessor: Mapping[str, Any]) -> Normalisation:
     """Tell how the config of a data preprocessor normalises images."""
     plain = Normalisation()
     return Normalisation(
@@ -98,77 +134,3 @@ def _normalises(preprocessor: Mapping[str, Any]) -> Normalisation:
         tuple(preprocessor.get('std') or plain.std),
         bool(preprocessor.get('bgr_to_rgb')),
     )
-
-
-def fitted(assistant: Assistant, lead: MemberAdapter) -> dict[str, Any]:
-    """Configure the backbone of an assistant for the stages of a lead.
-
-    Raises:
-        ValueError: the assistant cannot have as many stages as the lead.
-    """
-    wanted, reason = len(lead.specs), ''
-    for changes in _choices(assistant.backbone['type'], lead):
-        backbone = assistant.backbone | changes
-        adapter = adapted(backbone, f'--assistant {assistant.name}')
-        if len(adapter.specs) == wanted:
-            break
-        strides = [spec.out_stride for spec in adapter.specs]
-        reason = reason or f'{len(strides)} stages with the strides {strides}'
-    else:
-        strides = [spec.out_stride for spec in lead.specs]
-        raise UserValueError(
-            f'--assistant {assistant.name} has {reason}, and the backbone of '
-            f'the detector has {wanted} with the strides {strides}; choose '
-            f'an assistant with {wanted} stages, or a ViT of timm'
-        )
-    if adapter.out_indices != lead.out_indices:
-        backbone['out_indices'] = lead.out_indices
-    return backbone
-
-
-def preprocessing(
-    assistant: Assistant, detector: Mapping[str, Any]
-) -> str | dict[str, Any] | None:
-    """Tell how an assistant sees a detector's images.
-
-    Args:
-        assistant: the assistant.
-        detector: the detector's ``data_preprocessor`` config.
-
-    Returns:
-        A member's ``preprocess``; None if it needs no other statistics, or
-        if its own are not known.
-    """
-    own = assistant.statistics
-    if own is None or own == _normalises(detector):
-        return None
-    if assistant.backbone['type'] == 'TimmBackbone':
-        return 'timm'
-    order = {} if own.rgb else dict(rgb=False)
-    mean, std = ([round(x, 4) for x in part] for part in (own.mean, own.std))
-    return dict(mean=mean, std=std) | order
-
-
-def _choices(kind: str, lead: MemberAdapter) -> Iterator[dict[str, Any]]:
-    """Yield changes that give an assistant other stages, simplest first."""
-    yield {}
-    if kind == 'TimmBackbone':
-        yield dict(groups=len(lead.specs))
-        yield dict(first_stride=lead.specs[0].out_stride)
-
-
-def adapted(backbone: dict[str, Any], name: str) -> MemberAdapter:
-    """Build a backbone without weights, and adapt it.
-
-    Args:
-        backbone: its config.
-        name: what it is called in errors.
-
-    Raises:
-        ValueError: the backbone does not build or cannot be a member.
-    """
-    alone = dict(type='CompositeBackbone', member=[backbone], num_members=1)
-    try:
-        return build_without_weights(Config(dict(model=alone))).adapters[0]
-    except ValueError as error:
-        raise UserValueError(f'{name}: {error}') from error

@@ -4,7 +4,6 @@ The twin repeats no setting of its base. Its members are the base's backbone
 and its detector is the base's detector, whatever their types.
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from torch import nn
 from ..config_files import check_new, find_config, read_config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
+from .config_text import imports_line, name_from
 from .needs import check_plain, leaves_unused, member_adapter, remarks
 
 SIZES = {1: 'single', 2: 'dual', 3: 'triple'}  # how a twin's name begins
@@ -83,7 +83,7 @@ def compose(
         stages = None if adapter.emittable == every else every
     imports = (plain.get('custom_imports') or {}).get('imports')
     out.parent.mkdir(parents=True, exist_ok=True)
-    base = base_name(config, out)
+    base = name_from(out, config)
 
     def write(options: TwinOptions, unused: bool = False) -> None:
         text = _text(base, imports, options, stages)
@@ -108,28 +108,6 @@ def compose(
         out.unlink(missing_ok=True)
         raise
     return model, list(remarks(twin, model))
-
-
-def base_name(config: str, out: Path) -> str:
-    """Return the name of a config relative to the folder of ``out``."""
-    if '::' in config:
-        return config
-    path = os.path.relpath(config, out.parent)
-    if not Path(out.parent, path).exists():  # `..` of a link to a folder
-        path = os.path.abspath(config)
-    return Path(path).as_posix()
-
-
-def imports_line(imports: list[str] | str | None) -> str:
-    """Return a line that adds cbnet to the base's imports, if it must."""
-    imported = [imports] if isinstance(imports, str) else imports or []
-    if 'cbnet' in imported:
-        return ''
-    names = "'cbnet'], allow_failed_imports=False"
-    if imported:
-        star = '' if isinstance(imports, str) else '*'
-        names = f"'cbnet', {star}_base_.custom_imports.imports]"
-    return f'custom_imports = dict(imports=[{names})\n'
 
 
 def _text(

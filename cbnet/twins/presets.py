@@ -65,5 +65,11 @@ PRESETS = {
         f'{_SPATIAL}_base_patch16_512.fb', _FREE, 16, _TWELVE, _HALF
     ),
     'clip-b': Preset(f'{_VIT_B16}_clip_224.openai', _FREE, 16, _TWELVE, _CLIP),
+    'siglip2-b': Preset(
+        f'{_VIT_B16}_siglip_512.v2_webli', _FREE, 16, _TWELVE, _HALF
+    ),
+    'eva02-b': Preset(
+        'eva02_base_patch14_448.mim_in22k_ft_in22k', 'mit', 14, _TWELVE, _CLIP
+    ),
     'sam-b': Preset('samvit_base_patch16.sa1b', _FREE, 16, _TWELVE),
 }

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..engine.probe import exactly, fixed_image, named_tensors
+from ..errors import UserValueError
 from ..inference import Inferencer
 from ..inference.media import find_images
 
@@ -57,13 +58,16 @@ def proof_images(
 
     Returns:
         The images, and what they are called.
+
+    Raises:
+        ValueError: what was given is no image, or a folder without any.
     """
     if given:
-        images = [
-            path
-            for source in given
-            for path in [*find_images(source, out).values()][:most]
-        ]
+        try:
+            found = [[*find_images(one, out).values()] for one in given]
+        except UserValueError as error:
+            raise UserValueError(f'--images: {error}') from error
+        images = [path for paths in found for path in paths[:most]]
         return images, 'given images'
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     prefix = (dataset.get('data_prefix') or {}).get('img') or ''

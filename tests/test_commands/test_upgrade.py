@@ -1,89 +1,104 @@
-"""tools/misc/upgrade.py: an upgrade, its removal, and mistakes.
+"""cbnet upgrade: an upgrade, its removal, and what it refuses.
 
 1. The command writes a config and a checkpoint, proves that nothing is lost,
    prints the costs, and takes the assistant away again.
-2. Where an output differs, it names the place and leaves no file.
-3. Mistakes end in one line with exit status 2 and leave no file.
+2. With --leave-out-frozen, checkpoints are small, find the assistant's file,
+   also in a process that only loads them, and refuse another file.
+3. Where an output differs, it names the place and leaves no file.
+4. Interrupted, or where a disk is full, it leaves neither file nor folder.
 """
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 import timm
 import torch
 
+from cbnet import atomic_files
 from cbnet.commands import upgrade as command
-from cbnet.testing import build_model, tiny_detector
 from tests.test_twins.trained_detectors import write_trained
 
-ROOT = Path(__file__).parents[2]
+UPGRADE = [
+    'plain.py', 'trained.pth', '--out-dir', 'new/up', '--assistant',
+    'test_vit', '--assistant-weights', 'vit.pth', '--scale', '0.5',
+    '--shape', '64', '96', '--steps', '1',
+]  # fmt: skip
+UP = ['new/up/upgraded_plain.py', 'new/up/start.pth']
+REMOVE = ['--remove', '--out-dir']
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Call the tool in this process, in the folder of a trained detector."""
-    monkeypatch.chdir(tmp_path)
+def call(tmp_path, run_command):
+    """Call the command in the folder of a trained detector."""
     write_trained('FasterRCNN', tmp_path)
-    weights = timm.create_model('test_vit').state_dict()
-    torch.save(weights, 'vit.pth')
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['upgrade.py', *arguments])
-        tool = ROOT / 'tools' / 'misc' / 'upgrade.py'
-        try:
-            runpy.run_path(str(tool), run_name='__main__')
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
+    torch.save(timm.create_model('test_vit').state_dict(), 'vit.pth')
+    return lambda *arguments: run_command('upgrade', *arguments)
 
 
-UPGRADE = [
-    'plain.py', 'trained.pth', '--out-dir', 'up', '--assistant', 'test_vit',
-    '--assistant-weights', 'vit.pth', '--scale', '0.5',
-    '--shape', '64', '96', '--steps', '1',
-]  # fmt: skip
+def read(path):
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(
+        torch.equal(weight, other[name]) for name, weight in one.items()
+    )
 
 
 def test_upgrade_and_remove(call):
-    status, said, errors = call(*UPGRADE)
-    assert status == 0, errors
+    status, said = call(*UPGRADE)
+    assert status == 0, said
     assert 'proved on 1 image of fingerprints: ' in said
     assert 'are equal, largest difference 0.0\n' in said
     assert '| time of a step [s]  ' in said
     assert 'not trained: ' in said and 'connection 0 -> 1' in said
-    assert said.splitlines()[-1] == 'go on: cbnet train up/upgraded_plain.py'
-    text = Path('up/upgraded_plain.py').read_text()
-    assert "'scale': 0.5" in text and "'frozen': True" in text
+    assert 'go on: cbnet train new/up/upgraded_plain.py\n' in said
+    text = Path('new/up/upgraded_plain.py').read_text()
+    assert "    type='Member', frozen=True, scale=0.5," in text
 
-    status, said, errors = call(
-        'up/upgraded_plain.py', 'up/start.pth', '--remove', '--out-dir', 'up'
-    )
-    assert status == 0, errors
+    status, said = call(*UP, *REMOVE, 'removed')
+    assert status == 0, said
     assert 'the assistant adds nothing yet' in said
-    before, after = (
-        torch.load(path, weights_only=True)['state_dict']
-        for path in ('trained.pth', 'up/removed.pth')
-    )
-    assert before.keys() == after.keys()
-    assert all(torch.equal(after[n], w) for n, w in before.items())
+    assert same(read('trained.pth'), read('removed/removed.pth'))
 
-    trained = torch.load('up/start.pth', weights_only=True)
+    trained = torch.load('new/up/start.pth', weights_only=True)
     for name, weight in trained['state_dict'].items():
         if '.connections.' in name:
             weight += 1
-    torch.save(trained, 'up/trained.pth')
-    status, said, _ = call(
-        'up/upgraded_plain.py', 'up/trained.pth', '--remove',
-        '--out-dir', 'up',
-    )  # fmt: skip
-    assert status == 0
+    torch.save(trained, 'new/up/start.pth')
+    status, said = call(*UP, *REMOVE, 'again')
+    assert status == 0, said
     assert 'change by up to' in said and 'first at backbone.0' in said
+    status, said = call(*UP, *REMOVE, 'again')
+    assert status == 2 and 'again/removed.pth exists' in said
+
+
+def test_weights_that_are_left_out(call, monkeypatch):
+    options = ['--leave-out-frozen', '--dtype', 'bfloat16', '--steps', '0']
+    status, said = call(*UPGRADE, *options)
+    assert status == 0 and 'largest difference 0.0\n' in said, said
+    assert 'are in no checkpoint; keep vit.pth' in said
+    found = read('new/up/start.pth')
+    left = [name for name in found if 'members.0.' in name]
+    assert left == ['backbone.members.0.sha256']
+    assert Path('new/up/start.pth').stat().st_size < 1.2 * (
+        Path('trained.pth').stat().st_size
+    )
+    monkeypatch.chdir('new')  # the file is named from the config's folder
+    up = [Path(file).relative_to('new') for file in UP]
+    status, said = call(*up, *REMOVE, 'removed')
+    assert status == 0, said
+    assert same(read('../trained.pth'), read('removed/removed.pth'))
+
+    other = torch.load('../vit.pth', weights_only=True)
+    other['norm.bias'] += 1  # which no map depends on
+    torch.save(other, '../vit.pth')
+    assert call(*up, *REMOVE, 'again')[0] == 0
+    other['blocks.0.norm1.bias'] += 1e-6
+    torch.save(other, '../vit.pth')
+    status, said = call(*up, *REMOVE, 'further')
+    assert status == 2 and 'but this member has those of init_cfg' in said
+    assert not Path('further').exists()
 
 
 def test_a_difference_stops_it(call, monkeypatch):
@@ -94,54 +109,61 @@ def test_a_difference_stops_it(call, monkeypatch):
 
     start_weights = command.start_weights
     monkeypatch.setattr(command, 'start_weights', wrong)
-    status, _, errors = call(*UPGRADE)
+    status, said = call(*UPGRADE)
     assert status == 2
-    assert 'the first output that differs is neck.1, the largest' in errors
-    assert not list(Path('up').iterdir())
+    assert 'the first output that differs is neck.1, the largest' in said
+    assert not Path('new').exists()
 
 
-MISTAKES = [
-    (dict(assistant='dinov2-x'), "did you mean 'dinov2-s' or"),
-    (dict(weights='gone.pth'), 'gone.pth'),
-    (dict(weights='trained.pth'), 'does not fit TimmBackbone, nothing was'),
-    (dict(config='gone.py'), 'no config file gone.py'),
-    (dict(config='mmdet::ssd/ssd300_coco.py'), 'SSDVGG cannot be a member'),
-    (dict(config='cbnet::cbnet/dual_r50.py'), 'is composite already'),
-    (dict(checkpoint='other.pth'), 'other.pth does not fit the model'),
-    (dict(checkpoint='gone.pth'), 'gone.pth'),
-    (dict(style='dhcl'), "invalid choice: 'dhcl'"),
-    (dict(scale='-1'), 'scale'),
-    (dict(shape='8'), '--shape: 8 x 96 is not an image'),
-    (dict(remove=True), 'plain.py is not the config of an upgraded detector'),
-]
+@pytest.mark.parametrize(
+    'step', ['write_config', 'start_weights', 'compare_detectors']
+)
+def test_an_interrupted_upgrade_leaves_nothing(step, call, monkeypatch):
+    def stop(*arguments):
+        done(*arguments)
+        assert [*Path('new/up').iterdir()]
+        raise KeyboardInterrupt
+
+    done = getattr(command, step)
+    monkeypatch.setattr(command, step, stop)
+    Path('new').mkdir()
+    Path('new', 'mine').touch()
+    with pytest.raises(KeyboardInterrupt):
+        call(*UPGRADE)
+    assert [*Path('new').iterdir()] == [Path('new/mine')]
 
 
-@pytest.mark.parametrize(('wrong', 'message'), MISTAKES)
-def test_a_mistake_ends_in_one_line(wrong, message, call):
-    other = build_model(tiny_detector('RetinaNet', num_classes=4))
-    torch.save(other.state_dict(), 'other.pth')
-    status, _, errors = call(
-        wrong.get('config', 'plain.py'),
-        wrong.get('checkpoint', 'trained.pth'),
-        '--out-dir', 'up',
-        '--assistant', wrong.get('assistant', 'test_vit'),
-        '--assistant-weights', wrong.get('weights', 'vit.pth'),
-        '--style', wrong.get('style', 'slc'),
-        '--scale', wrong.get('scale', '1'),
-        '--shape', wrong.get('shape', '64'), '96',
-        *['--remove'] * ('remove' in wrong),
-    )  # fmt: skip
+def test_a_full_disk(call, monkeypatch):
+    def full(weights, file):
+        file.write(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    status, said = call(*UPGRADE)
     assert status == 2
-    error = errors.splitlines()[-1]
-    assert error.startswith('upgrade.py: error: ') and message in error, error
-    assert not list(Path().glob('up/*'))
+    assert 'start.pth was not saved: No space left on device' in said
+    assert not Path('new').exists()
+
+
+def test_a_folder_that_cannot_be_made(call, monkeypatch):
+    def refuse(folder, **options):
+        if folder.name == 'up':
+            raise PermissionError(13, 'Permission denied', str(folder))
+        return make(folder, **options)
+
+    make = Path.mkdir
+    monkeypatch.setattr(atomic_files.Path, 'mkdir', refuse)
+    status, said = call(*UPGRADE)
+    assert status == 2
+    assert 'the folder new/up cannot be made: Permission denied' in said
+    assert not Path('new').exists()
 
 
 @pytest.mark.parametrize('name', ['upgraded_plain.py', 'start.pth'])
 def test_no_file_is_replaced(name, call):
-    Path('up').mkdir()
-    Path('up', name).write_text('mine')
-    status, _, errors = call(*UPGRADE)
-    assert status == 2 and f'{name} exists' in errors
-    assert Path('up', name).read_text() == 'mine'
-    assert len(list(Path('up').iterdir())) == 1
+    Path('new/up').mkdir(parents=True)
+    Path('new/up', name).write_text('mine')
+    status, said = call(*UPGRADE)
+    assert status == 2 and f'{name} exists' in said
+    assert Path('new/up', name).read_text() == 'mine'
+    assert len(list(Path('new/up').iterdir())) == 1

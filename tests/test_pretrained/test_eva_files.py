@@ -118,7 +118,9 @@ def test_what_cannot_be_resized(tmp_path):
         'pos_embed': (1, 18, 16),  # not a square
         'patch_embed.proj.weight': (16, 4, 14, 14),
     }.items():
-        file = published(size) | {name: torch.zeros(shape)}
+        arguments = small(size)
+        plain = timm.create_model(arguments.pop('model_name'), **arguments)
+        file = plain.state_dict() | {name: torch.zeros(shape)}
         torch.save(file, tmp_path / 'eva.pth')
         model = dual(size, tmp_path / 'eva.pth', patch_size=16, img_size=96)
         with pytest.raises(UserValueError) as raised:

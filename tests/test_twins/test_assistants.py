@@ -6,8 +6,9 @@
 2. A preset takes a file in timm's published names, completely, and gives
    four stages, or three beside a lead with three.
 3. A pyramid network gets the stages of its lead, also without the first.
-4. It sees its own image statistics where they differ from the detector's.
-5. Every other name is one sentence with near ones.
+4. Patches of 14 pixels are resized to line up with the lead's positions.
+5. It sees its own image statistics where they differ from the detector's.
+6. Every other name is one sentence with near ones.
 """
 
 import pytest
@@ -16,10 +17,12 @@ import torch
 
 from cbnet.errors import UserValueError
 from cbnet.pretrained import load_into
-from cbnet.twins.assistants import (
+from cbnet.twins.assistants import find_assistant, with_weights
+from cbnet.twins.fitting import (
+    UpgradeOptions,
     adapted,
-    find_assistant,
     fitted,
+    member_settings,
     preprocessing,
 )
 from cbnet.twins.presets import DEFAULT, PRESETS
@@ -73,7 +76,7 @@ def test_files_in_published_names(name):
 )
 def test_an_assistant_gets_the_stages_of_its_lead(lead, name):
     adapter = adapted(dict(lead), 'lead')
-    cfg = fitted(find_assistant(name), adapter)
+    cfg, _ = fitted(find_assistant(name), adapter)
     found = adapted(cfg, name)
     assert len(found.specs) == len(adapter.specs)
     assert found.out_indices == adapter.out_indices
@@ -91,14 +94,31 @@ def test_the_backbone_of_a_config(tmp_path):
         (123.675, 116.28, 103.53)
     )
     lead = adapted(dict(RESNET, out_indices=(1, 2, 3)), 'lead')
-    cfg = fitted(assistant, lead)
+    cfg, _ = fitted(assistant, lead)
     assert cfg['out_indices'] == (1, 2, 3)
     own = tmp_path / 'backbone.py'
     own.write_text(f'backbone = {RESNET}\n')
     assert find_assistant(str(own)).backbone == RESNET
+    with pytest.raises(UserValueError, match='give its pretrained file with'):
+        with_weights(find_assistant(str(own)), None)
     own.write_text('member = 1\n')
     with pytest.raises(UserValueError, match='neither model.backbone nor'):
         find_assistant(str(own))
+
+
+@pytest.mark.parametrize(
+    ('name', 'given', 'scale'),
+    [
+        ('dinov2-s', None, 1.0),
+        ('dinov2-s', 0.5, 0.5),
+        ('clip-b', None, None),
+        ('test_convnext', None, None),
+    ],
+)
+def test_positions_line_up_without_a_scale_too(name, given, scale):
+    lead, options = adapted(dict(RESNET), 'lead'), UpgradeOptions(scale=given)
+    found = member_settings(find_assistant(name), lead, {}, options)
+    assert found.get('scale') == scale
 
 
 def test_images_are_normalised_as_the_assistant_needs():
@@ -114,9 +134,7 @@ def test_images_are_normalised_as_the_assistant_needs():
     assert preprocessing(clip, imagenet) == 'timm'
     assert preprocessing(vit, dict(imagenet, bgr_to_rgb=False)) == 'timm'
     assert preprocessing(vit, {}) == 'timm'
-    assert preprocessing(swin, caffe) == dict(
-        mean=imagenet['mean'], std=imagenet['std']
-    )
+    assert preprocessing(swin, caffe) == 'imagenet'
     caffe_net = find_assistant(
         'mmdet::faster_rcnn/faster-rcnn_r50-caffe_fpn_1x_coco.py'
     )

@@ -62,7 +62,8 @@ class Normalisation:
 
 
 Known = Literal['clip', 'imagenet', 'timm']
-_KNOWN = {
+#: those that a member may name
+KNOWN = {
     'clip': Normalisation(
         (122.7709383, 116.7460125, 104.09373615),
         (68.5005327, 66.6321579, 70.32316305),
@@ -132,7 +133,7 @@ def settle(
 
 def _known(like: str, backbone: nn.Module, key: str) -> Normalisation:
     if like != 'timm':
-        return _KNOWN[like]
+        return KNOWN[like]
     cfg = getattr(getattr(backbone, 'model', None), 'pretrained_cfg', None)
     if not cfg or 'mean' not in cfg or 'std' not in cfg:
         raise UserValueError(

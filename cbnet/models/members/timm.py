@@ -85,6 +85,7 @@ class TimmBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.model_name = model_name
+        self.model_args = model_args
         self.model = create_model(model_name, model_args)
         self.norm_cfg = norm_cfg or dict(type='BN')
         try:
@@ -134,6 +135,12 @@ class TimmBackbone(BaseModule):
             check_obligations(adapter, traced)
         finally:
             adapter.remove_hooks()
+
+    def complete_model(self) -> nn.Module:
+        """Make the model again on the meta device, with all its parts."""
+        with torch.device('meta'):
+            arguments = self.model_args | dict(pretrained=False)
+            return create_model(self.model_name, arguments)
 
     def intermediates(
         self, images: Tensor, stages: Sequence[int]

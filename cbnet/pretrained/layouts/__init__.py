@@ -3,7 +3,6 @@
 from .base import Layout
 from .cvnets import CVNETS_RESNET
 from .efficientnet import EFFICIENTNET_PYTORCH
-from .eva import EVA02
 from .paddle import PADDLE_HGNET, PADDLE_RESNET
 from .resnet import (
     DEEP_STEM,
@@ -31,7 +30,6 @@ LAYOUTS: tuple[Layout, ...] = (
     EFFICIENTNET_PYTORCH,
     PADDLE_HGNET,
     VIT_RESNAS,
-    EVA02,
 )
 
 __all__ = ['LAYOUTS', 'Layout']

@@ -25,11 +25,14 @@ class Layout:
             member, into weights under the member's names.  It leaves
             unknown names unchanged, and returns None if the weights have
             another layout after all.
+        one_to_one: whether it only gives other names, so that a file with
+            two names for one entry has another layout.
     """
 
     title: str
     anchors: Collection[str]
     rename: Rename
+    one_to_one: bool = True
 
 
 def renamed(weights: Weights, *groups: Rules) -> Weights:
