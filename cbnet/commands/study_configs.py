@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from ..arguments import explained
 from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..studies.schedule import count_in_steps
@@ -39,21 +40,19 @@ def resolved(args: Namespace, config: str, steps: int) -> Config:
     for name in _SECTIONS:
         require_section(cfg, name, f'{config}: a study')
     use_own_data(own, cfg)
-    count_in_steps(cfg, steps)
+    with explained(f'{config} cannot be trained for a number of steps'):
+        count_in_steps(cfg, steps)
     cfg.pop('work_dir')
     return cfg
 
 
-def keep_configs(
-    configs: Mapping[str, Config], folder: Path
-) -> dict[str, str]:
-    """Write configs into the folder of a study; give their paths by name.
+def keep_configs(texts: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Write the texts of configs into a folder; give their paths by name.
 
     Raises:
         ValueError: another config of this name is there, so the folder
             holds the runs of another study.
     """
-    texts = {name: cfg.pretty_text for name, cfg in configs.items()}
     for name, text in texts.items():
         path = folder / name
         if path.exists() and path.read_text() != text:
@@ -63,13 +62,20 @@ def keep_configs(
             )
     for name, text in texts.items():
         write_whole(folder / name, text.encode())
-    return {name: str(folder / name) for name in configs}
+    return {name: str(folder / name) for name in texts}
 
 
 def build_loader(section: Mapping[str, Any]) -> DataLoader:
-    """Build a dataloader that needs no other processes."""
-    section = deepcopy(dict(section))
-    section.pop('prefetch_factor', None)
-    section.update(num_workers=0, persistent_workers=False)
-    with DefaultScope.overwrite_default_scope('mmdet'):
+    """Build a dataloader that needs no other processes.
+
+    Raises:
+        ValueError: its config is wrong.
+    """
+    with (
+        DefaultScope.overwrite_default_scope('mmdet'),
+        explained('the dataloader cannot be built'),
+    ):
+        section = deepcopy(dict(section))
+        section.pop('prefetch_factor', None)
+        section.update(num_workers=0, persistent_workers=False)
         return Runner.build_dataloader(section)

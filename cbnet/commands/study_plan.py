@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import nn
 
+from ..arguments import explained
 from ..datasets.data_check import check_data
 from ..engine.verification import build_detector
 from ..errors import UserValueError
@@ -77,18 +78,23 @@ def make_plan(args: Namespace) -> Plan:
         bigger[arm] = f'{arm}.py'
         steps = args.steps + args.further_steps
         configs[bigger[arm]] = resolved(args, args.bigger, steps)
-    paths = keep_configs(configs, args.out_dir)
+    texts = {name: one.pretty_text for name, one in configs.items()}
+    assistant = Path(args.assistant).name.removesuffix('.py')
     kinds = {
-        f'{name}-{Path(args.assistant).stem}': options
+        f'{name}-{assistant}': options
         for name, options in UPGRADES.items()
         if name in args.arms
     }
-    detectors = {
-        arm: upgraded(args, paths['further.py'], options)
-        for arm, options in kinds.items()
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        further = keep_configs(texts, Path(folder))['further.py']
+        detectors = {
+            arm: upgraded(args, further, options)
+            for arm, options in kinds.items()
+        }
     for arm, name in {ALONE: 'further.py', **bigger}.items():
-        detectors[arm] = build_detector(configs[name], {})
+        with explained(f'{name} does not build'):
+            detectors[arm] = build_detector(configs[name], {})
+    paths = keep_configs(texts, args.out_dir)
     return Plan(
         paths['detector.py'],
         paths['further.py'],

@@ -66,11 +66,11 @@ def test_a_study_that_is_interrupted(study, tmp_path, monkeypatch):
     study.broken = f'{arm}/steps'
     status, said = study()
     assert status == 2
-    assert f'1 runs failed ({arm} of seed 1)' in said
+    assert f'1 of the runs failed ({arm} of seed 1)' in said
     assert [call[0] for call in study.calls] == [
         'train', 'test',  # the detector
         'train', 'test',  # it goes on alone
-        'test', 'train',  # upgraded
+        'upgrade', 'test', 'train',
     ]  # fmt: skip
     assert metrics(seed, f'{arm}/start') == metrics(seed, 'alone/start')
     table = (tmp_path / 'out' / 'results.md').read_text()

@@ -74,11 +74,11 @@ def test_costs():
 
 def test_figure():
     (axes,) = draw_results(RESULTS, COSTS).axes
-    points = {
-        tuple(map(float, line.get_xdata()))
+    points = [
+        [float(x) for x in line.get_xdata()]
         for line in axes.lines
         if line.get_marker() in ('o', 's') and len(line.get_xdata())
-    }
-    assert points == {(0.2, 0.3, 0.4), (0.3, 0.5, 0.7), (0.6,)}
+    ]
+    assert points == [[0.2, 0.3, 0.4], [0.3, 0.5, 0.7], [0.6]]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ['alone', 'frozen']
