@@ -80,7 +80,7 @@ def make_parser() -> CommandParser:
         parser.option(
             f'--{name} N',
             f'the number of steps to train {use}',
-            at_least(1),
+            at_least(2),
             default=1000,
         )
     parser.option(

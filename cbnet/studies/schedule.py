@@ -16,7 +16,7 @@ def count_in_steps(cfg: Config, steps: int) -> None:
 
     Args:
         cfg: any mmdet config, changed in place.
-        steps: the number of steps.
+        steps: the number of steps, 2 or more.
     """
     cfg.train_cfg = ConfigDict(
         type='IterBasedTrainLoop', max_iters=steps, val_interval=steps
