@@ -57,7 +57,7 @@ def steps_options(steps: int) -> list[str]:
 
 
 def _overrides(steps: int) -> dict[str, int]:
-    rise = min(max(round(WARM_UP * steps), 1), steps - 1)
+    rise = max(round(WARM_UP * steps), 1)
     return {
         'train_cfg.max_iters': steps,
         'train_cfg.val_interval': steps,
