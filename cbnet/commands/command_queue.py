@@ -11,6 +11,10 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 _STEP = re.compile(r'Iter\(\w+\) *\[ *(\d+)/(\d+)\](?:.* loss: ([\d.]+))?')
 
 
+class CommandFailed(SystemExit):
+    """A command failed; the text shows the last of its output."""
+
+
 class CommandQueue:
     """Commands of known length that run one after the other.
 
@@ -48,6 +52,9 @@ class CommandQueue:
             log: the log file.
             cost: the length of one of its steps, in units.
             done: the number of its steps that an earlier run has done.
+
+        Raises:
+            CommandFailed: the command ended with an error.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         process = subprocess.Popen(
@@ -72,7 +79,9 @@ class CommandQueue:
             process.wait()
             sys.exit('\ninterrupted; the same command continues from here')
         if process.wait() != 0:
-            sys.exit(f'{"".join(tail)}\n{arguments[0]} failed, see {log}')
+            raise CommandFailed(
+                f'{"".join(tail)}\n{arguments[0]} failed, see {log}'
+            )
 
     def _advance(self, units: float, text: str) -> None:
         (task,) = self.bar.tasks

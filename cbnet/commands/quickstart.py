@@ -10,8 +10,6 @@ Examples:
   cbnet quickstart --work-dir runs/fcc --cfg-options model.backbone.style=fcc
 """
 
-import json
-import re
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -21,11 +19,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import (
-    find_latest_checkpoint,
-    save_checkpoint,
-    set_random_seed,
-)
+from mmengine.runner import save_checkpoint, set_random_seed
 
 from ..analysis.sheet import detection_sheet
 from ..datasets.generated.shapes import generate_shapes
@@ -35,6 +29,7 @@ from .command_line import config_parser, load_config
 from .command_parser import CommandParser
 from .command_queue import CommandQueue
 from .publish import publish
+from .runs import TEST_STEP, Runs
 
 CONFIG = 'cbnet::cbnet/quickstart.py'
 # The control: the same recipe on members that are random and stay so.
@@ -42,18 +37,14 @@ BASELINE = [
     'model.backbone.frozen=True',
     'model.backbone.member.init_cfg=None',
 ]
-# Evaluation is a step of its own, so that it can be repeated.
-NO_VALIDATION = [
-    f'val_{part}=None' for part in ('cfg', 'dataloader', 'evaluator')
-]
 METRICS = {
-    'bbox_mAP': 'box AP',
-    'bbox_mAP_50': 'box AP50',
-    'segm_mAP': 'mask AP',
-    'segm_mAP_50': 'mask AP50',
+    'coco/bbox_mAP': 'box AP',
+    'coco/bbox_mAP_50': 'box AP50',
+    'coco/segm_mAP': 'mask AP',
+    'coco/segm_mAP_50': 'mask AP50',
 }
-# The cost of a step, in steps of the main training, for the time left.
-FROZEN_STEP, TEST_STEP = 0.5, 0.4
+# The cost of a step of the control, in steps of the main training.
+FROZEN_STEP = 0.5
 
 
 class Quickstart:
@@ -68,50 +59,29 @@ class Quickstart:
         self.folder = args.work_dir
         self.options = args.cfg_options
         self.steps = cfg.train_cfg.max_iters
-        batches = -(-args.num_val // cfg.test_dataloader.batch_size)
-        self.test_units = batches * TEST_STEP
+        self.batches = -(-args.num_val // cfg.test_dataloader.batch_size)
         self.queue = CommandQueue(
-            self.steps * (1 + FROZEN_STEP) + 3 * self.test_units
+            self.steps * (1 + FROZEN_STEP) + 3 * self.batches * TEST_STEP
         )
+        self.runs = Runs(self.queue)
 
     def train(
         self, name: str, cost: float = 1.0, extra: Sequence[str] = ()
     ) -> str:
         """Train, or continue an earlier run; give the last checkpoint."""
-        folder = self.folder / name
-        found = find_latest_checkpoint(folder) if folder.exists() else None
-        done = int(re.search(r'iter_(\d+)\.pth$', found)[1]) if found else 0
-        if done:
-            self.queue.skip(done * cost)
-            print(f'  {done} of {self.steps} steps were done before')
-        if done < self.steps:
-            command = ['train', CONFIG, '--work-dir', str(folder), '--resume']
-            command += ['--cfg-options', *NO_VALIDATION]
-            command += [*self.options, *extra]
-            self.queue.run(command, folder / 'train.log', cost, done)
-        return find_latest_checkpoint(folder)
+        folder, options = self.folder / name, [*self.options, *extra]
+        return self.runs.train(CONFIG, folder, self.steps, options, cost)
 
     def evaluate(
         self, name: str, checkpoint: str, extra: Sequence[str] = ()
     ) -> dict[str, float]:
         """Evaluate a checkpoint, or read the metrics from an earlier run."""
-        folder, options = self.folder / name, [*self.options, *extra]
-        report = folder / 'metrics.json'
-        of = dict(checkpoint=Path(checkpoint).name, options=options)
-        earlier = json.loads(report.read_text()) if report.exists() else {}
-        if earlier.get('of') == of:
-            print(f'  evaluated before: {report}')
-            self.queue.skip(self.test_units)
-            return earlier['metrics']
-        command = ['test', CONFIG, checkpoint, '--work-dir', str(folder)]
+        folder = self.folder / name
         prefix = f'test_evaluator.outfile_prefix={folder / "val"}'
-        command += ['--cfg-options', prefix, *options]
-        self.queue.run(command, folder / 'test.log', TEST_STEP)
-        newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
-        metrics = json.loads(newest.read_text())
-        metrics = {name: metrics[f'coco/{name}'] for name in METRICS}
-        report.write_text(json.dumps(dict(of=of, metrics=metrics), indent=2))
-        return metrics
+        options = [prefix, *self.options, *extra]
+        return self.runs.evaluate(
+            CONFIG, checkpoint, folder, self.batches, options
+        )
 
 
 def save_untrained(file: Path, cfg: Config) -> str:

@@ -73,6 +73,13 @@ def make_parser() -> CommandParser:
         default=[],
     )
     add_verify_option(parser, 'load_from')
+    add_data_options(parser)
+    parser.option('--no-val', 'train without evaluation')
+    return parser
+
+
+def add_data_options(parser: CommandParser) -> None:
+    """Add the options that ``use_own_data`` reads, except ``--no-val``."""
     parser.section(
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
@@ -90,11 +97,9 @@ def make_parser() -> CommandParser:
             f'--{split}-img DIR',
             f'the folder of the images that {split}-ann names',
         )
-    parser.option('--no-val', 'train without evaluation')
     parser.option(
         '--skip-missing', 'leave out the images that are not in the folder'
     )
-    return parser
 
 
 def run(args: Namespace) -> None:

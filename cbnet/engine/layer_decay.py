@@ -32,6 +32,7 @@ class ParamwiseSettings:
     Attributes:
         layer_decay: from each layer to the one below it.
         layers: what counts as a layer.
+        others_lr_mult: of what is neither a member nor a connection.
         position_decay_mult: of position embeddings and position biases.
     """
 
@@ -40,6 +41,7 @@ class ParamwiseSettings:
     assistants_lr_mult: _Factor = 1.0
     lead_lr_mult: _Factor = 1.0
     connections_lr_mult: _Factor = 1.0
+    others_lr_mult: _Factor = 1.0
     position_decay_mult: _Factor = 0.0
     custom_keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     bias_lr_mult: float | None = None
@@ -59,7 +61,7 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
     The layers of a member are its stem, then its blocks (or stages).
     ``depth`` counts them from the top: the last block has depth 1.  The
     learning rate is ``lr * layer_decay ** depth``; output norms,
-    connections, neck and heads keep ``lr``.
+    connections, neck and heads have depth 0.
 
     Norms (by the type of their module) and positions have no weight decay,
     unless the config says otherwise.  A single backbone is a lead.
@@ -118,7 +120,10 @@ class MemberLayerDecayConstructor(DefaultOptimWrapperConstructor):
             name = names.pop(id(parameter), None)
             if name is None:
                 continue  # a parameter with two names is already in a group
-            place = places.get(name) or Place(name.partition('.')[0])
+            place = places.get(name) or Place(
+                name.partition('.')[0],
+                lr_mult=self.paramwise_cfg['others_lr_mult'],
+            )
             options = self._options(name, place, options)
             key = repr(sorted(options.items()))
             group = groups.setdefault(key, dict(options, params=[], places=[]))

@@ -228,16 +228,17 @@ def test_factors_of_parts():
     model = detector(tiny_composite('resnet', num_members=3), assistance={})
     found = factors(
         model, assistants_lr_mult=0.5, lead_lr_mult=0.25,
-        connections_lr_mult=2, custom_keys={'rpn_head': dict(lr_mult=3.0)},
+        connections_lr_mult=2, others_lr_mult=0.75,
+        custom_keys={'rpn_head': dict(lr_mult=3.0)},
     )  # fmt: skip
     expected = {
         'backbone.members.0.': 0.5,
         'backbone.members.1.': 0.5,
         'backbone.members.2.': 0.25,
         'backbone.connections.': 2,
-        'rpn_head.': 3,
-        'neck.': 1,
-        'roi_head.': 1,
+        'rpn_head.': 3 * 0.75,
+        'neck.': 0.75,
+        'roi_head.': 0.75,
     }
     for name, factor in found.items():
         (part,) = [part for part in expected if name.startswith(part)]

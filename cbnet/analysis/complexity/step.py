@@ -42,12 +42,18 @@ def measure_step(
     """
     detector.train()
     with _counted(detector) as kept:
-        _step(detector, batch)
-    seconds = [_step(detector, batch) for _ in range(times)]
+        time_step(detector, batch)
+    seconds = [time_step(detector, batch) for _ in range(times)]
     return Step(median(seconds or [0.0]), sum(kept.values()))
 
 
-def _step(detector: nn.Module, batch: dict[str, Any]) -> float:
+def time_step(detector: nn.Module, batch: dict[str, Any]) -> float:
+    """Return the seconds of a forward and a backward pass.
+
+    Args:
+        detector: the detector, in training mode.
+        batch: what its ``data_preprocessor`` takes.
+    """
     data = detector.data_preprocessor(deepcopy(batch), True)
     device = next(detector.parameters()).device
     _wait(device)

@@ -1,0 +1,105 @@
+"""Training runs and evaluations that are done once and then found again."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.runner import find_latest_checkpoint
+
+from ..atomic_files import write_whole
+from ..studies.report import RESULT, read_result
+from .command_queue import CommandQueue
+
+# Evaluation is a step of its own, so that it can be repeated.
+NO_VALIDATION = [
+    f'val_{part}=None' for part in ('cfg', 'dataloader', 'evaluator')
+]
+# The cost of evaluating a batch, in steps of a training, for the time left.
+TEST_STEP = 0.4
+
+
+class Runs:
+    """Trains and evaluates in folders, each of which belongs to one run.
+
+    Both go through the commands of the package, each in a process of its
+    own. What an earlier call has done is not done again; an interrupted
+    training goes on from its newest checkpoint.
+
+    Args:
+        queue: runs the commands, and shows the time left for all of them.
+    """
+
+    def __init__(self, queue: CommandQueue) -> None:
+        self.queue = queue
+
+    def train(
+        self,
+        config: str,
+        folder: Path,
+        steps: int,
+        options: Sequence[str] = (),
+        cost: float = 1.0,
+    ) -> str:
+        """Train, or continue an earlier run; give the last checkpoint.
+
+        Args:
+            config: the config, which counts in steps.
+            folder: the work dir of the run.
+            steps: the number of steps that the config trains for.
+            options: overrides of the config, as ``KEY=VALUE``.
+            cost: the length of a step in the units of the queue.
+
+        Raises:
+            CommandFailed: the training ended with an error.
+        """
+        found = find_latest_checkpoint(folder) if folder.exists() else None
+        done = int(re.search(r'iter_(\d+)\.pth$', found)[1]) if found else 0
+        if done:
+            self.queue.skip(done * cost)
+            print(f'  {done} of {steps} steps were done before')
+        if done < steps:
+            command = ['train', config, '--work-dir', str(folder), '--resume']
+            command += ['--cfg-options', *NO_VALIDATION, *options]
+            self.queue.run(command, folder / 'train.log', cost, done)
+        # The name is absolute; the folder may have moved since.
+        return str(folder / Path(find_latest_checkpoint(folder)).name)
+
+    def evaluate(
+        self,
+        config: str,
+        checkpoint: str,
+        folder: Path,
+        batches: int,
+        options: Sequence[str] = (),
+        cost: float = 1.0,
+    ) -> dict[str, float]:
+        """Evaluate a checkpoint, or read the metrics from an earlier call.
+
+        Args:
+            config: the config.
+            checkpoint: the checkpoint.
+            folder: the folder for the log and the result.
+            batches: the number of batches to evaluate.
+            options: overrides of the config, as ``KEY=VALUE``.
+            cost: the length of a training step in the units of the queue.
+
+        Raises:
+            CommandFailed: the evaluation ended with an error.
+        """
+        report, units = folder / RESULT, batches * TEST_STEP * cost
+        of = dict(checkpoint=Path(checkpoint).name, options=[*options])
+        earlier = read_result(folder)
+        if earlier.get('of') == of:
+            print(f'  evaluated before: {report}')
+            self.queue.skip(units)
+            return earlier['metrics']
+        command = ['test', config, checkpoint, '--work-dir', str(folder)]
+        if options:
+            command += ['--cfg-options', *options]
+        self.queue.run(command, folder / 'test.log', TEST_STEP * cost)
+        newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
+        metrics = json.loads(newest.read_text())
+        content = json.dumps(dict(of=of, metrics=metrics), indent=2)
+        write_whole(report, content.encode())
+        return metrics

@@ -1,0 +1,1 @@
+"""Comparisons of detectors by training runs that can be interrupted."""
