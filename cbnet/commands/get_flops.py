@@ -25,8 +25,10 @@ from ..analysis.complexity.figures import Complexity
 from ..analysis.complexity.table import notes, part_table, total_table
 from ..errors import UserValueError
 from ..twins.assistants import find_assistant
+from ..twins.fitting import UpgradeOptions
 from ..twins.presets import PRESETS
-from ..twins.upgrade import UpgradeOptions, read_detector, write_config
+from ..twins.trained import read_detector
+from ..twins.upgraded_config import write_config
 from .argument_types import ends_in
 from .command_line import config_parser, load_config
 from .command_parser import CommandParser

@@ -17,13 +17,11 @@ from ..errors import UserValueError
 from ..studies.costs import Cost, measure_costs
 from ..studies.report import read_costs, write_costs
 from ..studies.results import ALONE
-from ..twins.assistants import find_assistant
-from ..twins.upgrade import (
-    UpgradeOptions,
-    read_detector,
-    start_weights,
-    write_config,
-)
+from ..twins.assistants import find_assistant, with_weights
+from ..twins.fitting import UpgradeOptions
+from ..twins.trained import read_detector
+from ..twins.upgraded_config import write_config
+from ..twins.upgraded_weights import start_weights
 from .study_configs import build_loader, keep_configs, resolved
 
 BIGGER = 'bigger'
@@ -153,13 +151,15 @@ def upgraded(
     Raises:
         ValueError: the detector cannot be upgraded so.
     """
-    assistant = find_assistant(args.assistant)
+    assistant = with_weights(
+        find_assistant(args.assistant), args.assistant_weights
+    )
     detector = read_detector(config)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, 'upgraded.py')
         weights = out.with_name('start.pth')
         _, model = write_config(detector, assistant, out, weights, options)
-    start_weights(detector, {}, model, assistant, args.assistant_weights)
+    start_weights(detector, {}, model, assistant)
     return model
 
 
