@@ -19,8 +19,9 @@ def licence_of(source: str, backbone: nn.Module | None = None) -> str:
         backbone: a backbone that may hold a timm model as ``model``.
 
     Returns:
-        ``'licence apache-2.0, from timm/resnet50.a1_in1k'``, or an empty
-        text if timm does not know the licence of this file.
+        ``'licence apache-2.0, from timm/resnet50.a1_in1k'``; for a local file
+        of a backbone whose name has a tag, what timm lists for that tag; or
+        an empty text if timm does not know the licence of this file.
     """
     if source.startswith(SCHEME):
         cfg = timm.get_pretrained_cfg(source.removeprefix(SCHEME))
@@ -28,6 +29,12 @@ def licence_of(source: str, backbone: nn.Module | None = None) -> str:
     else:
         model = getattr(backbone, 'model', None)
         config = getattr(model, 'pretrained_cfg', None) or {}
+        name = getattr(backbone, 'model_name', '')
+        if (
+            source and '://' not in source and '.' in name
+        ):  # it may be another file
+            about = licence_of(f'{SCHEME}{name}')
+            return about and f'timm lists for {name}: {about}'
         if not _names(config, source):
             return ''
     licence = config.get('license')

@@ -149,6 +149,11 @@ def test_shared_stages(cfg, num_stages):
         dict(model.members[1].named_buffers())
     )
     assert bool(owned) == (num_stages < 4)
+    for adapter in model.adapters[1:]:
+        for piece in adapter.anatomy.units[: num_stages + 1]:
+            for name in piece:  # what is shared is not in memory twice
+                part = adapter.net.get_submodule(name)
+                assert not [*part.parameters(), *part.buffers()], name
     if num_stages:
         return
     # ... and later members compute what they would from the same stem.
@@ -369,9 +374,11 @@ def test_fully_sharded_data_parallel(process_group):
     plain = gradients(model)
     mesh = init_device_mesh('cpu', (1,))
     for adapter in model.adapters:
-        for piece in adapter.anatomy.units[1:]:
-            for name in piece:
-                fully_shard(adapter.net.get_submodule(name), mesh=mesh)
+        units = [n for piece in adapter.anatomy.units[1:] for n in piece]
+        blocks = {f'blocks.{i}' for i in range(len(adapter.net.blocks))}
+        assert blocks <= set(units)  # together, they are all stages
+        for name in units:
+            fully_shard(adapter.net.get_submodule(name), mesh=mesh)
     fully_shard(model, mesh=mesh)
     sum(
         y.square().mean() for p in model(IMAGE, all_members=True) for y in p

@@ -3,7 +3,9 @@
 1. ``timm://NAME``, timm's addresses and ``TimmBackbone(pretrained=True)``
    give what timm's config says, for every licence that restricts the use of
    a model;
-2. for other files, and where timm does not know the licence, nothing is said.
+2. for a local file, they are said to be those of the model's tag, if the name
+   of the model has one;
+3. for other files, and where timm does not know the licence, nothing is said.
 """
 
 import logging
@@ -118,6 +120,20 @@ def test_the_line_of_a_member(offline, lines, tmp_path):
     backbone.init_cfg = checkpoint
     names = frozenset(backbone.state_dict())
     assert init_member(backbone, names, 'alone').licence == ''
+
+
+def test_a_local_file_of_a_model_with_a_tag(offline, lines, tmp_path):
+    file = tmp_path / 'net.pth'
+    backbone = TimmBackbone(
+        NAME, init_cfg=dict(type='Pretrained', checkpoint=str(file))
+    )
+    torch.save(backbone.model.state_dict(), file)
+    backbone.init_weights()
+    assert f'net.pth (timm lists for {NAME}: {TEXT[1:]}; renamed' in lines()[-1]
+    assert licence_of('', backbone) == ''
+    # An address says itself what it holds.
+    other = 'https://hub.example/timm/test_resnet.other/net.pth'
+    assert licence_of(other, backbone) == ''
 
 
 def test_the_line_of_timms_own_loading(offline, lines):

@@ -170,6 +170,35 @@ def test_windows_are_resized(theirs, ours):
     assert f'resized {len(TABLES)} (stages.*.blocks.*' in str(report)
 
 
+def test_windows_of_a_timm_member_are_resized():
+    small = dict(
+        type='TimmBackbone', model_name='swin_tiny_patch4_window7_224',
+        embed_dim=8, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2),
+    )  # fmt: skip
+    theirs = build_model(dict(small, window_size=4))
+    ours = build_model(dict(small, window_size=7))
+    report = load(ours, theirs.model.state_dict())
+    assert len(report.resized) == 4 and not report.new
+    name = 'layers.0.blocks.0.attn.relative_position_bias_table'
+    grid = theirs.model.get_parameter(name).view(1, 1, 7, 7)
+    grid = F.interpolate(grid, (13, 13), mode='bicubic').flatten()
+    assert torch.equal(ours.model.get_parameter(name).flatten(), grid)
+
+
+def test_tables_that_cannot_be_resized_are_refused():
+    beit = dict(
+        type='TimmBackbone', model_name='beit_base_patch16_224', depth=4,
+        embed_dim=24, num_heads=2,
+    )  # fmt: skip
+    file = build_model(dict(beit, img_size=96)).model.state_dict()
+    backbone = build_model(dict(beit, img_size=64))
+    before = {n: w.clone() for n, w in backbone.state_dict().items()}
+    with pytest.raises(ValueError, match='does not fit TimmBackbone, nothing'):
+        load(backbone, file)
+    for name, weight in backbone.state_dict().items():
+        assert torch.equal(weight, before[name]), name
+
+
 @pytest.mark.parametrize('form', ['tokens', 'map'])
 @pytest.mark.parametrize('size', [64, 96])
 def test_absolute_positions(form, size):
