@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import timm
-from huggingface_hub.errors import HfHubHTTPError
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -92,7 +91,7 @@ def _downloading(source: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, HfHubHTTPError) as error:
+    except OSError as error:
         reason = one_line(error).partition('. ')[0]
         raise UserFileError(
             f'{source} could not be downloaded: {reason}; without a network, '
