@@ -129,7 +129,9 @@ def test_a_local_file_of_a_model_with_a_tag(offline, lines, tmp_path):
     )
     torch.save(backbone.model.state_dict(), file)
     backbone.init_weights()
-    assert f'net.pth (timm lists for {NAME}: {TEXT[1:]}; renamed' in lines()[-1]
+    assert (
+        f'net.pth (timm lists for {NAME}: {TEXT[1:]}; renamed' in lines()[-1]
+    )
     assert licence_of('', backbone) == ''
     # An address says itself what it holds.
     other = 'https://hub.example/timm/test_resnet.other/net.pth'
