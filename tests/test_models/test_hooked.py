@@ -167,6 +167,14 @@ def test_shared_stages(cfg, num_stages):
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_the_first_member_runs_as_far_as_others_share(cfg):
+    """Also if only shared stages are read, and the next one's input."""
+    model = composite(cfg, style='slc', shared_stages=3).eval()
+    image = IMAGE[..., :128]
+    lead = model(image, all_members=True)[-1]
+    assert all(map(torch.equal, lead, model(image)))
+
+
 def test_members_of_other_kinds_share_maps():
     members = [
         dict(type='ResNet', depth=18, base_channels=32),

@@ -67,7 +67,7 @@ def build_member(
         check_value(f'member {k}: init_cfg', InitConfig, cfg.get('init_cfg'))
         with explained(f'member {k}: {name} does not accept its arguments'):
             backbone = MODELS.build(cfg)
-    with explained(f'member {k}: {name} cannot be run stage by stage'):
+    with explained(f'member {k}: {name} cannot be a member'):
         adapter = adapt(backbone, cfg)
         adapter.out_indices, adapter.emittable  # these may raise  # noqa: B018
         return adapter
