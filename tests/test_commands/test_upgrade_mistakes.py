@@ -55,8 +55,9 @@ MISTAKES = {
     ),
     'config of HRNet': (
         dict(config='mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py'),
-        f'HRNet cannot be a member: no module begins stage 1 with a map in a '
-        f'known layout. {NO_MEMBER}',
+        f'HRNet cannot be a member: a map added to the input of stage 1 does '
+        f'not change map 2, so its stages do not follow each other. '
+        f'{NO_MEMBER}',
     ),
     'config of Trident': (
         dict(config='mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py'),
