@@ -241,10 +241,10 @@ def test_results_files_are_joined(tmp_path):
     [
         ({'image_id': 99}, r'\[1\]: image_id is 99, expected .*train.json'),
         ({'category_id': 9}, r'results\[1\]: category_id is 9'),
-        ({'score': None}, r'results\[1\]: score is None'),
+        ({'score': None}, r'results\[1\]: score is missing'),
         (
             {'bbox': None, 'segmentation': None},
-            'bbox is None.*or a segmentation instead',
+            'bbox is missing.*or a segmentation instead',
         ),
         ({'segmentation': square_rle(size=(64, 64))}, r'expected \[64, 96\]'),
     ],
