@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 
 from cbnet.models.necks import SimpleFeaturePyramid
@@ -63,6 +64,15 @@ def test_maps_of_the_pyramid():
     assert shapes == [(2, 8, *side) for side in sides]
     sum(y.square().mean() for y in maps).backward()
     assert all(p.grad.abs().max() > 0 for p in neck.parameters())
+
+
+def test_a_larger_stride_is_pooled_by_maximum():
+    neck = SimpleFeaturePyramid([6], 8)
+    *_, plain, pooled = neck.levels  # strides 16 and 32
+    for own, same in zip([*pooled][1:], plain, strict=True):
+        own.load_state_dict(same.state_dict())
+    x = torch.randn(1, 6, 4, 6)
+    assert torch.equal(pooled(x), plain(F.max_pool2d(x, 2)))
 
 
 def test_strides_of_other_patches():
