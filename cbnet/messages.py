@@ -65,6 +65,17 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f'{text[: most - 4]} ...'
 
 
+def number_of(number: int, things: str) -> str:
+    """Count things: ``number_of(1, 'images in all')`` is ``'1 image in all'``.
+
+    Args:
+        number: how many there are.
+        things: a plural that ends in s, and what follows it.
+    """
+    noun, space, rest = things.partition(' ')
+    return f'{number} {noun[:-1] if number == 1 else noun}{space}{rest}'
+
+
 def counted(names: Iterable[str], most: int = 4) -> str:
     """Count names and show some; names that differ in numbers are grouped.
 

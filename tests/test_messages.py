@@ -17,6 +17,7 @@ from cbnet.messages import (
     counted,
     did_you_mean,
     listed,
+    number_of,
     one_line,
     shortened,
 )
@@ -88,3 +89,9 @@ def test_no_capital_after_a_semicolon():
             words = re.findall(r';\s+([A-Z][a-z]+)\b', text)
             wrong += [f'{path.name}: {text}' for _ in {*words} - CAPITALISED]
     assert not wrong, '\n'.join(wrong)
+
+
+def test_number_of():
+    things = 'images without objects'
+    found = [number_of(n, things) for n in (0, 1, 2)]
+    assert found == [f'0 {things}', '1 image without objects', f'2 {things}']

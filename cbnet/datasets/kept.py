@@ -15,7 +15,7 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine.dataset import BaseDataset
 
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import listed, number_of
 from .annotations import index
 
 
@@ -49,7 +49,7 @@ def describe_kept(
         one['bbox_label'] for one in instances if not one.get('ignore_flag')
     )
     left_out = ', '.join(
-        f'{number} {what}'
+        number_of(number, what)
         for number, what in _left_out(dataset, everything, kept, content)
         if number
     )
@@ -64,8 +64,8 @@ def describe_kept(
     taken = len(dataset if content is None else kept)
     name = Path(file).name or type(dataset).__name__
     return [
-        f'{name}: {taken} of {len(everything)} '
-        f'images and {labels.total()} objects are used ({counts})',
+        f'{name}: {taken} of {number_of(len(everything), "images")} and '
+        f'{number_of(labels.total(), "objects")} are used ({counts})',
         *([f'left out: {left_out}'] if left_out else []),
     ]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..messages import listed
+from ..messages import listed, number_of
 from .annotations import LISTS
 
 Content = dict[str, Any]
@@ -72,7 +72,10 @@ def _integer_ids(content: Content, _: Path) -> Repaired:
             changed[name].append(entry | ids)
     if not count:
         return None
-    return content | changed, f'{count} entries have new ids, as integers'
+    return (
+        content | changed,
+        f'ids became integers in {number_of(count, "places")}',
+    )
 
 
 def _numbering(entries: Iterable[dict]) -> dict[Any, int]:
@@ -144,7 +147,7 @@ def _forward_slashes(content: Content, folder: Path) -> Repaired:
         changed.append(entry)
     if not count:
         return None
-    line = f'{count} file names have / in place of \\'
+    line = f'\\ became / in {number_of(count, "paths")}'
     return content | dict(images=changed), line
 
 
@@ -163,7 +166,8 @@ def _without_missing(content: Content, folder: Path) -> Repaired:
         a for a in content['annotations'] if a.get('image_id') not in missing
     ]
     line = (
-        f'{len(missing)} of {len(content["images"])} images are not in '
-        f'{folder} and are left out: {listed(missing.values())}'
+        f'left out, because {folder} does not contain them: {len(missing)} '
+        f'of {number_of(len(content["images"]), "images")} '
+        f'({listed(missing.values())})'
     )
     return content | dict(images=there, annotations=kept), line

@@ -228,7 +228,7 @@ def test_branches(config):
         (
             dict(filter_empty_gt=True),
             {},
-            '1 images without objects of the classes',
+            '1 image without objects of the classes',
         ),
         (
             dict(filter_empty_gt=True, min_size=10),
@@ -243,7 +243,7 @@ def test_branches(config):
         (
             dict(filter_empty_gt=True, min_size=70),
             dict(ann_file='wide.json'),
-            '2 images smaller than 70 pixels (min_size), 1 images without',
+            '2 images smaller than 70 pixels (min_size), 1 image without',
         ),
         (dict(min_size=70), dict(test_mode=True), '4 of 4 images'),
     ],

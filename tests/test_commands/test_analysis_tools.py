@@ -133,7 +133,7 @@ def test_browse_data(call, tiny_config):
         'train.json: 3 of 4 images and 4 objects are used (square 2, '
         'triangle 2)'
     )
-    assert lines[1].startswith('left out: 1 images without objects of the')
+    assert lines[1].startswith('left out: 1 image without objects of the')
     assert lines[2].startswith('fed as RGB, mean')
     assert lines[-1] == '6 images: fed_images.png'
     first = np.asarray(Image.open('fed_images.png'))

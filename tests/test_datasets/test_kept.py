@@ -70,10 +70,10 @@ def test_what_is_left_out(tmp_path):
     images = [(40, [CAT, crowd, thin, DOG]), (20, [CAT]), (20, []), (60, [])]
     cfg = data(tmp_path, images, classes=('cat',), **USUAL)
     line, left_out = check_data(cfg, 'train')
-    assert line.endswith('1 of 4 images and 1 objects are used (cat 1)')
+    assert line.endswith('1 of 4 images and 1 object are used (cat 1)')
     assert left_out == (
         'left out: 2 images without objects of the classes (filter_empty_gt), '
-        '1 images smaller than 32 pixels (min_size), 1 crowds (iscrowd), 2 '
+        '1 image smaller than 32 pixels (min_size), 1 crowd (iscrowd), 2 '
         'objects without an area or of other classes'
     )
     built = DATASETS.build(cfg.train_dataloader.dataset)
