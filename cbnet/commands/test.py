@@ -86,4 +86,5 @@ def run(args: Namespace) -> None:
         dump = DumpDetResults(out_file_path=str(args.out))
         runner.test_evaluator.metrics.append(dump)
     runner.test()
+    runner.model.train()  # caches log what they found when the mode changes
     finish_launch()

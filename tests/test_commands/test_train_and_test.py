@@ -1,7 +1,8 @@
 """Training, resuming and testing through the command lines, end to end.
 
 Train two iterations; resume to four from the newest checkpoint, now in mixed
-precision; test that one with ``--out`` and ``--show-dir``.
+precision; test that one with ``--out`` and ``--show-dir``.  A second
+evaluation finds the maps that the first one has cached, and says so.
 """
 
 import pickle
@@ -9,6 +10,10 @@ import pickle
 import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from cbnet.testing import TINY_MEMBERS
+
+from .tiny_weights import save_weights
 
 
 def test_train_resume_and_test(tiny_config, run_tool, iterations, tmp_path):
@@ -54,3 +59,23 @@ def test_train_resume_and_test(tiny_config, run_tool, iterations, tmp_path):
     assert [path.name for path in shown] == ['001.png', '002.png']
     # ground truth beside detections: twice as wide as the image
     assert Image.open(shown[0]).size == (192, 64)
+
+
+def test_an_evaluation_tells_what_its_cache_found(
+    tiny_config, run_command, tmp_path
+):
+    member = dict(
+        type='Member',
+        backbone=TINY_MEMBERS['resnet'],
+        frozen=True,
+        cache=dict(folder='maps'),
+    )
+    changes = dict(member=[member, TINY_MEMBERS['resnet']], shared_stages=None)
+    with open(tiny_config, 'a') as file:
+        file.write(f'model["backbone"].update({changes})\n')
+    weights = save_weights(tiny_config, tmp_path / 'cached.pth')
+    for hits in (0, 2):
+        status, said = run_command('test', tiny_config, weights)
+        assert status == 0, said
+        line = f'member 0: the maps of {hits} of 2 images were found in maps'
+        assert line in said
