@@ -1,0 +1,3 @@
+# The members share the stem; dual_r50_mask.py shares one stage.
+_base_ = '../cbnet/dual_r50_mask.py'
+model = dict(backbone=dict(shared_stages=0))

@@ -1,0 +1,15 @@
+# YOLOX-s, two CSPDarknet-s; 300 epochs as its plain twin.
+_base_ = ['mmdet::yolox/yolox_s_8xb8-300e_coco.py', '../_base_/plugin.py']
+model = dict(
+    type='AssistedDetector',
+    base=_base_.model.type,
+    assistance=dict(weights=[0.5]),
+    backbone=dict(
+        _delete_=True,
+        type='CompositeBackbone',
+        member=_base_.model.backbone,
+        num_members=2,
+        style='dhlc',
+        shared_stages=1,
+    ),
+)
