@@ -262,10 +262,21 @@ MISTAKES = [
         'SSDVGG cannot be a member: a map added to the input of stage 1',
     ),
     (
-        'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_'
-        'semi-0.1-coco.py',
+        PLAIN,
+        dict(at='model.detector'),
+        'FasterRCNN has no model.detector.backbone .found model.backbone.; '
+        "name what holds a backbone; did you mean 'model'",
+    ),
+    (
+        'mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py',
+        dict(at='model.teacher_backbone'),
+        'LAD has no model.teacher_backbone.backbone',
+    ),
+    (
+        'mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py',
         {},
-        'SoftTeacher has no model.backbone .found model.detector.backbone',
+        'of this config does not build, even before it is made composite: '
+        'transformers is not installed',
     ),
     (
         'mmdet::_base_/schedules/schedule_1x.py',
@@ -304,7 +315,11 @@ BROKEN = {
         'plain.py: .*specify the package name',
     ),
     'no type': ('model = dict(backbone={})', None, 'has no model'),
-    'type': ("model = dict(type='Gone')", PLAIN, "base='Gone' is not a reg"),
+    'type': (
+        "model = dict(type='Gone')",
+        PLAIN,
+        'even before it is made composite: Gone is not in',
+    ),
     'pure': (
         'from mmengine.config import read_base\n'
         'with read_base():\n    from .other import *\n',
