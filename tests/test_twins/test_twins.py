@@ -8,6 +8,7 @@
    the base's custom imports stay; a constructor that needs numbers and a timm
    member work.
 3. Options reach the model; weights and proposals are written out.
+   No checkpoint is read, not even a teacher's.
 4. There are remarks on inherited settings that suit only the plain detector.
 5. Every mistake is one clear error that leaves no file.
 """
@@ -114,6 +115,16 @@ def test_a_constructor_that_needs_numbers_runs_in_memory(
     model, _ = compose(config, tmp_path / 'twin.py', TwinOptions())
     assert type(model.backbone.members[0]) is Counting
     assert {p.device.type for p in model.parameters()} == {'cpu'}
+
+
+def test_no_checkpoint_of_a_teacher_is_read(write, tmp_path):
+    config = write(
+        "model = dict(teacher_ckpt='gone.pth')",
+        base='mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py',
+    )
+    model, _ = compose(config, tmp_path / 'twin.py', TwinOptions())
+    assert type(model).__name__ == 'AssistedLAD'
+    assert Config.fromfile(tmp_path / 'twin.py').model.teacher_ckpt
 
 
 def test_a_timm_member(write, tmp_path):
