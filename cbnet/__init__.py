@@ -2,7 +2,8 @@
 
 Importing the package checks the stack, serves mmcv's operators where mmcv
 came without its compiled module, lets torch's safe loading read mmengine's
-checkpoints, and registers everything in mmdet's registries.  In a config:
+checkpoints, lets mmdet paste masks beyond the image, and registers everything
+in mmdet's registries.  In a config:
 ``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
 says what is wrong with an installation.
 """
@@ -28,6 +29,10 @@ if os.environ.get('CBNET_START') != 'no':
         from .compat.safe_loading import keep_loading_safe
 
         keep_loading_safe()
+
+        from .compat.mask_pasting import paste_everywhere
+
+        paste_everywhere()
 
         from . import engine, models, registry, tta  # noqa: F401
     except Exception as error:

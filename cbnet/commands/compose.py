@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import nn
 
 from ..models.backbones import STYLES
-from ..twins import TwinOptions, compose, default_name
+from ..twins import TwinOptions, assisted_part, compose, default_name
 from .argument_types import shared_stages
 from .command_parser import CommandParser
 
@@ -64,6 +64,12 @@ def make_parser() -> CommandParser:
         choices=['lead', 'own'],
     )
     parser.option(
+        '--at PLACE',
+        'where the detector is in the config, such as model.detector '
+        '(default: the model itself, or the detector that it holds, as in '
+        'SoftTeacher and ByteTrack)',
+    )
+    parser.option(
         '--out FILE',
         'the file to write (default: ./dual_<name of the config>; '
         'single_, triple_, composite4_, ... for other numbers of members)',
@@ -82,6 +88,7 @@ def run(args: Namespace) -> None:
         shared_stages=args.shared_stages,
         weights=weights,
         proposals=args.proposals,
+        at=args.at,
     )
     out = Path(args.out or default_name(args.config, args.members))
     model, remarks = compose(args.config, out, options)
@@ -94,11 +101,13 @@ def run(args: Namespace) -> None:
 
 def describe(model: nn.Module) -> str:
     """Describe a twin in one line."""
-    composite = model.backbone
-    weights = ', '.join(f'{weight:g}' for weight in model.assistant_weights)
+    detector = assisted_part(model)
+    composite = detector.backbone
+    weights = ', '.join(f'{w:g}' for w in detector.assistant_weights)
+    held = '' if detector is model else f'{type(model).__name__} with '
     return (
-        f'{type(model).__name__}, {composite.num_members} x '
+        f'{held}{type(detector).__name__}, {composite.num_members} x '
         f'{type(composite.members[0]).__name__}, style {composite.style}, '
         f'shared stages {composite.shared_stages}, assistance '
-        f'{weights or "none"}, proposals {model.proposals}'
+        f'{weights or "none"}, proposals {detector.proposals}'
     )

@@ -2,6 +2,7 @@
 
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
+from .gradient_guard import GradientGuardHook
 from .guards import add_guards
 from .launch import CpuDataParallel
 from .layer_decay import MemberLayerDecayConstructor
@@ -16,6 +17,7 @@ __all__ = [
     'CheckpointFitHook',
     'CpuAmpOptimWrapper',
     'CpuDataParallel',
+    'GradientGuardHook',
     'LossGuardHook',
     'MemberLayerDecayConstructor',
     'SafeCheckpointHook',

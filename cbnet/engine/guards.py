@@ -9,6 +9,7 @@ from ..datasets.checked_images import use_checked_loader
 from ..evaluation.coco_metric import use_checked_metric
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
+from .gradient_guard import GradientGuardHook
 from .loss_guard import LossGuardHook
 from .safe_stop import SafeStopHook
 from .verification import VerificationHook
@@ -49,7 +50,12 @@ def _guard_training(cfg: Config) -> None:
     for hook in [hooks.checkpoint, *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in _PLAIN:
             hook['type'] = SafeCheckpointHook.__name__
-    for hook in (CheckpointFitHook, LossGuardHook, SafeStopHook):
+    for hook in (
+        CheckpointFitHook,
+        LossGuardHook,
+        GradientGuardHook,
+        SafeStopHook,
+    ):
         _add_hook(cfg, hook)
 
 

@@ -68,18 +68,25 @@ def _build_on_meta(cfg: ConfigDict) -> nn.Module:
     # Constructors may change the config that they are given.
     try:
         with on_meta():
-            return MODELS.build(_without_groups(deepcopy(cfg)))
+            return MODELS.build(_prepared(deepcopy(cfg)))
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         if 'meta' not in str(error):
             raise
-    return MODELS.build(_without_groups(deepcopy(cfg)))
+    return MODELS.build(_prepared(deepcopy(cfg)))
 
 
-def _without_groups(value: Any) -> Any:
-    """Use BN for mmcv's SyncBN, which needs a process group when built."""
-    if isinstance(value, dict) and value.get('type') == 'MMSyncBN':
-        value['type'] = 'BN'
+def _prepared(value: Any) -> Any:
+    """Change what a constructor would reach for beyond the model, in place.
+
+    mmcv's SyncBN needs a process group when it is built; a teacher's
+    checkpoint would be downloaded.
+    """
+    if isinstance(value, dict):
+        if value.get('type') == 'MMSyncBN':
+            value['type'] = 'BN'
+        if 'teacher_ckpt' in value:
+            value['teacher_ckpt'] = None
     if isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
-            _without_groups(part)
+            _prepared(part)
     return value

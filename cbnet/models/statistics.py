@@ -1,4 +1,4 @@
-"""Keep the running statistics of normalisation layers for a while."""
+"""Let activation checkpoints record the statistics of norms only once."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,17 +8,14 @@ from torch.nn.modules.batchnorm import _NormBase
 
 
 @contextmanager
-def frozen_statistics(*modules: nn.Module) -> Iterator[None]:
+def _frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Keep running means and variances unchanged inside the block.
 
     Layers in training mode still normalise with the statistics of the batch,
-    but do not record them (nor count in ``num_batches_tracked``).  Two
-    callers run a module twice in one step: assistance, whose assistants pass
-    through the lead's heads, and recomputation for activation checkpointing.
+    but do not record them (nor count in ``num_batches_tracked``).
     """
     recording = [
         (layer, layer.momentum, layer.num_batches_tracked)
-        for module in modules
         for layer in module.modules()
         if isinstance(layer, _NormBase)
         and layer.training
@@ -44,4 +41,4 @@ def recomputation_contexts(
 
     The second run must not record statistics a second time.
     """
-    return nullcontext(), frozen_statistics(module)
+    return nullcontext(), _frozen_statistics(module)

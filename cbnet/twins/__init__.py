@@ -1,5 +1,5 @@
 """Composite twins of plain mmdet configs."""
 
-from .compose import TwinOptions, compose, default_name
+from .compose import TwinOptions, assisted_part, compose, default_name
 
-__all__ = ['TwinOptions', 'compose', 'default_name']
+__all__ = ['TwinOptions', 'assisted_part', 'compose', 'default_name']

@@ -6,6 +6,7 @@ and its detector is the base's detector, whatever their types.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import indent
 from typing import Literal
 
 from torch import nn
@@ -13,8 +14,10 @@ from torch import nn
 from ..config_files import check_new, find_config, read_config
 from ..errors import UserValueError
 from ..models.building import build_without_weights
+from ..models.detectors import AssistantSupervision
 from .config_text import imports_line, name_from
-from .needs import check_plain, leaves_unused, member_adapter, remarks
+from .needs import leaves_unused, member_adapter, remarks
+from .places import config_at, find_detector
 
 SIZES = {1: 'single', 2: 'dual', 3: 'triple'}  # how a twin's name begins
 
@@ -34,6 +37,8 @@ class TwinOptions:
             assistant and 1 for further ones.
         proposals: ``'lead'`` or ``'own'``; None stands for the lead's where
             the detector has RPN and RoI heads.
+        at: where the detector is in the config, such as
+            ``model.detector``; None: it is looked for.
     """
 
     members: int = 2
@@ -41,12 +46,19 @@ class TwinOptions:
     shared_stages: int | None | Literal['published'] = 'published'
     weights: float | list[float] | None = None
     proposals: str | None = None
+    at: str | None = None
 
 
 def default_name(config: str, members: int) -> str:
     """Return the file name of a config's twin."""
     size = SIZES.get(members, f'composite{members}')
     return f'{size}_{Path(config.rpartition("::")[2]).stem}.py'
+
+
+def assisted_part(model: nn.Module) -> nn.Module:
+    """Return the assisted detector of a twin, or in what its model holds."""
+    parts = model.modules()
+    return next(x for x in parts if isinstance(x, AssistantSupervision))
 
 
 def compose(
@@ -71,8 +83,16 @@ def compose(
     out = Path(out)
     check_new(out)
     plain = read_config(find_config(config), config)
-    check_plain(plain, config)
-    adapter = member_adapter(plain)
+    place = find_detector(plain, config, options.at)
+    options = replace(options, at=place)
+    try:
+        build_without_weights(plain)
+    except ValueError as error:
+        raise UserValueError(
+            f'{config}: the model of this config does not build, even before '
+            f'it is made composite: {error}'
+        ) from error
+    adapter = member_adapter(plain, config_at(plain, place).backbone)
     if options.shared_stages == 'published':
         published = 1 if adapter is None else adapter.published_shared_stages
         options = replace(options, shared_stages=published)
@@ -101,13 +121,16 @@ def compose(
                 f'{config}: the composite does not build: {error}'
             ) from error
         # Written again, with the defaults that the model filled in.
-        weights, proposals = list(model.assistant_weights), model.proposals
-        options = replace(options, weights=weights, proposals=proposals)
-        write(options, leaves_unused(model.backbone, weights))
+        detector = assisted_part(model)
+        weights = list(detector.assistant_weights)
+        options = replace(
+            options, weights=weights, proposals=detector.proposals
+        )
+        write(options, leaves_unused(detector.backbone, weights))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
-    return model, list(remarks(twin, model))
+    return model, list(remarks(twin, model, place))
 
 
 def _text(
@@ -119,25 +142,30 @@ def _text(
     """Compose the twin's text, of at most 20 lines."""
     assistance = dict(weights=options.weights, proposals=options.proposals)
     given = (f'{k}={v!r}' for k, v in assistance.items() if v is not None)
-    member = '_base_.model.backbone'
+    member = f'_base_.{options.at}.backbone'
     emitted = ''
     if stages is not None:
-        emitted = f'        out_indices={member}.out_indices,\n'
+        emitted = f'    out_indices={member}.out_indices,\n'
         member = f'dict({member}, out_indices={stages})'
+    detector = f"""\
+type='AssistedDetector',
+base=_base_.{options.at}.type,
+assistance=dict({', '.join(given)}),
+backbone=dict(
+    _delete_=True,
+    type='CompositeBackbone',
+    member={member},
+    num_members={options.members},
+    style={options.style!r},
+    shared_stages={options.shared_stages},
+{emitted}),
+"""
+    outer, *inner = options.at.split('.')
+    for name in reversed(inner):
+        detector = f'{name}=dict(\n{indent(detector, " " * 4)}),\n'
     return f"""\
 # A composite twin, written by `cbnet compose`.
 _base_ = {base!r}
-{imports_line(imports)}model = dict(
-    type='AssistedDetector',
-    base=_base_.model.type,
-    assistance=dict({', '.join(given)}),
-    backbone=dict(
-        _delete_=True,
-        type='CompositeBackbone',
-        member={member},
-        num_members={options.members},
-        style={options.style!r},
-        shared_stages={options.shared_stages},
-{emitted}    ),
-)
+{imports_line(imports)}{outer} = dict(
+{indent(detector, ' ' * 4)})
 """

@@ -19,7 +19,7 @@ from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
 from ..models.members.settings import has_settings
 from .fitting import adapted
-from .needs import check_plain
+from .places import find_detector
 
 #: what the names of a composite's weights begin with
 MEMBERS, CONNECTIONS = 'backbone.members.', 'backbone.connections.'
@@ -65,7 +65,7 @@ def read_detector(config: str) -> Detector:
         plain.model.backbone = own.member
         if isinstance(own.member, list):
             member, plain.model.backbone = f'{member}[0]', own.member[0]
-    check_plain(plain, config)
+    find_detector(plain, config, 'model')
     lead = adapted(plain.model.backbone, config)
     inner = f'dict({member}.backbone, init_cfg=None)'
     code = f'dict({member}, init_cfg=None)'

@@ -5,7 +5,8 @@ loop over samples with kernels, strides, paddings and dilations that are not
 square, groups and deform groups; gradcheck; samples on pixels, exactly on
 the edge at -1 and nowhere (nan); the plain torch gradients that deterministic
 CUDA runs use; one kernel call a backward, and none stale; several im2col
-steps; maps that are not contiguous; no images.
+steps; maps that are not contiguous; no images; offsets and masks of a finer
+map, which are read as flat numbers, and of a coarser one.
 """
 
 import sys
@@ -218,3 +219,42 @@ def test_no_images(deterministic, monkeypatch):
         **sizes,
     )
     assert not any(grad.any() for grad in grads)
+
+
+@pytest.mark.usefixtures('backward_path')
+@pytest.mark.parametrize('geometry', GEOMETRIES)
+def test_offsets_of_a_finer_map_are_flat_numbers(geometry):
+    """As mmcv's operator reads them, and nothing beyond has a gradient."""
+    case = random_case(geometry, seed=6)
+    want, leaves = run(V2, case, geometry)
+    weight = torch.randn(want.shape).double()
+    (want * weight).sum().backward()
+    finer = dict(case)
+    for name in ('offset', 'mask'):
+        numbers = case[name].flatten(1)
+        height, width = (2 * n + 1 for n in case[name].shape[2:])
+        finer[name] = torch.full(
+            (len(numbers), case[name].shape[1], height, width), 7.0
+        ).double()
+        finer[name].view(len(numbers), -1)[:, : numbers.shape[1]] = numbers
+        if name == 'offset':  # as in DyHead, a slice of what was computed
+            finer[name] = torch.cat([finer[name]] * 2, 1).chunk(2, 1)[0]
+    out, others = run(V2, finer, geometry)
+    (out * weight).sum().backward()
+    assert torch.equal(out, want)
+    for name, leaf in leaves.items():
+        grad, count = others[name].grad, leaf[0].numel()
+        if name in ('offset', 'mask'):
+            grad = grad.flatten(1)
+            assert not grad[:, count:].any()
+            grad = grad[:, :count].view_as(leaf)
+        torch.testing.assert_close(grad, leaf.grad)
+
+
+@pytest.mark.parametrize('name', ['offset', 'mask'])
+def test_offsets_of_a_coarser_map_are_refused(name):
+    case = random_case(GEOMETRIES[0])
+    case[name] = case[name][:, :, 1:]
+    words = '5 x 6 places was given the offsets or the mask of 4 x 6; expected'
+    with pytest.raises(ValueError, match=words):
+        run(V2, case, GEOMETRIES[0])

@@ -4,8 +4,8 @@ Scenarios, each from a config of mmdet, shrunk: it trains and predicts, and
 reaches the operators it is for: deformable attention along its CUDA path
 (equal to its CPU path), corner pools with soft-NMS and deformable shifts,
 PISA's sampler, guided anchoring, CARAFE, RoIPool and its deformable forms,
-deformable convolutions in a backbone, switchable atrous convolution, and
-MMSyncBN.
+deformable convolutions in a backbone, switchable atrous convolution, DyHead,
+which convolves a level with the offsets of a finer one, and MMSyncBN.
 """
 
 import pytest
@@ -160,6 +160,22 @@ def test_deformable_attention(monkeypatch, reached):
         results.append((loss, found[0].scores, *grads))
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)
     assert {'ms_deform_attn_forward', 'ms_deform_attn_backward'} <= reached
+
+
+def test_dyhead(reached):
+    model = load('dyhead/atss_r50_fpn_dyhead_1x_coco.py')
+    neck = model.neck[0]
+    model.neck = neck
+    shrink_resnet(model)
+    shrink_heads(model)
+    model.bbox_head.stacked_convs = 0
+    dyhead = dict(type='DyHead', in_channels=CHANNELS, out_channels=CHANNELS)
+    # Offsets start at zero; others tell the levels apart.
+    model.neck = [neck, dict(dyhead, num_blocks=2, zero_init_offset=False)]
+    model = build(model)
+    train_once(model)
+    assert all(len(one) for one in predict_once(model))
+    assert reached >= V2
 
 
 @pytest.mark.usefixtures('one_process')

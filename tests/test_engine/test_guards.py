@@ -1,7 +1,7 @@
 """The guards are added to any config, once, and keep what it chose.
 
 - For a training run, the checkpoint hook becomes the safe one with the same
-  options, and three hooks are added; mmengine builds and runs them
+  options, and four hooks are added; mmengine builds and runs them
   (test_safe_stop.py).
 - The config may have no hooks, hooks of its own, or hooks set to None.
 - For an evaluation, only the hook that checks the whole checkpoint is added.
@@ -15,7 +15,12 @@ from mmengine.hooks import CheckpointHook
 
 from cbnet.engine.guards import add_guards
 
-ADDED = ['CheckpointFitHook', 'LossGuardHook', 'SafeStopHook']
+ADDED = [
+    'CheckpointFitHook',
+    'LossGuardHook',
+    'GradientGuardHook',
+    'SafeStopHook',
+]
 
 
 def types(cfg):
@@ -68,7 +73,7 @@ def test_what_the_config_chose_stays():
     assert cfg.default_hooks.checkpoint.type == 'Own'
     assert types(cfg) == [
         'LossGuardHook', 'SafeCheckpointHook', 'EMAHook',
-        'CheckpointFitHook', 'SafeStopHook',
+        'CheckpointFitHook', 'GradientGuardHook', 'SafeStopHook',
     ]  # fmt: skip
     assert cfg.custom_hooks[0] == guard
     cfg = Config(dict(default_hooks=dict(checkpoint=None)))

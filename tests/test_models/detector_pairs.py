@@ -4,9 +4,11 @@ import copy
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 from torch import nn
 
+from cbnet.models.detectors import assisted
 from cbnet.testing import (
     TINY_MEMBERS,
     build_model,
@@ -31,14 +33,28 @@ def tiny_dual_swin_l():
 def make_pair(base, num_members=2, **options):
     """The plain and the assisted detector on one composite, same weights."""
     backbone = tiny_composite(num_members=num_members)
-    cfg = tiny_detector(base, backbone)
+    return pair_of(tiny_detector(base, backbone), **options)
+
+
+def pair_of(cfg, **options):
+    """The plain and the assisted detector of one config, same weights."""
     plain = build_model(cfg)
     plain.init_weights()
     open_connections(plain)
-    cfg.update(type='AssistedDetector', base=base, assistance=options)
+    cfg = dict(
+        cfg, type='AssistedDetector', base=cfg['type'], assistance=options
+    )
     model = build_model(cfg)
     model.load_state_dict(plain.state_dict(), strict=True)
     return plain, model
+
+
+def assisted_retinanet(cls, **options):
+    """The assisted subclass of a subclass of RetinaNet."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        cfg = ConfigDict(tiny_detector('RetinaNet', tiny_composite()))
+        cfg.pop('type')
+        return assisted(cls)(assistance=options, **cfg)
 
 
 def open_connections(model):
@@ -51,7 +67,8 @@ def losses_of(model, batch=None, seed=0):
     batch = copy.deepcopy(batch or make_batch())
     batch = model.data_preprocessor(batch, training=True)
     model.train()
-    torch.manual_seed(seed)
+    if seed is not None:
+        torch.manual_seed(seed)
     return model.loss(batch['inputs'], batch['data_samples'])
 
 

@@ -17,27 +17,24 @@ import pickle
 import pytest
 import torch
 from mmdet.models.detectors import RetinaNet
+from mmdet.structures import TrackDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.config import ConfigDict
-from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cbnet.models.detectors import assisted, factory
+from cbnet.models.detectors import factory
 from cbnet.models.detectors.samples import fresh
-from cbnet.testing import (
-    make_batch,
-    tiny_composite,
-    tiny_detector,
-)
+from cbnet.testing import make_batch
 
 from .detector_pairs import (
     BASES,
     TWO_STAGE,
     assert_equal,
+    assisted_retinanet,
     losses_of,
     make_pair,
+    open_connections,
 )
 
 
@@ -134,10 +131,7 @@ class Consumes(RetinaNet):
 
 
 def test_ground_truth_survives_a_detector_that_consumes_it():
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        cfg = ConfigDict(tiny_detector('RetinaNet', tiny_composite()))
-        cfg.pop('type')
-        model = assisted(Consumes)(**cfg)
+    model = assisted_retinanet(Consumes)
     batch = model.data_preprocessor(make_batch(), training=True)
     samples = batch['data_samples']
     model.train()
@@ -289,6 +283,32 @@ def test_one_ddp_step(base, tmp_path):
         torch.distributed.destroy_process_group()
 
 
+class AsksTwice(RetinaNet):
+    """Asks its backbone itself, and more than once, with five dimensions."""
+
+    def loss(self, batch_inputs, batch_data_samples):
+        clip = batch_inputs[:, None].flip(-1)
+        x = self.neck(self.backbone(clip.flatten(0, 1)))
+        flipped = self.bbox_head.loss(x, batch_data_samples)
+        losses = super().loss(batch_inputs, batch_data_samples)
+        return losses | {f'flipped_{n}': v for n, v in flipped.items()}
+
+
+def test_a_detector_that_asks_its_backbone_twice():
+    torch.manual_seed(0)
+    model = assisted_retinanet(AsksTwice, weights=1)
+    open_connections(model)
+    found = losses_of(model)
+    batch = model.data_preprocessor(make_batch(), training=True)
+    images, samples = batch['inputs'], batch['data_samples']
+    for i, prefix in enumerate(('assist0.', '')):
+        for x, flip in ((images, ''), (images.flip(-1), 'flipped_')):
+            maps = model.backbone(x, all_members=True)[i]
+            losses = model.bbox_head.loss(model.neck(maps), samples)
+            for name, value in losses.items():
+                assert_equal(found[f'{prefix}{flip}{name}'], value)
+
+
 def test_fresh_shares_tensors_not_containers():
     sample = make_batch()['data_samples'][0]
     copy_ = fresh(sample)
@@ -297,3 +317,13 @@ def test_fresh_shares_tensors_not_containers():
     assert copy_.gt_instances.bboxes is sample.gt_instances.bboxes
     copy_.gt_instances.pop('labels')
     assert 'labels' in sample.gt_instances
+
+
+def test_fresh_videos_and_branches():
+    video = TrackDataSample(metainfo=dict(key_frames_inds=[0]))
+    video.video_data_samples = make_batch()['data_samples']
+    (copied,) = fresh(dict(sup=[video]))['sup']
+    assert copied.key_frames_inds == [0] and len(copied) == len(video)
+    copied[0].gt_instances.pop('labels')
+    assert 'labels' in video[0].gt_instances
+    assert copied[1].gt_instances.bboxes is video[1].gt_instances.bboxes

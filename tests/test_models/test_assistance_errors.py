@@ -1,6 +1,7 @@
 """Assistant supervision: what does not fit is an error that says so.
 
-1. a detector that asks for its features twice, or never;
+1. passes that ask the backbone differently, or never; a model that computes
+   losses from the heads of the detector that it holds;
 2. the lead's proposals where there are none; a backbone that is no
    composite; a base that is no detector;
 3. weights and options out of range; near matches are offered;
@@ -8,47 +9,97 @@
 """
 
 import re
+from typing import ClassVar
 
 import pytest
+import torch
 from mmdet.models.detectors import RetinaNet
-from mmengine.config import ConfigDict
-from mmengine.registry import DefaultScope
+from mmdet.models.detectors.base import BaseDetector
 
 from cbnet.models import AssistedDetector
-from cbnet.models.detectors import assisted
 from cbnet.testing import build_model, tiny_composite, tiny_detector
 
-from .detector_pairs import losses_of, make_pair
+from .detector_pairs import assisted_retinanet, losses_of, make_pair
 
 
-class AsksTwice(RetinaNet):
+class Remembering(RetinaNet):
+    """Asks only the first time, and for an assistant not at all."""
+
+    def extract_feat(self, batch_inputs):
+        if not hasattr(self, 'features'):
+            self.features = super().extract_feat(batch_inputs)
+        return self.features
+
+
+class Once(Remembering):
+    """Has its features from before its first loss."""
+
     def loss(self, batch_inputs, batch_data_samples):
-        self.extract_feat(batch_inputs)
+        return self.bbox_head.loss(self.features, batch_data_samples)
+
+
+class Growing(RetinaNet):
+    """Asks once more with every pass."""
+
+    passes: ClassVar[list] = []
+
+    def loss(self, batch_inputs, batch_data_samples):
+        self.passes.append(1)
+        for _ in self.passes[1:]:
+            self.backbone(batch_inputs)
         return super().loss(batch_inputs, batch_data_samples)
-
-
-class AsksNever(RetinaNet):
-    def loss(self, batch_inputs, batch_data_samples):
-        x = self.neck(self.backbone(batch_inputs))
-        return self.bbox_head.loss(x, batch_data_samples)
 
 
 @pytest.mark.parametrize(
     ('cls', 'message'),
     [
-        (AsksTwice, 'requests its features more than once'),
-        (AsksNever, 'does not request'),
+        (Remembering, 'asks its backbone less often for an assistant'),
+        (Once, 'does not ask its backbone for maps'),
+        (Growing, r'more often for an assistant than .* \(1 times\)'),
     ],
 )
-def test_features_are_consumed_exactly_once(cls, message):
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        cfg = ConfigDict(tiny_detector('RetinaNet', tiny_composite()))
-        cfg.pop('type')
-        model = assisted(cls)(**cfg)
-    with pytest.raises(TypeError, match=f'{cls.__name__}.loss {message}'):
+def test_passes_that_do_not_ask_alike(cls, message):
+    model = assisted_retinanet(cls)
+    if cls is Once:
+        model.eval()
+        model.extract_feat(torch.zeros(2, 3, 64, 96))
+    with pytest.raises(TypeError, match=f'{cls.__name__}.loss .*{message}'):
         losses_of(model)
     # The failed pass leaves nothing behind.
-    assert model._served is None and not model._in_pass
+    assert 'forward' not in vars(model.backbone)
+
+
+class Holder(BaseDetector):
+    """Computes losses from the heads of what it holds, as trackers do."""
+
+    predict = _forward = extract_feat = None
+
+    def __init__(self, detector):
+        super().__init__()
+        self.detector = detector
+
+    def loss(self, batch_inputs, batch_data_samples):
+        x = self.detector.extract_feat(batch_inputs)
+        return self.detector.bbox_head.loss(x, batch_data_samples)
+
+
+def test_assistance_that_never_runs():
+    model = Holder(assisted_retinanet(RetinaNet))
+    model.data_preprocessor = model.detector.data_preprocessor
+    with pytest.raises(TypeError, match='AssistedRetinaNet are never superv'):
+        sum(sum(v) for v in losses_of(model).values()).backward()
+    # Where it has run, and where it was not asked for, there is no error.
+    losses_of(model.detector)
+    for detector in (model.detector, assisted_retinanet(RetinaNet, weights=0)):
+        model.detector = detector
+        sum(sum(v) for v in losses_of(model).values()).backward()
+
+
+def test_a_base_that_holds_a_detector():
+    detector = tiny_detector('RetinaNet', tiny_composite())
+    cfg = dict(type='AssistedDetector', base='ByteTrack', detector=detector)
+    with pytest.raises(TypeError, match="'ByteTrack' has no backbone of its"):
+        build_model(cfg)
 
 
 def test_a_detector_with_fixed_proposals_needs_own():

@@ -8,6 +8,7 @@
    the base's custom imports stay; a constructor that needs numbers and a timm
    member work.
 3. Options reach the model; weights and proposals are written out.
+   No checkpoint is read, not even a teacher's.
 4. There are remarks on inherited settings that suit only the plain detector.
 5. Every mistake is one clear error that leaves no file.
 """
@@ -114,6 +115,16 @@ def test_a_constructor_that_needs_numbers_runs_in_memory(
     model, _ = compose(config, tmp_path / 'twin.py', TwinOptions())
     assert type(model.backbone.members[0]) is Counting
     assert {p.device.type for p in model.parameters()} == {'cpu'}
+
+
+def test_no_checkpoint_of_a_teacher_is_read(write, tmp_path):
+    config = write(
+        "model = dict(teacher_ckpt='gone.pth')",
+        base='mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py',
+    )
+    model, _ = compose(config, tmp_path / 'twin.py', TwinOptions())
+    assert type(model).__name__ == 'AssistedLAD'
+    assert Config.fromfile(tmp_path / 'twin.py').model.teacher_ckpt
 
 
 def test_a_timm_member(write, tmp_path):
@@ -262,10 +273,21 @@ MISTAKES = [
         'SSDVGG cannot be a member: a map added to the input of stage 1',
     ),
     (
-        'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_'
-        'semi-0.1-coco.py',
+        PLAIN,
+        dict(at='model.detector'),
+        'FasterRCNN has no model.detector.backbone .found model.backbone.; '
+        "name what holds a backbone; did you mean 'model'",
+    ),
+    (
+        'mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py',
+        dict(at='model.teacher_backbone'),
+        'LAD has no model.teacher_backbone.backbone',
+    ),
+    (
+        'mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py',
         {},
-        'SoftTeacher has no model.backbone .found model.detector.backbone',
+        'of this config does not build, even before it is made composite: '
+        'transformers is not installed',
     ),
     (
         'mmdet::_base_/schedules/schedule_1x.py',
@@ -304,7 +326,11 @@ BROKEN = {
         'plain.py: .*specify the package name',
     ),
     'no type': ('model = dict(backbone={})', None, 'has no model'),
-    'type': ("model = dict(type='Gone')", PLAIN, "base='Gone' is not a reg"),
+    'type': (
+        "model = dict(type='Gone')",
+        PLAIN,
+        'even before it is made composite: Gone is not in',
+    ),
     'pure': (
         'from mmengine.config import read_base\n'
         'with read_base():\n    from .other import *\n',

@@ -7,7 +7,8 @@ The operands have mmcv's names:
 * ``offset`` (B, deformable_group * kH * kW * 2, H_out, W_out), the shifts in
   map pixels, y and x of one kernel place side by side;
 * ``mask`` (B, deformable_group * kH * kW, H_out, W_out), a factor for every
-  sample, and ``bias`` (O,), read if ``with_bias``;
+  sample, and ``bias`` (O,), read if ``with_bias``; in the modulated form,
+  ``offset`` and ``mask`` may be those of a finer map (see ``_as_read``);
 * ``output`` (B, O, H_out, W_out), written; gradients are shaped like their
   operands;
 * ``columns`` and ``ones``, buffers of the compiled operators;
@@ -18,7 +19,9 @@ import weakref
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from ...errors import UserValueError
 from .deformable import Window, convolve, gradients
 from .table import serve
 
@@ -135,6 +138,7 @@ def modulated_deform_conv_forward(
     """Write the map convolved at shifted places, weighted by the mask."""
     bias = bias if with_bias else None
     window = _window(sizes)
+    offset, mask = (_as_read(one, output) for one in (offset, mask))
     output.copy_(convolve(input, weight, offset, window, mask, bias))
 
 
@@ -158,10 +162,54 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Write the gradient of each operand; that of the bias if there is one."""
     window = _window(sizes)
+    offset, mask = (_as_read(one, grad_output) for one in (offset, mask))
     found = gradients(grad_output, input, weight, offset, window, mask)
     grad_input.copy_(found.input)
     grad_weight.copy_(found.weight)
-    grad_offset.copy_(found.offset)
-    grad_mask.copy_(found.mask)
+    grad_offset.copy_(_as_written(found.offset, grad_offset))
+    grad_mask.copy_(_as_written(found.mask, grad_mask))
     if with_bias:
         grad_bias.copy_(found.bias)
+
+
+def _as_read(operand: Tensor, output: Tensor) -> Tensor:
+    """Read an image's first numbers as if they were those of the output.
+
+    That is how the compiled operator reads the shifts and factors of a finer
+    map, and DyHead hands them over: its convolution of the next coarser level
+    is trained with places mixed up in this way.
+
+    Args:
+        operand: shifts or factors (B, C, H, W).
+        output: what has the size of the output (B, O, H_out, W_out).
+
+    Returns:
+        (B, C, H_out, W_out).
+
+    Raises:
+        ValueError: there are fewer numbers, and the compiled operator would
+            read memory that is not theirs.
+    """
+    size = output.shape[2:]
+    if operand.shape[2:] == size:
+        return operand
+    numbers = operand.flatten(1)
+    count = operand.shape[1] * size.numel()
+    if numbers.shape[1] < count:
+        raise UserValueError(
+            f'a modulated deformable convolution (DCNv2) of {_words(size)} '
+            f'places was given the offsets or the mask of '
+            f'{_words(operand.shape[2:])}; expected as many, or those of a '
+            f'finer map'
+        )
+    return numbers[:, :count].reshape(len(operand), -1, *size)
+
+
+def _as_written(found: Tensor, operand: Tensor) -> Tensor:
+    """Put gradients at the numbers that ``_as_read`` has read."""
+    rest = operand[:1].numel() - found[:1].numel()
+    return pad(found.flatten(1), (0, rest)).view(operand.shape)
+
+
+def _words(size: torch.Size) -> str:
+    return ' x '.join(map(str, size))

@@ -5,20 +5,23 @@ with the same neck and heads in every term.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import UserTypeError
 from ..options import Options, Weight
-from ..statistics import frozen_statistics
 from .checks import check_assisted, settle_proposals, settle_weights
-from .proposals import lead_proposals
+from .memory import STATISTICS, kept_memory
+from .plan import Schedule, make_plans
+from .replay import LEAD, Replay
 from .samples import fresh
+
+_Steps = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ class AssistanceOptions(Options):
             ``'own'``: those of each member use its own.
         lead_statistics: whether the running statistics of shared norms
             follow the lead only.
+        schedule: how the weights change in training: ``'constant'``, or
+            ``'linear'`` or ``'cosine'`` to 0 at its end; or one for each.
+        every: the number of training steps from one supervised step of an
+            assistant to the next; or one for each.
+        losses: the names of the losses that an assistant has, with ``*`` and
+            ``?``, such as ``['loss_rpn*']``; None: all; or a list or None
+            for each.
     """
 
     key = 'assistance'
@@ -43,14 +53,17 @@ class AssistanceOptions(Options):
     # Deviation: statistics of shared norms.  In the published code, every
     # pass moves them, but inference uses them for the lead only.
     lead_statistics: bool = True
+    schedule: Schedule | Sequence[Schedule] = 'constant'
+    every: _Steps | Sequence[_Steps] = 1
+    losses: Sequence[str] | Sequence[Sequence[str] | None] | None = None
 
 
 class AssistantSupervision:
     """A mixin before a detector class: one loss pass per member.
 
-    It relies on one property of mmdet's detectors: ``loss`` calls
-    ``extract_feat`` once, and nothing else uses the backbone.  If a detector
-    does not have this property, ``loss`` raises a ``TypeError``.
+    The lead's pass records what the detector asks its backbone for.  The
+    passes of the assistants get their own maps in answer to the same calls.
+    Whatever else they change is taken back (:mod:`.memory`).
     Deviation: kinds of detectors.  The published code has two-stage ones.
 
     Args:
@@ -67,11 +80,17 @@ class AssistantSupervision:
     ) -> None:
         super().__init__(**kwargs)
         options = AssistanceOptions().updated(assistance)
-        check_assisted(self.backbone)
+        check_assisted(self)
         self.assistant_weights = settle_weights(options.weights, self.backbone)
+        self.plans = make_plans(
+            self.assistant_weights,
+            options.schedule,
+            options.every,
+            options.losses,
+        )
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
-        self._served, self._in_pass = None, False
+        self._has_assisted = not any(self.assistant_weights)
 
     def loss(
         self,
@@ -82,7 +101,8 @@ class AssistantSupervision:
         """Compute the lead's losses and the weighted assistants' losses.
 
         Args:
-            batch_inputs: the images (B, C, H, W).
+            batch_inputs: the images (B, C, H, W), or of another shape that
+                the detector takes, such as (B, T, C, H, W).
             batch_data_samples: the ground truth, which is not modified.
             kwargs: the further arguments of the detector's ``loss``.
 
@@ -90,53 +110,51 @@ class AssistantSupervision:
             The lead's losses under their plain names, those of assistant
             ``i`` under ``assist<i>.``; accuracies are not scaled.
         """
-        *assistants, lead = self.backbone(batch_inputs, all_members=True)
-        inputs = (batch_inputs, batch_data_samples)
-        relay = self.proposals == 'lead'
-        with lead_proposals(self.rpn_head) if relay else nullcontext():
-            # The lead comes first, so that its random numbers, proposals
-            # and losses are those of the plain detector.
-            losses = self._member_loss(lead, *inputs, **kwargs)
-            for i, weight in enumerate(self.assistant_weights):
-                if not weight:
-                    continue
-                held = [self] if self.lead_statistics else []
-                with frozen_statistics(*held):
-                    part = self._member_loss(assistants[i], *inputs, **kwargs)
-                # Deviation: accuracy of assistants.  It is not weighted.
-                part = reweight_loss_dict(part, weight)
-                # Deviation: names of losses.
-                losses.update(rename_loss_dict(f'assist{i}.', part))
-        return losses
+        self._has_assisted = True
+        weights = [plan.weight_now() for plan in self.plans]
+        if not any(weights):
+            return super().loss(batch_inputs, batch_data_samples, **kwargs)
+        replay = Replay(self, relays=self.proposals == 'lead')
+        moved = () if self.lead_statistics else STATISTICS
 
-    def extract_feat(self, batch_inputs: Tensor) -> Any:
-        """In a loss pass, give the neck a member's pyramid, not the images."""
-        if not self._in_pass:
-            return super().extract_feat(batch_inputs)
-        pyramid, self._served = self._served, None
-        if pyramid is None:
-            self._refuse('requests its features more than once')
-        return self.neck(pyramid) if self.with_neck else pyramid
-
-    def _member_loss(
-        self,
-        pyramid: tuple[Tensor, ...],
-        batch_inputs: Tensor,
-        batch_data_samples: list[BaseDataElement],
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        self._served, self._in_pass = pyramid, True
-        try:
-            samples = [fresh(sample) for sample in batch_data_samples]
+        # The lead comes first, so that its random numbers, proposals and
+        # losses are those of the plain detector.
+        with replay.of(LEAD):
+            samples = fresh(batch_data_samples)
             losses = super().loss(batch_inputs, samples, **kwargs)
-            if self._served is not None:
-                self._refuse('does not request features through extract_feat')
-        finally:
-            self._served, self._in_pass = None, False
+        for i, weight in enumerate(weights):
+            if not weight:
+                continue
+            with replay.of(i), kept_memory(self, besides=moved):
+                samples = fresh(batch_data_samples)
+                part = super().loss(batch_inputs, samples, **kwargs)
+            # Deviation: accuracy of assistants.  It is not weighted.
+            part = reweight_loss_dict(self.plans[i].chosen(part), weight)
+            # Deviation: names of losses.
+            losses.update(rename_loss_dict(f'assist{i}.', part))
         return losses
 
-    def _refuse(self, what: str) -> None:
+    def extract_feat(self, *args: Any, **kwargs: Any) -> Any:
+        """Extract features; see that training does not end with them.
+
+        Models that hold a detector may compute losses from its heads.
+        """
+        features = super().extract_feat(*args, **kwargs)
+        if self.training and not self._has_assisted:
+            for y in features:
+                if isinstance(y, Tensor) and y.requires_grad:
+                    y.register_hook(self._see_assistance)
+                    break
+        return features
+
+    def _see_assistance(self, gradient: Tensor) -> None:
+        """Refuse a first step whose gradient comes without assistance."""
+        if self._has_assisted:
+            return
+        plain = type(self).__bases__[-1].__name__
         raise UserTypeError(
-            f'{type(self).__bases__[-1].__name__}.loss {what}; assistance is '
-            f'not available for this detector'
+            f'the assistants of {type(self).__name__} are never supervised, '
+            f'because the model that holds it computes its losses from its '
+            f'heads and does not call its loss; set assistance.weights=0, or '
+            f'give the type {plain!r} with the same backbone'
         )

@@ -5,13 +5,29 @@ from collections.abc import Sequence
 from torch import nn
 
 from ...errors import UserTypeError, UserValueError
+from ...messages import listed
 from ..backbones import CompositeBackbone
 from ..members import is_frozen
 from ..options import Weight
+from .plan import for_each
 
 
-def check_assisted(backbone: nn.Module) -> None:
-    """Refuse a backbone without members."""
+def check_assisted(detector: nn.Module) -> None:
+    """Refuse a detector without a backbone of members."""
+    backbone = getattr(detector, 'backbone', None)
+    if backbone is None:
+        plain = type(detector).__bases__[-1].__name__
+        inner = [
+            name
+            for name, part in detector.named_children()
+            if hasattr(part, 'backbone')
+        ]
+        raise UserTypeError(
+            f'base={plain!r} has no backbone of its own'
+            f'{", but holds " * bool(inner)}{listed(inner)}; give it as it '
+            f'is, and the detector inside it as '
+            f"detector=dict(type='AssistedDetector', base=...)"
+        )
     if not isinstance(backbone, CompositeBackbone):
         raise UserTypeError(
             f'model.backbone is {type(backbone).__name__}; assistance needs '
@@ -37,15 +53,7 @@ def settle_weights(
         # A frozen assistant learns nothing from its losses.
         pairs = zip(weights, backbone.adapters, strict=False)
         weights = [0.0 if is_frozen(a) else weight for weight, a in pairs]
-    if not isinstance(weights, Sequence):
-        weights = [weights] * assistants
-    if len(weights) != assistants:
-        raise UserValueError(
-            f'assistance.weights={weights!r} does not fit '
-            f'backbone.num_members={assistants + 1}: expected one weight for '
-            f'each of the {assistants} assistants (every member but the '
-            f'last), or one number for all'
-        )
+    weights = for_each('weights', weights, assistants)
     _check_pyramids(backbone, weights)
     return tuple(map(float, weights))
 
