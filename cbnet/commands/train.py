@@ -20,6 +20,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from ..analysis.visualizing import use_plain_texts
 from ..datasets.annotations import read_once
 from ..datasets.data_check import check_data
 from ..datasets.own_data import find_own_data
@@ -113,6 +114,7 @@ def run(args: Namespace) -> None:
             print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.resume:
         resume(cfg, args.resume)
+    use_plain_texts()
     add_guards(cfg, verify=args.verify)
     build_runner(cfg).train()
     finish_launch()
