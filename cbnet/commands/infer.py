@@ -14,7 +14,6 @@ Examples:
 
 import sys
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,8 +32,8 @@ from ..inference import Inferencer
 from ..inference.media import (
     VIDEO_EXTENSIONS,
     find_images,
-    kinds,
     open_video,
+    other_files,
     write_image,
     write_video,
 )
@@ -108,7 +107,7 @@ def run(args: Namespace) -> None:
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'detecting')
     tally = Tally()
-    paths, video, target, others = find_input(args)
+    paths, video, target = find_input(args)
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
     inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
@@ -129,8 +128,8 @@ def run(args: Namespace) -> None:
     print(
         f'{number_of(results.images, noun)}, {results.detections} detections'
     )
-    if others:
-        print(f'  left out  files that are no images: {kinds(others)}')
+    if others := other_files(args.input, target):
+        print(f'  left out  files that are no images: {others}')
     if not args.no_images and results.images:
         shown = f'{tally.drawn} with a score of {args.score_thr} or more'
         print(f'  drawn     {shown}')
@@ -152,10 +151,8 @@ class Tally:
 
 def find_input(
     args: Namespace,
-) -> tuple[dict[str, Path], VideoReader | None, Path, Counter[str]]:
-    """Find the images by name or the video, and where to draw them.
-
-    The last value counts the files of a folder that are no images, by kind.
+) -> tuple[dict[str, Path], VideoReader | None, Path]:
+    """Return the images by name or the video, and where to draw them.
 
     Raises:
         ValueError: there is nothing to read, or it would be overwritten.
@@ -165,19 +162,19 @@ def find_input(
             raise UserValueError(
                 '--ann is for images, but the input is a video'
             )
-        paths, video, others = {}, open_video(args.input), Counter()
+        paths, video = {}, open_video(args.input)
         target = args.out_dir / f'{args.input.stem}.mp4'
         pairs = [(args.input, target)]
     else:
         target = args.out_dir / 'images'
-        video, (paths, others) = None, find_images(args.input, target)
+        paths, video = find_images(args.input, target), None
         pairs = [(path, target / name) for name, path in paths.items()]
     for source, drawn in pairs:
         if source.resolve() == drawn.resolve():
             raise UserValueError(
                 f'{source} would be overwritten; give --out-dir'
             )
-    return paths, video, target, others
+    return paths, video, target
 
 
 def read_images(

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed
 from .annotations import LISTS, read_coco
+from .boxes_only import CONFIG
 from .coco_entries import (
     BOX,
     CROWD,
@@ -36,8 +37,8 @@ from .image_sizes import size_problems
 #: tools round, and COCO's own files do so by a fraction of a pixel.
 TOLERANCE = 1.0
 _NO_MASK = (
-    'has no segmentation, which a detector with masks learns from; add it, or '
-    'use a detector that predicts only boxes'
+    f'has no segmentation, which a detector with masks learns from; add it, '
+    f'or use a detector of boxes, such as {CONFIG}'
 )
 _ID: Rule = is_id, 'an integer; number the entries'
 _NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')

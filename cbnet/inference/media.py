@@ -1,7 +1,7 @@
 """Find, read and write image and video files."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -16,9 +16,7 @@ from ..messages import listed
 VIDEO_EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
-def find_images(
-    source: Path, leave_out: Path
-) -> tuple[dict[str, Path], Counter[str]]:
+def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
     """List one image, or all images of a folder and its subfolders.
 
     Args:
@@ -26,44 +24,58 @@ def find_images(
         leave_out: a folder whose images are left out.
 
     Returns:
-        The paths by their names relative to the folder, sorted, and how
-        many other files of each kind the folder has. Hidden files do not
-        count.
+        The paths by their names relative to the folder, sorted.
 
     Raises:
         ValueError: there is no such file, or no image.
     """
     if source.is_file():
-        if source.suffix.lower() in IMG_EXTENSIONS:
-            return {source.name: source}, Counter()
+        kind = source.suffix.lower()
+        if kind in IMG_EXTENSIONS:
+            return {source.name: source}
+        if kind in VIDEO_EXTENSIONS:
+            raise UserValueError(
+                f'{source} is a video, expected an image or a folder of images'
+            )
         raise UserValueError(
             f'{source} is neither an image nor a video; expected a name that '
             f'ends in one of {" ".join((*IMG_EXTENSIONS, *VIDEO_EXTENSIONS))}'
         )
     if not source.is_dir():
         raise UserValueError(f'no file or folder {source}')
-    left_out = leave_out.resolve()
-    found, others = {}, Counter()
-    for path in source.rglob('*'):
-        if not path.is_file() or left_out in path.resolve().parents:
-            continue
-        kind = path.suffix.lower()
-        if kind in IMG_EXTENSIONS:
-            found[path.relative_to(source).as_posix()] = path
-        elif not path.name.startswith('.'):
-            others[kind or 'without an ending'] += 1
+    found = {
+        path.relative_to(source).as_posix(): path
+        for path in _files(source, leave_out)
+        if path.suffix.lower() in IMG_EXTENSIONS
+    }
     if not found:
-        there = f', which has {kinds(others)}' if others else ''
+        others = other_files(source, leave_out)
+        there = f', which has {others}' if others else ''
         raise UserValueError(
             f'no images in the folder {source}{there}; expected names that '
             f'end in one of {" ".join(IMG_EXTENSIONS)}'
         )
-    return dict(sorted(found.items())), others
+    return dict(sorted(found.items()))
 
 
-def kinds(counts: Counter[str]) -> str:
-    """Say how many files there are of each kind: ``3 .heic, 1 .gif``."""
+def other_files(source: Path, leave_out: Path) -> str:
+    """Count a folder's files that are no images: ``3 .heic, 1 .gif``."""
+    counts = Counter(
+        path.suffix.lower() or 'without an ending'
+        for path in _files(source, leave_out)
+        if path.suffix.lower() not in IMG_EXTENSIONS
+    )
     return listed((f'{n} {kind}' for kind, n in counts.most_common()), 8)
+
+
+def _files(source: Path, leave_out: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are not hidden."""
+    left_out = leave_out.resolve()
+    for path in source.rglob('*'):
+        if path.name.startswith('.') or not path.is_file():
+            continue
+        if left_out not in path.resolve().parents:
+            yield path
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
