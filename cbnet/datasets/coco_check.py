@@ -50,6 +50,7 @@ def check_coco(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> dict[str, Any]:
     """Check an annotation file, and that its images exist.
 
@@ -59,6 +60,7 @@ def check_coco(
         classes: the names that the data set asks for, in the order of its
             labels; None for those of the file.
         needs_masks: whether every annotation needs a segmentation.
+        annotated: whether there must be annotations.
 
     Returns:
         The content of the file.
@@ -67,8 +69,8 @@ def check_coco(
         ValueError: names the file, the first entry that is wrong, what was
             expected and what to do, and counts the other mistakes.
     """
-    content = read_coco(path)
-    check_content(content, path, images, classes, needs_masks)
+    content = read_coco(path, annotated)
+    check_content(content, path, images, classes, needs_masks, annotated)
     return content
 
 
@@ -78,9 +80,12 @@ def check_content(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> None:
     """Check the content of an annotation file, as ``check_coco`` does."""
-    problems = list(find_problems(content, images, classes, needs_masks))
+    problems = list(
+        find_problems(content, images, classes, needs_masks, annotated)
+    )
     if len(problems) > 1:
         folder = f' --images {images}' if images else ''
         problems[0] += (
@@ -96,10 +101,11 @@ def find_problems(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> Iterator[str]:
     """Yield one line for each mistake in the content of a file."""
     for name in LISTS:
-        if not content[name]:
+        if not content[name] and (annotated or name != 'annotations'):
             yield f'{name} is empty, expected at least one entry'
     yield from _crowd_problem(content['annotations'])
     categories = content['categories']

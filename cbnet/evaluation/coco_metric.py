@@ -29,7 +29,8 @@ class CheckedCocoMetric(CocoMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Compute COCO's figures from what ``process`` has collected."""
         if self._coco_api is not None:
-            annotations = self._coco_api.dataset['annotations']
+            # A file of test images has none, if results are only written.
+            annotations = self._coco_api.dataset.get('annotations', ())
             for entry in annotations:
                 entry.setdefault('iscrowd', 0)
             if any(entry['id'] == 0 for entry in annotations):
@@ -37,7 +38,8 @@ class CheckedCocoMetric(CocoMetric):
                     entry['id'] = number
                 reindex(self._coco_api)
         asked = self.metrics
-        if 'segm' in asked and (reason := self._why_no_masks(results)):
+        written = self.format_only or 'segm' not in asked
+        if not written and (reason := self._why_no_masks(results)):
             print_log(
                 f'CocoMetric: masks are not evaluated, because {reason}; '
                 f"metric='bbox' evaluates boxes alone",

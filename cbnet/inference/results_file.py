@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from torchvision.ops import box_convert
 
 from ..atomic_files import AnyPath
-from ..datasets.annotations import CocoAnnotations
+from ..datasets.annotations import CocoAnnotations, read_coco
 from ..errors import UserValueError
 from ..messages import listed
 
@@ -51,7 +51,8 @@ class ResultsFile:
         image_ids = range(1, len(names) + 1)
         category_ids = range(1, len(classes) + 1)
         if ann_file is not None:
-            annotations = CocoAnnotations(ann_file)
+            content = read_coco(ann_file, annotated=False)
+            annotations = CocoAnnotations(ann_file, content)
             self._known = annotations.images
             file_names = {
                 image_id: image.get('file_name')
