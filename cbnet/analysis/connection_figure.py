@@ -8,6 +8,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ..models.backbones.connections import STEM
 from .connection_maps import FeatureMap, MemberMaps
+from .plain_texts import plain_figure
 
 _DPI = 100
 _CELL, _CAPTIONS, _TITLE = 1.95, 0.9, 0.8  # inches
@@ -68,7 +69,7 @@ def draw_connections(
                 _draw_map(axes, member.outputs[i], name)
             else:
                 _draw_nothing(axes, 'shared:\nfrom member 0', name)
-    return figure
+    return plain_figure(figure)
 
 
 def _summary(members: list[MemberMaps]) -> tuple[str, str]:

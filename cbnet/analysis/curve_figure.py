@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..errors import UserValueError
 from .log_curves import RunLog, smoothed
+from .plain_texts import plain_figure
 
 # A dotted line marks where a run was resumed.
 _STYLES = ['-', '--', '-.', (0, (9, 2)), (0, (5, 1, 1, 1, 1, 1))]
@@ -132,7 +133,7 @@ def draw_curves(
         handlelength=4,
         alignment='left',
     )
-    return figure
+    return plain_figure(figure)
 
 
 def _keys(runs: Sequence[RunLog]) -> list[str]:

@@ -11,9 +11,10 @@ from matplotlib import colormaps
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
-from mmdet.visualization import DetLocalVisualizer
 from mmdet.visualization.palette import get_palette
 from mmengine.structures import InstanceData
+
+from .visualizing import PlainTextVisualizer
 
 Colour = tuple[int, int, int]
 
@@ -61,7 +62,7 @@ def draw_instances(
         scale = width / pixels.shape[1]
     pixels, instances = _resized(pixels, instances, scale)
     names, colours = _looks(instances, classes)
-    visualizer = DetLocalVisualizer(
+    visualizer = PlainTextVisualizer(
         text_color=(255, 255, 255), line_width=2, alpha=0.65
     )
     visualizer.dpi = max(_LEAST_DPI, max(pixels.shape[:2]) / _INCHES)

@@ -28,6 +28,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.checked_pipelines import naming
 from ..datasets.kept import describe_kept
 from ..datasets.walking import innermost_datasets
 from ..errors import UserValueError
@@ -128,13 +129,8 @@ class FedImages:
     def _sample(self, index: int) -> tuple[Any, str]:
         describe = getattr(self._dataset, 'get_data_info', None)
         path = describe(index).get('img_path', '') if describe else ''
-        try:
+        with naming(path, 'does not pass the pipeline'):
             return self._dataset[index], path
-        except Exception as error:  # a pipeline may fail in any way
-            raise UserValueError(
-                f'{path or f"image number {index}"} did not pass the '
-                f'pipeline: {type(error).__name__}: {error}'
-            ) from error
 
     def _image(
         self, branch: str, inputs: Tensor, sample: DetDataSample, asked: str

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from .plain_texts import plain_figure
+
 _DPI = 100
 _GAP, _LINE = 14, 17  # pixels
 _TALLEST = 1.3  # height / width; taller images are shown smaller
@@ -48,4 +50,4 @@ def image_grid(
         axes.set_axis_off()
     if heading:
         figure.suptitle('\n'.join(heading), x=0.01, ha='left', fontsize=11)
-    return figure
+    return plain_figure(figure)

@@ -15,25 +15,30 @@ Examples:
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmcv.video import VideoReader
+from mmengine.structures import InstanceData
 from rich.progress import track
 
 from ..analysis.drawing import draw_instances
+from ..arguments import explained
 from ..errors import UserError, UserValueError
 from ..inference import Inferencer
 from ..inference.media import (
     VIDEO_EXTENSIONS,
     find_images,
     open_video,
+    other_files,
     write_image,
     write_video,
 )
 from ..inference.results_file import ResultsFile
+from ..messages import number_of
 from ..tta.config import add_tta
 from .argument_types import at_least, ends_in, file_or_address, score
 from .command_line import (
@@ -101,35 +106,47 @@ def run(args: Namespace) -> None:
     args.results = args.results or args.out_dir / 'results.json'
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'detecting')
-    failed: list[str] = []
+    tally = Tally()
     paths, video, target = find_input(args)
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
     inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
+    meaning = results.open(args.results)
     if video is None:
-        items = read_images(inferencer, paths, results, failed)
+        items = read_images(inferencer, paths, results, tally)
     else:
-        items = read_frames(inferencer, video, args.input, failed)
-    drawn = detect(inferencer, items, results, args)
+        items = read_frames(inferencer, video, args.input, tally)
+    drawn = detect(inferencer, items, results, args, tally)
     if video is None:
         for name, pixels in drawn:
             write_image(target / name, pixels)
     else:
         write_video(target, (pixels for _, pixels in drawn), video.fps or 25.0)
-    meaning = results.write(args.results)
 
     noun = 'images' if video is None else 'frames'
-    print(f'{len(results.images)} {noun}, {len(results.entries)} detections')
+    print(
+        f'{number_of(results.images, noun)}, {results.detections} detections'
+    )
+    if others := other_files(args.input, target):
+        print(f'  left out  files that are no images: {others}')
     if not args.no_images and results.images:
-        count = sum(e['score'] >= args.score_thr for e in results.entries)
-        print(f'  drawn     {count} with a score of {args.score_thr} or more')
+        shown = f'{tally.drawn} with a score of {args.score_thr} or more'
+        print(f'  drawn     {shown}')
         print(f'  images    {target}')
     print(f'  results   {args.results}')
     print(f'  their ids {meaning}')
-    if failed:
-        lines = ''.join(f'\n  {line}' for line in failed)
-        sys.exit(f'could not detect in {len(failed)}:{lines}')
+    if tally.failed:
+        lines = ''.join(f'\n  {line}' for line in tally.failed)
+        sys.exit(f'could not detect in {len(tally.failed)}:{lines}')
+
+
+@dataclass
+class Tally:
+    """What is counted: lines about what failed, and the drawn objects."""
+
+    failed: list[str] = field(default_factory=list)
+    drawn: int = 0
 
 
 def find_input(
@@ -164,16 +181,16 @@ def read_images(
     inferencer: Inferencer,
     paths: dict[str, Path],
     results: ResultsFile,
-    failed: list[str],
+    tally: Tally,
 ) -> Iterator[Item]:
-    """Read images; add those that cannot be read to ``failed``."""
+    """Read images; note those that cannot be read."""
     for name, path in track(paths.items(), 'images', len(paths)):
         try:
             data = inferencer.read(path)
             height, width = data['img'].shape[:2]
             results.require_size(name, height, width)
         except UserError as error:
-            failed.append(str(error))
+            tally.failed.append(str(error))
             continue
         size = dict(height=height, width=width)
         image = dict(id=results.image_ids[name], file_name=name, **size)
@@ -181,9 +198,9 @@ def read_images(
 
 
 def read_frames(
-    inferencer: Inferencer, video: VideoReader, path: Path, failed: list[str]
+    inferencer: Inferencer, video: VideoReader, path: Path, tally: Tally
 ) -> Iterator[Item]:
-    """Read a video's frames; add it to ``failed`` if it ends early."""
+    """Read a video's frames; note it if it ends early."""
     count, length = 0, max(video.frame_cnt, 0)  # 0: the file does not say
     for frame in track(video, 'frames', length or None):
         height, width = frame.shape[:2]
@@ -192,7 +209,9 @@ def read_frames(
         yield dict(image, frame=count), inferencer.read(frame)
         count += 1
     if count < max(length, 1):
-        failed.append(f'{path}: it ends after {count} of {length} frames')
+        tally.failed.append(
+            f'{path}: it ends after {count} of {length} frames'
+        )
 
 
 def detect(
@@ -200,15 +219,40 @@ def detect(
     items: Iterable[Item],
     results: ResultsFile,
     args: Namespace,
+    tally: Tally,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Add detections to the results; yield each name and its drawn image."""
+    """Write detections as they come; yield each name and its drawn image."""
     items = iter(items)
     while batch := list(islice(items, args.batch_size)):
-        predictions = inferencer.detect([data for _, data in batch])
-        for (image, data), found in zip(batch, predictions, strict=True):
+        for image, data, found in detect_batch(inferencer, batch, tally):
             results.add(image, found)
-            if not args.no_images:
-                pixels = data['img'].astype(np.uint8)[..., ::-1]
-                shown = found[found.scores >= args.score_thr]
-                drawn = draw_instances(pixels, shown, inferencer.classes)
-                yield image['file_name'], drawn
+            if args.no_images:
+                continue
+            pixels = data['img'].astype(np.uint8)[..., ::-1]
+            shown = found[found.scores >= args.score_thr]
+            name = image['file_name']
+            try:
+                with explained(f'{name}: its detections cannot be drawn'):
+                    drawn = draw_instances(pixels, shown, inferencer.classes)
+            except UserError as error:
+                tally.failed.append(str(error))
+                continue
+            tally.drawn += len(shown)
+            yield name, drawn
+
+
+def detect_batch(
+    inferencer: Inferencer, batch: list[Item], tally: Tally
+) -> list[tuple[dict, dict, InstanceData]]:
+    """Detect in a batch or, if that fails, in each image; note failures."""
+    try:
+        found = inferencer.detect([data for _, data in batch])
+    except UserError as error:
+        if len(batch) > 1:
+            ones = (detect_batch(inferencer, [one], tally) for one in batch)
+            return [found for one in ones for found in one]
+        frame = batch[0][0].get('frame')
+        where = '' if frame is None else f'frame {frame}: '
+        tally.failed.append(f'{where}{error}')
+        return []
+    return [(*item, one) for item, one in zip(batch, found, strict=True)]

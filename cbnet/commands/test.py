@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
 
+from ..analysis.visualizing import use_plain_texts
 from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
 from ..engine.guards import add_guards
@@ -78,6 +79,7 @@ def run(args: Namespace) -> None:
         views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
+    use_plain_texts()
     add_guards(cfg, training=False, verify=args.verify)
     name_dumped_config(cfg, 'test')
     runner = build_runner(cfg)

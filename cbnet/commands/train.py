@@ -20,7 +20,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from ..analysis.visualizing import use_plain_texts
 from ..datasets.annotations import read_once
+from ..datasets.boxes_only import learn_boxes_only
 from ..datasets.data_check import check_data
 from ..datasets.own_data import find_own_data
 from ..datasets.retarget import retarget
@@ -100,6 +102,11 @@ def add_data_options(parser: CommandParser) -> None:
     parser.option(
         '--skip-missing', 'leave out the images that are not in the folder'
     )
+    parser.option(
+        '--boxes-only',
+        'leave out the mask head of the config, for data of which not every '
+        'object has a mask',
+    )
 
 
 def run(args: Namespace) -> None:
@@ -113,6 +120,7 @@ def run(args: Namespace) -> None:
             print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.resume:
         resume(cfg, args.resume)
+    use_plain_texts()
     add_guards(cfg, verify=args.verify)
     build_runner(cfg).train()
     finish_launch()
@@ -143,7 +151,7 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
     options = ('train_ann', 'val_ann', 'train_img', 'val_img')
     chosen = {name: getattr(args, name) for name in options}
     if args.data_root is None:
-        flags = 'no_val', 'skip_missing'
+        flags = 'no_val', 'skip_missing', 'boxes_only'
         given = [name for name in (*options, *flags) if getattr(args, name)]
         if given:
             option = given[0].replace('_', '-')
@@ -158,7 +166,8 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
         validate=not without,
         skip_missing=args.skip_missing,
     )
-    lines = retarget(cfg, data)
+    lines = [learn_boxes_only(cfg)] if args.boxes_only else []
+    lines += retarget(cfg, data)
     if not args.auto_scale_lr:
         try:
             lines.append(scale_learning_rate(cfg, world_size(cfg.launcher)))

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.infer import BaseInferencer
 from mmengine.model import BaseModel
@@ -227,6 +229,28 @@ def replace_registered(registry: Registry, name: str, kind: type) -> None:
     Configs keep the name, because other tools look for it there.
     """
     registry.register_module(name, force=True, module=kind)
+
+
+def wrap_pipelines(wrap: Wrap) -> None:
+    """Wrap the call of every pipeline, once.
+
+    mmengine's data sets make and call their pipelines themselves.
+    """
+    if not hasattr(Compose.__call__, 'cbnet'):
+        Compose.__call__ = wrap(Compose.__call__)
+        Compose.__call__.cbnet = True
+
+
+def failing_transform(error: Exception) -> str:
+    """Name the transform of a pipeline that raised an error, if one did.
+
+    A pipeline does not say at which of its transforms it is.
+    """
+    code, name = inspect.unwrap(Compose.__call__).__code__, ''
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code is code:
+            name = type(frame.f_locals.get('t')).__name__
+    return name
 
 
 def wrap_readers(

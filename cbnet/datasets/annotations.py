@@ -39,8 +39,15 @@ def read_once() -> Iterator[None]:
         _KEPT.reset(token)
 
 
-def read_coco(path: str | os.PathLike) -> dict[str, Any]:
+def read_coco(
+    path: str | os.PathLike, annotated: bool = True
+) -> dict[str, Any]:
     """Read an annotation file and check that its three lists are there.
+
+    Args:
+        path: the file.
+        annotated: whether there must be annotations; COCO's test files have
+            none, and get an empty list.
 
     Raises:
         ValueError: the file is missing, is not JSON, or is not a COCO
@@ -52,8 +59,18 @@ def read_coco(path: str | os.PathLike) -> dict[str, Any]:
             f'{path}: contains a {type(content).__name__}, expected a dict '
             f'with the lists {", ".join(LISTS)} (a list is a results file)'
         )
+    if not annotated and 'annotations' not in content:
+        content = content | dict(annotations=[])
     for name in LISTS:
         entries = content.get(name)
+        if name == 'annotations' and entries is None:
+            raise UserValueError(
+                f'{path}: it has no annotations; expected a list of dicts as '
+                f'in COCO annotation files (without them, as in test-dev, '
+                f'there can be predictions but no figures: `cbnet infer '
+                f'--ann {path}`, or `cbnet test` with format_only=True and an '
+                f'outfile_prefix in test_evaluator)'
+            )
         if not is_list_of_dicts(entries):
             found = 'nothing' if entries is None else type(entries).__name__
             raise UserValueError(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from typing import Any
 
 import mmcv
@@ -25,6 +26,12 @@ _RESIZED = (
     'annotate the image as it is decoded, or save it in the declared size and '
     'without an EXIF orientation; "python -m cbnet.datasets.coco_check FILE '
     '--images FOLDER" lists all such images'
+)
+#: OpenCV's own variable, which is 2^30 if it is not set
+_LIMIT = 'OPENCV_IO_MAX_IMAGE_PIXELS'
+_TOO_LARGE = (
+    f'cut it into tiles, which also keeps its small objects visible, or set '
+    f'the environment variable {_LIMIT} to the number of pixels to allow'
 )
 _FROM_WORKER = 'Caught ImageFileError in DataLoader worker'
 
@@ -52,7 +59,9 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
     with grey. The last bytes show whether a JPEG or PNG file is whole; files
     with another end are decoded a second time by Pillow, which is strict.
 
-    An image must have the ``height`` and ``width`` that ``results`` declare,
+    An image has at most as many pixels as Pillow decodes, 179 million, unless
+    the environment variable ``OPENCV_IO_MAX_IMAGE_PIXELS`` allows more.  It
+    must have the ``height`` and ``width`` that ``results`` declare,
     if they do: masks and boxes are positions in an image of that size.
 
     With ``ignore_empty=True``, a wrong file gives None, as in mmcv.
@@ -88,6 +97,7 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
         except OSError as error:
             reason = f'cannot be read: {error.strerror or error}'
             raise _error(path, reason) from error
+        _require_size(path, content)
         problem = _what_is_cut_short(content)
         image = None
         if not problem:
@@ -105,7 +115,7 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
             problem = size_problem(size, image.shape[:2], content)
             if problem:
                 raise ImageFileError(
-                    f'image {_place(path)} {problem}; {_RESIZED}'
+                    f'image {place(path)} {problem}; {_RESIZED}'
                 )
         return image
 
@@ -114,6 +124,26 @@ class CheckedLoadImageFromFile(LoadImageFromFile):
             return fileio.get(path, backend_args=self.backend_args)
         client = fileio.FileClient.infer_client(self.file_client_args, path)
         return client.get(path)
+
+
+def _require_size(path: str, content: bytes) -> None:
+    """Refuse an image that would take gigabytes, before it is decoded."""
+    try:
+        with Image.open(io.BytesIO(content)):
+            return
+    except Image.DecompressionBombError as error:
+        if not os.environ.get(_LIMIT):
+            raise ImageFileError(
+                f'image {place(path)} has {_pixels(error)} pixels, expected '
+                f'at most {2 * Image.MAX_IMAGE_PIXELS}; {_TOO_LARGE}'
+            ) from None
+    except (OSError, SyntaxError, ValueError):
+        pass  # another format, or a damaged file, which the decoder will name
+
+
+def _pixels(error: Image.DecompressionBombError) -> str:
+    found = re.search(r'\d+', str(error))
+    return found[0] if found else 'too many'
 
 
 def _what_is_cut_short(content: bytes) -> str:
@@ -129,7 +159,7 @@ def _what_is_cut_short(content: bytes) -> str:
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, Image.DecompressionBombError):
         return ''
     except (OSError, SyntaxError, ValueError) as error:
         return f'is cut short or damaged: {one_line(error)}'
@@ -154,10 +184,11 @@ def use_checked_loader() -> None:
 
 def _error(path: str, reason: str) -> ImageFileError:
     return ImageFileError(
-        f'image {_place(path)} {reason}; expected a whole image file. '
+        f'image {place(path)} {reason}; expected a whole image file. '
         f'Restore it, or remove it from the annotation file'
     )
 
 
-def _place(path: str) -> str:
+def place(path: str) -> str:
+    """Give the whole path of a file; an address stays as it is."""
     return path if '://' in path else os.path.abspath(path)

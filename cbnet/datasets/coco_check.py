@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed
 from .annotations import LISTS, read_coco
+from .boxes_only import CONFIG
 from .coco_entries import (
     BOX,
     CROWD,
@@ -36,8 +37,8 @@ from .image_sizes import size_problems
 #: tools round, and COCO's own files do so by a fraction of a pixel.
 TOLERANCE = 1.0
 _NO_MASK = (
-    'has no segmentation, which a detector with masks learns from; add it, or '
-    'use a detector that predicts only boxes'
+    f'has no segmentation, which a detector with masks learns from; add it, '
+    f'or use a detector of boxes, such as {CONFIG}'
 )
 _ID: Rule = is_id, 'an integer; number the entries'
 _NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')
@@ -49,6 +50,7 @@ def check_coco(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> dict[str, Any]:
     """Check an annotation file, and that its images exist.
 
@@ -58,6 +60,7 @@ def check_coco(
         classes: the names that the data set asks for, in the order of its
             labels; None for those of the file.
         needs_masks: whether every annotation needs a segmentation.
+        annotated: whether there must be annotations.
 
     Returns:
         The content of the file.
@@ -66,8 +69,8 @@ def check_coco(
         ValueError: names the file, the first entry that is wrong, what was
             expected and what to do, and counts the other mistakes.
     """
-    content = read_coco(path)
-    check_content(content, path, images, classes, needs_masks)
+    content = read_coco(path, annotated)
+    check_content(content, path, images, classes, needs_masks, annotated)
     return content
 
 
@@ -77,9 +80,12 @@ def check_content(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> None:
     """Check the content of an annotation file, as ``check_coco`` does."""
-    problems = list(find_problems(content, images, classes, needs_masks))
+    problems = list(
+        find_problems(content, images, classes, needs_masks, annotated)
+    )
     if len(problems) > 1:
         folder = f' --images {images}' if images else ''
         problems[0] += (
@@ -95,10 +101,11 @@ def find_problems(
     images: str | os.PathLike | None = None,
     classes: Sequence[str] | None = None,
     needs_masks: bool = False,
+    annotated: bool = True,
 ) -> Iterator[str]:
     """Yield one line for each mistake in the content of a file."""
     for name in LISTS:
-        if not content[name]:
+        if not content[name] and (annotated or name != 'annotations'):
             yield f'{name} is empty, expected at least one entry'
     yield from _crowd_problem(content['annotations'])
     categories = content['categories']

@@ -46,6 +46,7 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
                 dataset.data_prefix.get('img') or '.',
                 tuple(dataset.metainfo['classes']),
                 with_masks,
+                not _only_formats(cfg, split),
             )
             maps = None
             if loads(pipeline, 'with_seg'):
@@ -60,6 +61,16 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
                     lines += describe_kept(dataset, content)
                 checked.add((arguments, maps))
     return lines
+
+
+def _only_formats(cfg: Config, split: str) -> bool:
+    """Tell whether the results of a split are written and not evaluated."""
+    evaluator = cfg.get(f'{split}_evaluator') or ()
+    metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    return bool(metrics) and all(
+        isinstance(metric, dict) and metric.get('format_only')
+        for metric in metrics
+    )
 
 
 def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:

@@ -7,6 +7,7 @@ after they had been annotated do not have it.
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def size_problem(
     """
     if tuple(declared) == tuple(found):
         return ''
-    turned = decoded_size(content)[1]
+    turned = False
+    with suppress(Image.DecompressionBombError):
+        turned = decoded_size(content)[1]
     cause = (
         ' after the turn that its EXIF orientation asks for' if turned else ''
     )
@@ -68,7 +71,13 @@ def size_problems(content: dict[str, Any], folder: Path) -> Iterator[str]:
             raw = (folder / name).read_bytes()
             found, _ = decoded_size(raw)
             declared = int(entry['height']), int(entry['width'])
-        except (OSError, KeyError, TypeError, ValueError):
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            ValueError,
+            Image.DecompressionBombError,
+        ):
             continue
         if problem := size_problem(declared, found, raw):
             yield f'images[{place}] (id {entry.get("id")!r}): {name} {problem}'

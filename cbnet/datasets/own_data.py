@@ -24,7 +24,7 @@ class Split:
         annotations: the annotation file.
         images: the folder that contains the images.
         classes: the names of the categories in the order of the file.
-        has_masks: whether every annotation has a segmentation.
+        maskless: the number of annotations without a segmentation.
         repairs: what was repaired in the content of the file, a line each.
         content: the content, repaired.
     """
@@ -32,7 +32,7 @@ class Split:
     annotations: Path
     images: Path
     classes: tuple[str, ...]
-    has_masks: bool
+    maskless: int
     repairs: tuple[str, ...]
     content: dict[str, Any] = field(repr=False)
 
@@ -140,8 +140,8 @@ def _split(
         repairs.append('a byte order mark is left out')
     check_content(content, file, folder)
     classes = tuple(entry['name'] for entry in content['categories'])
-    has_masks = all(a.get('segmentation') for a in content['annotations'])
-    return Split(file, folder, classes, has_masks, tuple(repairs), content)
+    maskless = sum(not a.get('segmentation') for a in content['annotations'])
+    return Split(file, folder, classes, maskless, tuple(repairs), content)
 
 
 def _below(root: Path, given: str | None) -> Path | None:

@@ -7,7 +7,8 @@ from mmdet.visualization import get_palette
 from mmengine.config import Config, ConfigDict
 
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import listed, number_of
+from .boxes_only import CONFIG
 from .data_check import take_variant
 from .own_data import OwnData, Split, written
 from .walking import loads, walk_dicts
@@ -38,11 +39,13 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     with_masks = loads(cfg.train_dataloader, 'with_mask')
     train, val = data.train, data.val
     for split in filter(None, (train, val)):
-        if with_masks and not split.has_masks:
+        if with_masks and split.maskless:
+            objects = number_of(len(split.content['annotations']), 'objects')
             raise UserValueError(
-                f'{split.annotations}: the config trains masks, but not '
-                'every annotation has a segmentation; add the missing ones, '
-                'or use the config of a detector without masks'
+                f'{split.annotations}: the config trains masks, but '
+                f'{split.maskless} of {objects} have none (segmentation); '
+                f'add them, or train boxes alone: with --boxes-only, or with '
+                f'a config of boxes, such as {CONFIG}'
             )
     copies = f'{cfg.work_dir}/annotations'
     train = written(train, train.classes, copies)
@@ -166,6 +169,8 @@ def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     old = old if isinstance(old, list | tuple) else [old or {}]
     kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
+    if not with_masks and 'segm' in metric:
+        metric = ['bbox']
     options = {key: kept[key] for key in _KEPT_OF_METRIC if key in kept}
     return ConfigDict(
         type='CocoMetric',

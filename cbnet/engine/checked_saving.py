@@ -16,7 +16,7 @@ from ..arguments import validated
 from ..atomic_files import remove_unfinished, write_whole
 from ..compat.mmengine_internals import OverridableCheckpointHook
 from ..errors import UserError
-from ..messages import listed
+from ..messages import did_you_mean, listed
 
 #: the ``backend_args`` with which mmengine writes whole local files
 WHOLE = dict(backend='whole')
@@ -97,6 +97,14 @@ class SafeCheckpointHook(OverridableCheckpointHook):
         """Save the best checkpoint, then remove the previous best one."""
         if metrics and self.save_best:
             refuse_spoiled_weights(runner, runner.iter)
+            wanted = [k for k in self.key_indicators if k != 'auto']
+            if unknown := [key for key in wanted if key not in metrics]:
+                runner.logger.warning(
+                    f'save_best={unknown[0]!r}: the evaluation gives no such '
+                    f'figure{did_you_mean(unknown[0], metrics)}; no best '
+                    f'checkpoint is kept, expected one of {listed(metrics)}'
+                )
+                return
         with self._removing_afterwards():
             super().after_val_epoch(runner, metrics)
 

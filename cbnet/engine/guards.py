@@ -6,6 +6,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
 
 from ..datasets.checked_images import use_checked_loader
+from ..datasets.checked_pipelines import use_checked_pipelines
 from ..evaluation.coco_metric import use_checked_metric
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
@@ -33,6 +34,7 @@ def add_guards(
             loads.
     """
     use_checked_loader()
+    use_checked_pipelines()
     use_checked_metric()
     if training:
         _guard_training(cfg)

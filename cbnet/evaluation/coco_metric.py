@@ -1,19 +1,25 @@
 """mmdet's COCO metric, for annotation files that pycocotools misreads."""
 
+import logging
 from typing import Any
 
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
+from mmengine.logging import print_log
 
 from ..arguments import validated
 from ..compat.mmengine_internals import replace_registered
 from ..datasets.annotations import reindex
+from ..messages import number_of
 
 
 @METRICS.register_module()
 @validated
 class CheckedCocoMetric(CocoMetric):
     """mmdet's ``CocoMetric``, with the same options and figures.
+
+    Masks are evaluated only if the detector gives some and every annotation
+    has one; otherwise a line says why they are not.
 
     An annotation without ``iscrowd`` is a single object; pycocotools stops at
     it.  Annotations may be numbered from 0, which pycocotools takes for "no
@@ -23,14 +29,45 @@ class CheckedCocoMetric(CocoMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Compute COCO's figures from what ``process`` has collected."""
         if self._coco_api is not None:
-            annotations = self._coco_api.dataset['annotations']
+            # A file of test images has none, if results are only written.
+            annotations = self._coco_api.dataset.get('annotations', ())
             for entry in annotations:
                 entry.setdefault('iscrowd', 0)
             if any(entry['id'] == 0 for entry in annotations):
                 for number, entry in enumerate(annotations, start=1):
                     entry['id'] = number
                 reindex(self._coco_api)
-        return super().compute_metrics(results)
+        asked = self.metrics
+        written = self.format_only or 'segm' not in asked
+        if not written and (reason := self._why_no_masks(results)):
+            print_log(
+                f'CocoMetric: masks are not evaluated, because {reason}; '
+                f"metric='bbox' evaluates boxes alone",
+                'current',
+                logging.WARNING,
+            )
+            others = [metric for metric in asked if metric != 'segm']
+            self.metrics = others or ['bbox']
+        try:
+            return super().compute_metrics(results)
+        finally:
+            self.metrics = asked
+
+    def _why_no_masks(self, results: list[Any]) -> str:
+        if not any('masks' in found for _, found in results):
+            return 'the detector gives none'
+        if self._coco_api is None:
+            objects = [one for truth, _ in results for one in truth['anns']]
+            key = 'mask'
+        else:
+            objects = self._coco_api.dataset['annotations']
+            key = 'segmentation'
+        lacking = sum(not one.get(key) for one in objects)
+        if not lacking:
+            return ''
+        return (
+            f'{lacking} of {number_of(len(objects), "annotations")} have none'
+        )
 
 
 def use_checked_metric() -> None:

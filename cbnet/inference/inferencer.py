@@ -25,10 +25,10 @@ from torch import nn
 from ..arguments import explained
 from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
+from ..datasets.checked_pipelines import naming
 from ..engine.checkpoint_fit import check_fit
 from ..engine.verification import verify_outputs, verify_weights
 from ..errors import UserError, UserValueError
-from ..messages import one_line
 
 
 class Inferencer:
@@ -111,16 +111,23 @@ class Inferencer:
         """
         if isinstance(image, np.ndarray):
             return self._from_pixels(dict(img=image, img_id=0))
-        try:
+        # A config may have a loader of its own, which raises anything.
+        with naming(str(image), 'cannot be read'):
             return self._from_file(dict(img_path=str(image), img_id=0))
-        except UserError:
-            raise
-        except Exception as error:  # a config's own loader raises anything
-            raise UserValueError(f'{image}: {one_line(error)}') from error
 
     def batch(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Finish the test pipeline: ``inputs`` and ``data_samples``."""
-        return pseudo_collate([self._rest(dict(data)) for data in images])
+        """Finish the test pipeline: ``inputs`` and ``data_samples``.
+
+        Raises:
+            UserError: an image does not pass the pipeline.
+        """
+        finished = []
+        for data in images:
+            height, width = data['img'].shape[:2]
+            what = f'({width}x{height}) does not pass the test pipeline'
+            with naming(data.get('img_path'), what):
+                finished.append(self._rest(dict(data)))
+        return pseudo_collate(finished)
 
     @torch.no_grad()
     def detect(self, images: Sequence[dict[str, Any]]) -> list[InstanceData]:
@@ -128,8 +135,16 @@ class Inferencer:
 
         Returns:
             The detections of each image, see :func:`best_first`.
+
+        Raises:
+            UserError: an image does not pass the pipeline, or the detector
+                fails, such as for want of memory; the message names the
+                first image of the batch.
         """
-        return list(map(best_first, self.model.test_step(self.batch(images))))
+        batch = self.batch(images)
+        what = 'stops the detector'
+        with naming(next(iter(images), {}).get('img_path'), what):
+            return list(map(best_first, self.model.test_step(batch)))
 
 
 def best_first(prediction: DetDataSample) -> InstanceData:

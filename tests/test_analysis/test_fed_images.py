@@ -20,6 +20,7 @@ from PIL import Image
 from cbnet.analysis.contact_sheet import contact_sheet, single_images
 from cbnet.analysis.fed_images import FedImages
 from cbnet.datasets.annotations import CocoAnnotations
+from cbnet.errors import UserError
 
 LOAD = [
     dict(type='LoadImageFromFile'),
@@ -320,10 +321,10 @@ def test_missing_and_misfit_data_are_named(config, tiny_coco, tmp_path):
     cfg = config(data_root=str(root))
     path = root / 'train' / '002.png'
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(ValueError, match='train/002.png did not pass'):
+    with pytest.raises(UserError, match='train/002.png does not pass'):
         list(FedImages(cfg))
     path.unlink()
-    with pytest.raises(ValueError, match='002.png.*FileNotFoundError'):
+    with pytest.raises(UserError, match='002.png.*FileNotFoundError'):
         list(FedImages(cfg))
 
 

@@ -188,7 +188,7 @@ MISTAKES = [
         'browse_data.py',
         ['CONFIG', '--cfg-options']
         + ['train_dataloader.dataset.data_prefix.img=gone'],
-        '.png did not pass the pipeline: ImageFileError: image ',
+        '.png is missing; expected a whole image file',
     ),
 ]
 

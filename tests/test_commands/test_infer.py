@@ -9,6 +9,7 @@ frame and is drawn.
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from cbnet.errors import UserError, UserValueError
 from cbnet.inference import Inferencer
 
 from .tiny_weights import NAMES
@@ -188,13 +190,80 @@ def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
         assert f'image {photos / name} (' in output
     assert 'truncated' in output and 'Traceback' not in output
-    assert 'notes.txt' not in output
+    assert 'left out  files that are no images: 1 .txt' in output
     out = infer.folder / 'work_dirs/tiny/infer'
     images = read(out / 'results.images.json')['images']
     # the numbers stay those of the folder's order
     assert [image['id'] for image in images] == [2, 4]
     ids = {entry['image_id'] for entry in read(out / 'results.json')}
     assert ids == {2, 4}
+
+
+@pytest.mark.parametrize('size', [1, 4])
+def test_images_that_stop_the_detector_are_named(
+    infer, photos, size, monkeypatch
+):
+    narrow = photos / 'narrow.png'
+    Image.new('RGB', (6400, 2)).save(narrow)
+    Image.new('RGB', (30, 90)).save(photos / 'high.png')
+    detect = Inferencer.detect
+
+    def fail_at_high_ones(self, images):
+        if any(data['img'].shape[0] == 90 for data in images):
+            raise UserValueError('high')
+        return detect(self, images)
+
+    monkeypatch.setattr(Inferencer, 'detect', fail_at_high_ones)
+    status, output = infer(photos, '--batch-size', size)
+    assert status == 1
+    assert '2 images' in output and 'could not detect in 2:' in output
+    assert f'image {narrow} (6400x2) does not pass the test pi' in output
+    assert '\n  high' in output
+    out = infer.folder / 'work_dirs/tiny/infer'
+    images = read(out / 'results.images.json')['images']
+    assert [image['file_name'] for image in images] == ['b.png', 'more/a.png']
+    assert (out / 'images' / 'more' / 'a.png').is_file()
+
+
+def test_a_failing_model_is_named(tiny_config, weights, photos, monkeypatch):
+    inferencer = Inferencer(Config.fromfile(tiny_config), str(weights), 'cpu')
+
+    def fail(batch):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(inferencer.model, 'test_step', fail)
+    path = photos / 'b.png'
+    message = f'image {path} stops the detector: RuntimeError: out of memory'
+    with pytest.raises(UserError, match=re.escape(message)):
+        inferencer.detect([inferencer.read(path)])
+    with pytest.raises(UserError, match='^an image stops the detector: '):
+        inferencer.detect([inferencer.read(cv2.imread(str(path)))])
+
+
+def test_what_was_found_is_kept_whatever_comes(infer, photos, monkeypatch):
+    def stop(path, pixels):
+        if path.name == 'a.png':
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr('cbnet.commands.infer.write_image', stop)
+    with pytest.raises(KeyboardInterrupt):
+        infer(photos)
+    out = infer.folder / 'work_dirs/tiny/infer'
+    ids = {entry['image_id'] for entry in read(out / 'results.json')}
+    assert ids == {1, 2}
+    assert len(read(out / 'results.images.json')['images']) == 2
+
+
+def test_a_drawing_that_fails_is_named(infer, photos, monkeypatch):
+    def fail(*_):
+        raise RuntimeError('no ink')
+
+    monkeypatch.setattr('cbnet.commands.infer.draw_instances', fail)
+    status, output = infer(photos)
+    assert status == 1
+    assert 'b.png: its detections cannot be drawn: RuntimeError' in output
+    out = infer.folder / 'work_dirs/tiny/infer'
+    assert len(read(out / 'results.images.json')['images']) == 2
 
 
 def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
@@ -228,7 +297,7 @@ def test_ids_of_an_annotation_file(infer, tiny_config, tiny_coco, tmp_path):
     status, output = infer(*arguments, '--ann', ann)
     assert status == 1
     assert '001.png has 96x64 pixels' in output
-    assert 'for 64x64' in output and '1 images' in output
+    assert 'for 64x64' in output and '1 image, ' in output
     del content['images'][0]
     ann.write_text(json.dumps(content))
     status, output = infer(*arguments, '--ann', ann)

@@ -71,7 +71,12 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
 
     empty = tmp_path / 'empty'
     empty.mkdir()
-    assert f'no images in the folder {empty}' in error(empty)
+    assert f'no images in the folder {empty}; expected' in error(empty)
+    for name in ('a.HEIC', 'b.heic', 'c.gif', '.hidden'):
+        (empty / name).touch()
+    message = f'no images in the folder {empty}, which has 2 .heic, 1 .gif; ex'
+    assert message in error(empty)
+    (empty / 'c.gif').unlink()
     assert 'no file or folder absent.jpg' in error('absent.jpg')
     assert 'no file or folder absent.mp4' in error('absent.mp4')
     assert 'neither an image nor a video' in error(weights)

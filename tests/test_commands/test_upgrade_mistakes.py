@@ -91,6 +91,10 @@ MISTAKES = {
     ),
     'images: none': (dict(images='empty'), '--images: no images in the fold'),
     'images: missing': (dict(images='gone'), '--images: no file or folder go'),
+    'images: a video': (
+        dict(images='clip.mp4'),
+        '--images: clip.mp4 is a video, expected an image or a folder of im',
+    ),
     'images: a broken one': (
         dict(images='broken.jpg'),
         'broken.jpg (4 bytes) is not an image that can be decoded',
@@ -129,6 +133,7 @@ def folder(tmp_path_factory):
     whole = (folder / 'vit.pth').read_bytes()
     (folder / 'cut.pth').write_bytes(whole[: len(whole) // 2])
     (folder / 'text').write_text('text')
+    (folder / 'clip.mp4').touch()
     (folder / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0')
     (folder / 'empty').mkdir()
     (folder / 'three.py').write_text(

@@ -60,7 +60,8 @@ def overridden(module):
             for base in kind.__mro__:
                 if base.__module__.startswith('mmengine.'):
                     both = vars(kind).keys() & vars(base).keys()
-                    yield from both - {'_abc_impl'}  # of every ABC
+                    # Metaclasses add these.
+                    yield from both - {'_abc_impl', '_instance_dict'}
 
 
 def is_private(name):

@@ -2,6 +2,7 @@
 
 - a whole file gives what mmcv's loader gives, in every option and format,
   with bytes behind its end as well, and is decoded once;
+- more pixels than Pillow decodes are refused, unless a variable allows it;
 - missing, a folder, empty, no image, cut at many places: one line that
   names the file, although the decoder may return an image;
 - ``ignore_empty`` gives None; a dataloader's worker passes the line on;
@@ -16,10 +17,9 @@ import pytest
 from mmcv.transforms import Compose, LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 from mmengine.registry import DefaultScope
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 from torch.utils.data import DataLoader
 
-from cbnet.datasets import checked_images
 from cbnet.datasets.checked_images import (
     CheckedLoadImageFromFile,
     ImageFileError,
@@ -83,10 +83,26 @@ def test_a_whole_file_is_decoded_once(tmp_path, kind, monkeypatch):
     def twice(*_):
         raise AssertionError('decoded a second time')
 
-    monkeypatch.setattr(checked_images.Image, 'open', twice)
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', twice)
     path = tmp_path / 'a'
     path.write_bytes(content(kind))
     assert load(path)['img_shape'] == (40, 60)
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_too_many_pixels(tmp_path, kind, monkeypatch):
+    path = tmp_path / f'a.{kind}'
+    path.write_bytes(content(kind))
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    monkeypatch.delenv('OPENCV_IO_MAX_IMAGE_PIXELS', raising=False)
+    expected = f'^image {path} has 2400 pixels, expected at most 2000; cut it'
+    with pytest.raises(ImageFileError, match=expected):
+        load(path)
+    monkeypatch.setenv('OPENCV_IO_MAX_IMAGE_PIXELS', '3000')
+    assert load(path)['img_shape'] == (40, 60)
+    declared = dict(img_path=str(path), height=60, width=40)
+    with pytest.raises(ImageFileError, match='has 60x40 pixels, but its'):
+        CheckedLoadImageFromFile()(declared)
 
 
 @pytest.mark.parametrize('kind', ['jpeg', 'png'])

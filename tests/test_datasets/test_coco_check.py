@@ -82,7 +82,10 @@ def test_no_file(tmp_path):
     [
         ('{"images": [{"id"', r'not JSON \(.*line 1'),
         ('[]', 'contains a list, expected a dict.*results file'),
-        ('{"images": [], "categories": []}', 'annotations is nothing'),
+        (
+            '{"images": [], "categories": []}',
+            'it has no annotations; expected',
+        ),
         (
             '{"images": [3], "annotations": [], "categories": []}',
             'images is list, expected a list of dicts',

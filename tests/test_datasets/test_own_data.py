@@ -80,7 +80,7 @@ def test_layouts(tmp_path, name):
         (tmp_path / file, tmp_path / images) for file, images in LAYOUTS[name]
     ]
     assert data.train.classes == CLASSES
-    assert data.train.has_masks
+    assert data.train.maskless == 0
 
 
 def test_a_folder_behind_a_link(tmp_path):
@@ -110,7 +110,7 @@ def test_what_is_given_wins(tmp_path, monkeypatch):
     assert data.train.classes == ('x', 'y')
     assert data.train.annotations.resolve() == root / 'other.json'
     assert data.train.images.resolve() == root / 'photos'
-    assert not data.train.has_masks
+    assert data.train.maskless == len(data.train.content['annotations']) > 0
     assert data.val.annotations.resolve() == tmp_path / 'elsewhere.json'
     assert data.val.images == tmp_path / 'far'
 

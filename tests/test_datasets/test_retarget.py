@@ -3,7 +3,9 @@
 - configs of one and two stages, cascades, DETRs, masks, wrapped data sets;
 - every label means the same name in training and evaluation;
 - without validation; more classes than mmdet has colours;
-- what COCO-format instances do not have is refused.
+- what COCO-format instances do not have is refused;
+- without masks for every object, the mask heads can be left out, and the
+  evaluators follow.
 """
 
 import json
@@ -15,6 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from cbnet.commands.command_line import find_config
+from cbnet.datasets.boxes_only import learn_boxes_only
 from cbnet.datasets.own_data import OwnData, find_own_data
 from cbnet.datasets.retarget import retarget, set_num_classes
 from cbnet.testing import build_model
@@ -171,12 +174,48 @@ def test_what_is_refused(data, tmp_path, name, message):
         retarget(load(name, tmp_path), data)
 
 
-def test_masks_that_are_not_there(tiny_coco, data, tmp_path):
+@pytest.fixture
+def mixed(tiny_coco, tmp_path):
+    """The tiny data set; the first object has no mask."""
     content = json.loads((tiny_coco.root / 'train.json').read_text())
     del content['annotations'][0]['segmentation']
-    file = tmp_path / 'boxes.json'
+    file = tmp_path / 'mixed.json'
     file.write_text(json.dumps(content))
-    boxes = find_own_data(tiny_coco.root, train_ann=str(file), validate=False)
-    with pytest.raises(ValueError, match='boxes.json: the config trains mask'):
-        retarget(load(CONFIGS[1], tmp_path), boxes)
-    retarget(load(CONFIGS[0], tmp_path), boxes)
+    return find_own_data(tiny_coco.root, train_ann=str(file))
+
+
+def test_masks_that_are_not_there(mixed, tmp_path):
+    message = (
+        r'mixed.json: the config trains masks, but 1 of 5 objects have none '
+        r'.*--boxes-only, .* such as cbnet::cbnet/dual_lite0_boxes.py'
+    )
+    with pytest.raises(ValueError, match=message):
+        retarget(load(CONFIGS[1], tmp_path), mixed)
+    retarget(load(CONFIGS[0], tmp_path), mixed)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_boxes_only(name, mixed, tmp_path):
+    cfg = load(name, tmp_path)
+    if 'solo' in name:
+        with pytest.raises(ValueError, match='cannot do without masks; use'):
+            learn_boxes_only(cfg)
+        return
+    line = learn_boxes_only(cfg)
+    with_masks = 'mask' in name or 'queryinst' in name
+    assert ('as requested' if with_masks else 'anyway') in line
+    retarget(cfg, mixed)
+    assert set(values(cfg, 'with_mask')) <= {False}
+    for split in ('val', 'test'):
+        metric = cfg[f'{split}_evaluator'].metric
+        assert metric in ('bbox', ['bbox'])
+    cfg.model.backbone.init_cfg = None
+    model = build_model(cfg.model)
+    assert not getattr(model, 'with_mask', False)
+
+
+def test_a_config_without_masks_evaluates_boxes(data, tmp_path):
+    cfg = load(CONFIGS[0], tmp_path)
+    cfg.val_evaluator.metric = cfg.test_evaluator.metric = ['bbox', 'segm']
+    retarget(cfg, data)
+    assert cfg.val_evaluator.metric == cfg.test_evaluator.metric == ['bbox']

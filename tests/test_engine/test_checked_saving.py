@@ -9,6 +9,7 @@
 - Without a failure the same files remain as with mmengine's hook, under
   ``max_keep_ckpts`` and ``save_best`` and after resuming; a best checkpoint
   that is saved again under its own name stays.
+- A figure of ``save_best`` that is not evaluated is a line, not the end.
 - Weights that are nan are not saved; on folders that are not local, files
   are written in mmengine's own way.
 """
@@ -229,6 +230,18 @@ def evaluated(work_dir, first=0, best='a', **settings):
 @HOOKS.register_module(force=True)
 class PlainCheckpointHook(CheckpointHook):
     """mmengine's hook under a name that the guards leave alone."""
+
+
+@pytest.mark.parametrize('best', ['ab', ['a', 'ab']])
+def test_a_best_figure_that_is_not_evaluated(tmp_path, best, capsys):
+    evaluated(tmp_path, steps=4, best=best).train()
+    said = capsys.readouterr()
+    message = (
+        "save_best='ab': the evaluation gives no such figure; did you mean "
+        "'b' or 'a'?; no best checkpoint is kept, expected one of a, b"
+    )
+    assert message in said.out + said.err
+    assert not [name for name in names(tmp_path) if 'best' in name]
 
 
 @pytest.mark.parametrize('best', ['a', ['a', 'b']])

@@ -1,0 +1,41 @@
+"""The figures of a test: one for each image, in the pixels of its file.
+
+Truth that a pipeline has resized and padded becomes what it was, boxes and
+masks, polygons or bitmaps.
+"""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.structures import InstanceData
+
+from cbnet.analysis.visualizing import in_pixels_of_the_file
+
+
+@pytest.mark.parametrize('kind', ['bitmap', 'polygon', 'none'])
+def test_truth_in_pixels_of_the_file(kind):
+    """An image of 40x60 pixels at half its size, padded to 32x32."""
+    truth = InstanceData(bboxes=torch.tensor([[5.0, 2.0, 25.0, 12.0]]))
+    if kind == 'bitmap':
+        padded = np.zeros((1, 32, 32), np.uint8)
+        padded[0, 2:12, 5:25] = 1
+        truth.masks = BitmapMasks(padded, 32, 32)
+    elif kind == 'polygon':
+        corners = np.array([5.0, 2, 25, 2, 25, 12, 5, 12])
+        truth.masks = PolygonMasks([[corners]], 32, 32)
+    sample = DetDataSample(
+        gt_instances=truth,
+        metainfo=dict(ori_shape=(40, 60), scale_factor=(0.5, 0.5)),
+    )
+    restored = in_pixels_of_the_file(sample).gt_instances
+    assert restored.bboxes.tolist() == [[10, 4, 50, 24]]
+    assert truth.bboxes.tolist() == [[5, 2, 25, 12]]
+    if kind != 'none':
+        (mask,) = restored.masks.to_ndarray()
+        expected = np.zeros((40, 60))
+        expected[4:24, 10:50] = 1
+        assert mask.shape == (40, 60)
+        # Polygons are drawn without their last row and column.
+        assert np.abs(mask - expected).sum() <= 40 + 20
