@@ -44,6 +44,25 @@ _NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')
 _PIXELS: Rule = (lambda n: is_number(n) and n >= 1, 'a number of pixels')
 
 
+class AnnotationError(UserValueError):
+    """An annotation file has mistakes; the message tells the first one.
+
+    Args:
+        path: the annotation file.
+        problems: its mistakes, a line each.
+        more: the end of the message.
+
+    Attributes:
+        problems: the mistakes, each with the name of the file.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, problems: list[str], more: str
+    ) -> None:
+        self.problems = [f'{path}: {problem}' for problem in problems]
+        super().__init__(f'{self.problems[0]}{more}')
+
+
 def check_coco(
     path: str | os.PathLike,
     images: str | os.PathLike | None = None,
@@ -80,14 +99,15 @@ def check_content(
 ) -> None:
     """Check the content of an annotation file, as ``check_coco`` does."""
     problems = list(find_problems(content, images, classes, needs_masks))
-    if len(problems) > 1:
-        folder = f' --images {images}' if images else ''
-        problems[0] += (
-            f' (and {len(problems) - 1} more: python -m {__name__} {path}'
-            f'{folder})'
-        )
     if problems:
-        raise UserValueError(f'{path}: {problems[0]}')
+        more = ''
+        if len(problems) > 1:
+            folder = f' --images {images}' if images else ''
+            more = (
+                f' (and {len(problems) - 1} more: python -m {__name__} {path}'
+                f'{folder})'
+            )
+        raise AnnotationError(path, problems, more)
 
 
 def find_problems(

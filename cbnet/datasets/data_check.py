@@ -1,7 +1,7 @@
 """Check the annotation files and maps of a config before anything runs."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,6 @@ _WITHOUT_SEMANTIC = '_without_semantic'
 def check_data(cfg: Config, *splits: str) -> list[str]:
     """Check the COCO-format files that some dataloaders of a config read.
 
-    If a pipeline loads semantic maps, they must exist as well. Data sets of
-    other formats, and files that are not on a disk, are left to mmdet.
-
     Args:
         cfg: the config.
         *splits: the splits to check: ``train``, ``val`` and ``test``.
@@ -33,7 +30,34 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     Raises:
         ValueError: names the file and what is wrong with it.
     """
-    checked, lines = set(), []
+    return [
+        line
+        for _, dataset, content in checked_datasets(cfg, *splits)
+        if not dataset.test_mode
+        for line in describe_kept(dataset, content)
+    ]
+
+
+def checked_datasets(
+    cfg: Config, *splits: str
+) -> Iterator[tuple[str, CocoDataset, dict[str, Any]]]:
+    """Check the COCO-format files of a config, one after the other.
+
+    If a pipeline loads semantic maps, they must exist as well. Data sets of
+    other formats, and files that are not on a disk, are left to mmdet.
+
+    Args:
+        cfg: the config.
+        *splits: the splits to check: ``train``, ``val`` and ``test``.
+
+    Yields:
+        The split, its data set, which has not read its file, and the content
+        of the file. What is read in the same way is yielded only once.
+
+    Raises:
+        ValueError: names the file and what is wrong with it.
+    """
+    checked = set()
     for split in splits:
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
             dataset = _build_unread(config)
@@ -50,16 +74,16 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
             maps = None
             if loads(pipeline, 'with_seg'):
                 maps = _maps(cfg, dataset)
-            if (arguments, maps) not in checked:
-                content = check_coco(*arguments)
-                if maps:
-                    names = _images_with_maps(dataset, content)
-                    suffix = dataset.seg_map_suffix
-                    check_semantic_maps(maps, names, take_variant(cfg), suffix)
-                if not dataset.test_mode:
-                    lines += describe_kept(dataset, content)
-                checked.add((arguments, maps))
-    return lines
+            use = arguments, maps, dataset.test_mode
+            if use in checked:
+                continue
+            content = check_coco(*arguments)
+            if maps:
+                names = _images_with_maps(dataset, content)
+                suffix = dataset.seg_map_suffix
+                check_semantic_maps(maps, names, take_variant(cfg), suffix)
+            yield split, dataset, content
+            checked.add(use)
 
 
 def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
