@@ -61,7 +61,7 @@ def run(args: Namespace) -> None:
             # The learning rate is of no interest here.
             own = Namespace(**vars(args), auto_scale_lr=True)
             lines = use_own_data(own, cfg)
-            report = inspect_data(cfg)
+            inspect_data(cfg, report)
     except AnnotationError as error:
         report.problems += error.problems
     except UserError as error:

@@ -22,6 +22,7 @@ from .coco_entries import (
     BOX,
     CROWD,
     IGNORE,
+    PIXELS,
     Check,
     Rule,
     is_id,
@@ -41,7 +42,6 @@ _NO_MASK = (
 )
 _ID: Rule = is_id, 'an integer; number the entries'
 _NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')
-_PIXELS: Rule = (lambda n: is_number(n) and n >= 1, 'a number of pixels')
 
 
 class AnnotationError(UserValueError):
@@ -129,8 +129,8 @@ def find_problems(
     image_rules = {
         'id': _ID,
         'file_name': _image_rule(images),
-        'width': _PIXELS,
-        'height': _PIXELS,
+        'width': PIXELS,
+        'height': PIXELS,
     }
     yield from wrong_entries('images', content['images'], image_rules)
     no_mask = _NO_MASK if needs_masks else ''

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..errors import UserValueError
 from .coco_check import check_coco
-from .kept import describe_kept
+from .kept import count_kept, describe_kept
 from .walking import innermost_datasets, loads
 
 _WITHOUT_SEMANTIC = '_without_semantic'
@@ -30,12 +30,13 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     Raises:
         ValueError: names the file and what is wrong with it.
     """
-    return [
-        line
-        for _, dataset, content in checked_datasets(cfg, *splits)
-        if not dataset.test_mode
-        for line in describe_kept(dataset, content)
-    ]
+    lines = []
+    for split, dataset, content in checked_datasets(cfg, *splits):
+        if not dataset.test_mode:
+            lines += describe_kept(dataset, content)
+        elif split == 'val':  # a test set may lack annotations
+            count_kept(dataset, content).require_objects('evaluate')
+    return lines
 
 
 def checked_datasets(

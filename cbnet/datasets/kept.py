@@ -52,11 +52,28 @@ class Kept:
             f'{number_of(self.all_images, "images")} and '
             f'{number_of(total, "objects")} are used ({counts})'
         )
-        left_out = self.left_out()
+        left_out = self._left_out()
         return [line, *([f'left out: {left_out}'] if left_out else [])]
 
-    def left_out(self) -> str:
-        """List what is not used, with the reasons."""
+    def require_objects(self, use: str) -> None:
+        """Refuse a file of which no object is left.
+
+        Args:
+            use: what the objects are for: ``train`` or ``evaluate``.
+
+        Raises:
+            ValueError: no object is left.
+        """
+        if any(self.objects.values()):
+            return
+        instead = ', or train with --no-val' if use == 'evaluate' else ''
+        raise UserValueError(
+            f'{self.file}: no object is left to {use} on '
+            f'({self._left_out() or "there are none"}); expected at least one '
+            f'image with an object of {listed(self.objects, 8)}{instead}'
+        )
+
+    def _left_out(self) -> str:
         images = {f'images {r}': n for r, n in self.images_left_out.items()}
         reasons = images | self.objects_left_out
         return ', '.join(number_of(n, what) for what, n in reasons.items())
@@ -75,12 +92,8 @@ def describe_kept(
         ValueError: the data set is for training, and no object is left.
     """
     kept = count_kept(dataset, content)
-    if not (any(kept.objects.values()) or dataset.test_mode):
-        raise UserValueError(
-            f'{kept.file}: no object is left to train on '
-            f'({kept.left_out() or "there are none"}); expected at least one '
-            f'image with an object of {listed(kept.objects, 8)}'
-        )
+    if not dataset.test_mode:
+        kept.require_objects('train')
     return kept.lines()
 
 

@@ -24,7 +24,8 @@ from ..text_tables import text_table
 from .coco_metric import use_checked_metric
 from .perfect import MOST, PerfectScore, score_perfect
 
-SPLITS = ('train', 'val')
+#: what each split is used for
+SPLITS = dict(train='train', val='evaluate')
 
 
 @dataclass
@@ -135,7 +136,7 @@ def _shown(ap: float) -> str:
     return '-' if math.isnan(ap) else f'{ap:.3f}'
 
 
-def inspect_data(cfg: Config) -> DataReport:
+def inspect_data(cfg: Config, report: DataReport) -> None:
     """Use all the data of a config as training and evaluation would.
 
     The files are checked, every training image goes through the training
@@ -144,23 +145,22 @@ def inspect_data(cfg: Config) -> DataReport:
 
     Args:
         cfg: the config.
+        report: what is found is added to it.
 
     Raises:
         ValueError: a file is wrong, or a data set cannot be built.
     """
-    report = DataReport()
     use_checked_loader()
     use_checked_metric()
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope), _quiet():
         for name, dataset, content in checked_datasets(cfg, *SPLITS):
             split = report.splits.setdefault(name, SplitReport())
-            split.kept.append(count_kept(dataset, content))
+            kept = count_kept(dataset, content)
+            kept.require_objects(SPLITS[name])
+            split.kept.append(kept)
             split.folders.append(str(dataset.data_prefix.get('img') or '.'))
-        _require_objects(report)
-        if not report.problems:
-            _feed(cfg, report)
-    return report
+        _feed(cfg, report)
 
 
 @contextlib.contextmanager
@@ -176,23 +176,14 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _require_objects(report: DataReport) -> None:
+def _feed(cfg: Config, report: DataReport) -> None:
+    """Feed the images to the pipelines, and the objects to the evaluator."""
     for name, split in report.splits.items():
-        if not split.objects.total():
-            use = 'train' if name == 'train' else 'evaluate'
-            report.problems.append(
-                f'{listed(k.file for k in split.kept)}: no object is left to '
-                f'{use} on; '
-                f'expected at least one of {listed(split.objects, 8)}'
-            )
-        elif missing := [n for n, count in split.objects.items() if not count]:
+        missing = [key for key, number in split.objects.items() if not number]
+        if missing:
             report.notes.append(
                 f'{name} has no objects of {listed(missing, 8)}'
             )
-
-
-def _feed(cfg: Config, report: DataReport) -> None:
-    """Feed the images to the pipelines, and the objects to the evaluator."""
     with explained('the data sets of the config cannot be built'):
         train = DATASETS.build(cfg.train_dataloader.dataset)
     _feed_training(train, report)
