@@ -184,9 +184,18 @@ def by_id(content: dict[str, Any], name: str) -> dict[int | str, dict]:
 
 
 def repeated_ids(content: dict[str, Any]) -> Iterator[str]:
-    """Yield one line for each id that occurs more than once in a list."""
+    """Yield one line for each id that occurs more than once in a list.
+
+    Another one tells if there are texts among the integers.
+    """
     for name in LISTS:
         ids = [entry.get('id') for entry in content[name]]
+        types = sorted({type(one).__name__ for one in ids if is_id(one)})
+        if len(types) > 1:
+            yield (
+                f'{name}: the ids are of different types ({listed(types)}), '
+                'expected integers; renumber the entries'
+            )
         for value, count in Counter(filter(is_id, ids)).items():
             if count > 1:
                 place = ids.index(value, ids.index(value) + 1)

@@ -10,9 +10,11 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ..errors import UserValueError
+from ..messages import number_of
+from .areas import find_nothings
 from .coco_check import check_coco
 from .kept import count_kept, describe_kept
-from .walking import innermost_datasets, loads
+from .walking import innermost_datasets, loads, walk_dicts
 
 _WITHOUT_SEMANTIC = '_without_semantic'
 
@@ -35,7 +37,13 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
         if not dataset.test_mode:
             lines += describe_kept(dataset, content)
         elif split == 'val':  # a test set may lack annotations
-            count_kept(dataset, content).require_objects('evaluate')
+            kept = count_kept(dataset, content)
+            kept.require_objects('evaluate')
+            if missed := len(find_nothings(content)):
+                lines.append(
+                    f'{kept.name}: {number_of(missed, "objects")} whose box '
+                    f'or mask covers no pixel will count as missed'
+                )
     return lines
 
 
@@ -65,7 +73,11 @@ def checked_datasets(
             if dataset is None:
                 continue
             pipeline = config.get('pipeline')
-            with_masks = loads(pipeline, 'with_mask') and not dataset.test_mode
+            evaluator = dataset.test_mode and cfg.get(f'{split}_evaluator')
+            with_masks = loads(pipeline, 'with_mask') or any(
+                'segm' in (metric.get('metric') or ())
+                for metric in walk_dicts(evaluator)
+            )
             arguments = (
                 dataset.ann_file,
                 dataset.data_prefix.get('img') or '.',

@@ -114,9 +114,11 @@ def count_kept(
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         again.data_list = everything = again.load_data_list()
         kept = again.filter_data()
-    instances = [one for info in kept for one in info.get('instances', ())]
     labels = Counter(
-        one['bbox_label'] for one in instances if not one.get('ignore_flag')
+        one['bbox_label']
+        for info in kept
+        for one in info.get('instances', ())
+        if not one.get('ignore_flag')
     )
     classes = dataset.metainfo.get('classes') or ()
     ids = {id(info) for info in kept}
@@ -133,7 +135,7 @@ def count_kept(
         all_images=len(everything),
         objects={name: labels[i] for i, name in enumerate(classes)},
         images_left_out=dict(reasons.most_common()),
-        objects_left_out=_objects_left_out(kept, instances, content),
+        objects_left_out=_objects_left_out(again, kept, content),
     )
 
 
@@ -147,15 +149,21 @@ def _indexed(content: dict[str, Any]) -> COCO:
 
 
 def _objects_left_out(
-    kept: list[dict], instances: list[dict], content: dict[str, Any] | None
+    dataset: BaseDataset, kept: list[dict], content: dict[str, Any] | None
 ) -> dict[str, int]:
+    instances = [one for info in kept for one in info.get('instances', ())]
     crowds = sum(bool(one.get('ignore_flag')) for one in instances)
     found = {'crowds (iscrowd)': crowds}
     if content is not None:
         images = {info['img_id'] for info in kept}
-        there = sum(a['image_id'] in images for a in content['annotations'])
-        others = there - len(instances)
-        found['objects without an area or of other classes'] = others
+        there = [
+            one['category_id'] in dataset.cat_ids
+            for one in content['annotations']
+            if one['image_id'] in images
+        ]
+        found['objects of other classes'] = there.count(False)
+        nothings = there.count(True) - len(instances)
+        found['objects without an area'] = nothings
     return {what: number for what, number in found.items() if number}
 
 

@@ -11,8 +11,9 @@ from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..messages import listed
 from .annotations import read_coco, read_once, starts_with_mark
+from .areas import leave_out_nothings
 from .coco_check import check_content
-from .repairs import leave_out_nothings, repair
+from .repairs import repair
 from .split_files import (
     COPY,
     SPLITS,

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
 from ..messages import listed, number_of
 from .annotations import LISTS
+from .areas import object_area
 from .coco_check import by_id
-from .coco_entries import BOX, PIXELS, is_id, is_number, to_rle
+from .coco_entries import PIXELS, is_id, is_number
 
 Content = dict[str, Any]
 Repaired = tuple[Content, str] | None
@@ -136,7 +135,7 @@ def _areas(content: Content, _: Path) -> Repaired:
         if all(map(PIXELS[0], sides)) and not (
             is_number(area) and 0 < area <= math.prod(sides)
         ):
-            new = _area(entry, image)
+            new = object_area(entry, image)
             if new > 0:
                 entry, count = entry | dict(area=new), count + 1
         changed.append(entry)
@@ -147,54 +146,6 @@ def _areas(content: Content, _: Path) -> Repaired:
         f'or larger than the image, and became that of the mask or the box'
     )
     return content | dict(annotations=changed), line
-
-
-def _area(entry: dict, image: dict) -> float:
-    """Compute the area of an object; 0 if its box or mask is wrong."""
-    box = entry.get('bbox')
-    if not BOX[0](box) or min(box[2:]) <= 0:
-        return 0.0
-    try:
-        rle = to_rle(entry, image)
-    except ValueError:
-        return 0.0
-    return float(box[2] * box[3] if rle is None else coco_mask.area(rle))
-
-
-def leave_out_nothings(content: Content) -> tuple[Content, list[str]]:
-    """Leave out the objects that cover no pixel, after the check of a file.
-
-    Nothing can be learned from them, and no detection of one can be right.
-
-    Returns:
-        The content without them, and a line that says so, if there are any.
-    """
-    images = by_id(content, 'images')
-    kept = [
-        entry
-        for entry in content['annotations']
-        if not _covers_nothing(entry, images[entry['image_id']])
-    ]
-    count = len(content['annotations']) - len(kept)
-    if not count:
-        return content, []
-    line = (
-        f'left out, because box or mask cover no pixel: '
-        f'{number_of(count, "objects")} of {len(content["annotations"])}'
-    )
-    return content | dict(annotations=kept), [line]
-
-
-def _covers_nothing(entry: dict, image: dict) -> bool:
-    """Tell whether mmdet leaves out a box, or a mask is empty."""
-    x, y, w, h = entry['bbox']
-    inside = min(x + w, image['width']) > max(x, 0) and (
-        min(y + h, image['height']) > max(y, 0)
-    )
-    if w < 1 or h < 1 or not inside:
-        return True
-    rle = to_rle(entry, image)
-    return rle is not None and not coco_mask.area(rle)
 
 
 def _named_categories(content: Content, _: Path) -> Repaired:

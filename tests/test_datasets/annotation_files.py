@@ -46,7 +46,7 @@ def annotation_files(draw, most=3, changes=2):
         for i, name in zip(ids[:count], NAMES, strict=False)
     ]
     objects = [
-        draw(_objects(images, ids[:count], first + n))
+        draw(_objects(images, ids[:count], first + n, crowd=n > 0))
         for n in range(draw(st.integers(1, most)))
     ]
     content = dict(images=images, annotations=objects, categories=categories)
@@ -56,7 +56,7 @@ def annotation_files(draw, most=3, changes=2):
 
 
 @st.composite
-def _objects(draw, images, ids, number):
+def _objects(draw, images, ids, number, crowd):
     image = draw(st.sampled_from(images))
     width, height = image['width'], image['height']
     x, y = draw(st.integers(0, width - 4)), draw(st.integers(0, height - 4))
@@ -73,7 +73,7 @@ def _objects(draw, images, ids, number):
         area=box[2] * box[3],
         segmentation=mask,
     )
-    crowd = draw(st.sampled_from([None, 0, 0, 0, 0, 0, 1]))
+    crowd = draw(st.sampled_from([None, 0, 1] if crowd else [None, 0]))
     return one if crowd is None else one | dict(iscrowd=crowd)
 
 
@@ -107,26 +107,53 @@ def _changes(draw, content):
     """Change one place of a content, as files of other tools differ."""
     places = list(_places(content))
     parent, key = draw(st.sampled_from(places))
-    kind = draw(st.sampled_from(['odd', 'odd', 'remove', 'twice', 'as']))
+    kind = draw(
+        st.sampled_from(
+            ['odd', 'near', 'near', 'as', 'remove', 'twice', 'add']
+        )
+    )
+    value = parent[key]
     if kind == 'remove':
         del parent[key]
     elif kind == 'twice' and isinstance(parent, list):
-        parent.append(copy.deepcopy(parent[key]))
+        parent.append(copy.deepcopy(value))
+        if isinstance(value, dict) and draw(st.booleans()):
+            parent[-1]['id'] = draw(st.sampled_from([50, '50', 50.0, -50]))
+    elif kind == 'near' and _is_number(value):
+        change = draw(st.sampled_from(_NEAR))
+        parent[key] = change(value)
     elif kind == 'as':
-        parent[key] = _as_other(draw, parent[key])
+        parent[key] = _as_other(draw, value)
+    elif kind == 'add' and isinstance(value, dict):
+        value[draw(st.sampled_from(_KEYS))] = draw(st.sampled_from(ODD))
     else:
         parent[key] = copy.deepcopy(draw(st.sampled_from(ODD)))
 
 
+_NEAR = [
+    lambda v: v + 1,
+    lambda v: v - 1,
+    lambda v: v + 0.5,
+    lambda v: v - 0.5,
+    lambda v: v * 2,
+    lambda v: v / 2,
+    lambda v: -v,
+    lambda v: v * 100,
+    lambda v: v * 1e-3,
+    float,
+    lambda v: 0,
+]
+_KEYS = ['ignore', 'iscrowd', 'area', 'id', 'supercategory', 'name', 'score']
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _as_other(draw, value):
     """Write a value in another type: 3 as 3.0, '3', [3] or null."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
     kinds = [str, lambda v: [v], lambda v: {'value': v}, lambda v: None]
-    kinds += [float, lambda v: -v, lambda v: v * 100] if number else []
-    try:
-        return draw(st.sampled_from(kinds))(value)
-    except OverflowError:
-        return value
+    return draw(st.sampled_from(kinds))(value)
 
 
 def _places(node):
