@@ -16,17 +16,25 @@ from ..errors import UserValueError
 from .argument_types import scale
 from .command_parser import CommandParser, Overrides
 
+#: the help of the argument or option that names a config
+CONFIG = (
+    'the config file, or one that an installed package carries: '
+    'cbnet::cbnet/quickstart.py'
+)
+
 
 def config_parser(
     module: str, text: str, arguments: str = 'CONFIG'
 ) -> CommandParser:
     """Make the parser of a command that takes a config and overrides."""
     parser = CommandParser(module, text, arguments)
-    parser.option(
-        'config',
-        'the config file, or one that an installed package carries: '
-        'cbnet::cbnet/quickstart.py',
-    )
+    parser.option('config', CONFIG)
+    add_overrides(parser)
+    return parser
+
+
+def add_overrides(parser: CommandParser) -> None:
+    """Add ``--cfg-options``."""
     parser.option(
         '--cfg-options KEY=VALUE ...',
         'override settings of the config, such as '
@@ -34,7 +42,15 @@ def config_parser(
         '(quote brackets, no spaces inside)',
         action=Overrides,
     )
-    return parser
+
+
+def add_work_dir_option(parser: CommandParser, files: str) -> None:
+    """Add ``--work-dir`` for some files."""
+    parser.option(
+        '--work-dir DIR',
+        f'the folder for {files} '
+        '(default: work_dir of the config, or ./work_dirs/<its name>)',
+    )
 
 
 def run_parser(
@@ -42,11 +58,7 @@ def run_parser(
 ) -> CommandParser:
     """Make the parser of a command that runs mmengine's runner."""
     parser = config_parser(module, text, arguments)
-    parser.option(
-        '--work-dir DIR',
-        'the folder for logs, results and checkpoints '
-        '(default: work_dir of the config, or ./work_dirs/<its name>)',
-    )
+    add_work_dir_option(parser, 'logs, results and checkpoints')
     parser.option(
         '--launcher',
         'what started the processes of a distributed run '

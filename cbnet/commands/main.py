@@ -19,6 +19,7 @@ COMMANDS = {
     'test': 'evaluate a checkpoint',
     'infer': 'detect objects in images and videos',
     'quickstart': 'generate a data set, train on it, show what was learned',
+    'check-data': 'check that a config can train on data',
     'compose': 'write the composite twin of a config',
     'upgrade': 'add a frozen assistant to a trained detector',
     'doctor': 'examine the installation',

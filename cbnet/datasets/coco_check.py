@@ -23,6 +23,7 @@ from .coco_entries import (
     BOX,
     CROWD,
     IGNORE,
+    PIXELS,
     Check,
     Rule,
     is_id,
@@ -42,7 +43,25 @@ _NO_MASK = (
 )
 _ID: Rule = is_id, 'an integer; number the entries'
 _NAME: Rule = (lambda name: name and isinstance(name, str), 'a name')
-_PIXELS: Rule = (lambda n: is_number(n) and n >= 1, 'a number of pixels')
+
+
+class AnnotationError(UserValueError):
+    """An annotation file has mistakes; the message tells the first one.
+
+    Args:
+        path: the annotation file.
+        problems: its mistakes, a line each.
+        more: the end of the message.
+
+    Attributes:
+        problems: the mistakes, each with the name of the file.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, problems: list[str], more: str
+    ) -> None:
+        self.problems = [f'{path}: {problem}' for problem in problems]
+        super().__init__(f'{self.problems[0]}{more}')
 
 
 def check_coco(
@@ -86,14 +105,15 @@ def check_content(
     problems = list(
         find_problems(content, images, classes, needs_masks, annotated)
     )
-    if len(problems) > 1:
-        folder = f' --images {images}' if images else ''
-        problems[0] += (
-            f' (and {len(problems) - 1} more: python -m {__name__} {path}'
-            f'{folder})'
-        )
     if problems:
-        raise UserValueError(f'{path}: {problems[0]}')
+        more = ''
+        if len(problems) > 1:
+            folder = f' --images {images}' if images else ''
+            more = (
+                f' (and {len(problems) - 1} more: python -m {__name__} {path}'
+                f'{folder})'
+            )
+        raise AnnotationError(path, problems, more)
 
 
 def find_problems(
@@ -116,8 +136,8 @@ def find_problems(
     image_rules = {
         'id': _ID,
         'file_name': _image_rule(images),
-        'width': _PIXELS,
-        'height': _PIXELS,
+        'width': PIXELS,
+        'height': PIXELS,
     }
     yield from wrong_entries('images', content['images'], image_rules)
     no_mask = _NO_MASK if needs_masks else ''
@@ -171,9 +191,18 @@ def by_id(content: dict[str, Any], name: str) -> dict[int | str, dict]:
 
 
 def repeated_ids(content: dict[str, Any]) -> Iterator[str]:
-    """Yield one line for each id that occurs more than once in a list."""
+    """Yield one line for each id that occurs more than once in a list.
+
+    Another one tells if there are texts among the integers.
+    """
     for name in LISTS:
         ids = [entry.get('id') for entry in content[name]]
+        types = sorted({type(one).__name__ for one in ids if is_id(one)})
+        if len(types) > 1:
+            yield (
+                f'{name}: the ids are of different types ({listed(types)}), '
+                'expected integers; renumber the entries'
+            )
         for value, count in Counter(filter(is_id, ids)).items():
             if count > 1:
                 place = ids.index(value, ids.index(value) + 1)

@@ -70,7 +70,9 @@ def is_number(value: Any) -> bool:
 
 def is_id(value: Any) -> bool:
     """Tell whether a value can be an id."""
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**63  # numpy has no larger integers
+    return isinstance(value, str)
 
 
 def reference_rules(
@@ -100,6 +102,13 @@ def _is_box(value: Any) -> bool:
     )
 
 
+#: The longest side of an image. JPEG has 65535, and every pixel of an edge of
+#: a polygon takes memory.
+LONGEST = 1_000_000
+PIXELS: Rule = (
+    lambda n: isinstance(n, int) and is_number(n) and 1 <= n <= LONGEST,
+    'a whole number of pixels',
+)
 BOX: Rule = _is_box, 'four numbers: x, y, width, height'
 # Other values crash the evaluation, or make objects vanish without a word.
 CROWD: Rule = (
@@ -125,7 +134,10 @@ def mask_problem(
     if not mask:
         return if_missing
     if isinstance(mask, list):
-        problems = map(_polygon_problem, range(len(mask)), mask)
+        problems = (
+            _polygon_problem(place, polygon, image)
+            for place, polygon in enumerate(mask)
+        )
         return next(filter(None, problems), '')
     if isinstance(mask, dict):
         return _rle_problem(mask, image)
@@ -135,7 +147,7 @@ def mask_problem(
     )
 
 
-def _polygon_problem(place: int, polygon: Any) -> str:
+def _polygon_problem(place: int, polygon: Any, image: dict) -> str:
     where = f'segmentation[{place}]'
     if not isinstance(polygon, list):
         return (
@@ -149,11 +161,19 @@ def _polygon_problem(place: int, polygon: Any) -> str:
             'polygon'
         )
     wrong = [value for value in polygon if not is_number(value)]
-    return (
-        f'{where} contains {wrong[0]!r}, expected only numbers'
-        if wrong
-        else ''
-    )
+    if wrong:
+        return f'{where} contains {brief(wrong[0])}, expected only numbers'
+    # pycocotools walks along the edges, and takes memory for each pixel.
+    for axis, side in enumerate(('width', 'height')):
+        values, size = polygon[axis::2], image.get(side)
+        far = max(values, key=abs)
+        if is_number(size) and abs(far) > 2 * size:
+            return (
+                f'{where} contains {far:g}, expected pixels inside '
+                f'{image.get("file_name")}, whose {side} is {size}; correct '
+                f'or remove the polygon'
+            )
+    return ''
 
 
 def _rle_problem(rle: dict, image: dict) -> str:

@@ -1,7 +1,7 @@
 """Check the annotation files and maps of a config before anything runs."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,17 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ..errors import UserValueError
+from ..messages import number_of
+from .areas import find_nothings
 from .coco_check import check_coco
-from .kept import describe_kept
-from .walking import innermost_datasets, loads
+from .kept import count_kept, describe_kept
+from .walking import innermost_datasets, loads, walk_dicts
 
 _WITHOUT_SEMANTIC = '_without_semantic'
 
 
 def check_data(cfg: Config, *splits: str) -> list[str]:
     """Check the COCO-format files that some dataloaders of a config read.
-
-    If a pipeline loads semantic maps, they must exist as well. Data sets of
-    other formats, and files that are not on a disk, are left to mmdet.
 
     Args:
         cfg: the config.
@@ -33,14 +32,52 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     Raises:
         ValueError: names the file and what is wrong with it.
     """
-    checked, lines = set(), []
+    lines = []
+    for split, dataset, content in checked_datasets(cfg, *splits):
+        if not dataset.test_mode:
+            lines += describe_kept(dataset, content)
+        elif split == 'val':  # a test set may lack annotations
+            kept = count_kept(dataset, content)
+            kept.require_objects('evaluate')
+            if missed := len(find_nothings(content)):
+                lines.append(
+                    f'{kept.name}: {number_of(missed, "objects")} whose box '
+                    f'or mask covers no pixel will count as missed'
+                )
+    return lines
+
+
+def checked_datasets(
+    cfg: Config, *splits: str
+) -> Iterator[tuple[str, CocoDataset, dict[str, Any]]]:
+    """Check the COCO-format files of a config, one after the other.
+
+    If a pipeline loads semantic maps, they must exist as well. Data sets of
+    other formats, and files that are not on a disk, are left to mmdet.
+
+    Args:
+        cfg: the config.
+        *splits: the splits to check: ``train``, ``val`` and ``test``.
+
+    Yields:
+        The split, its data set, which has not read its file, and the content
+        of the file. What is read in the same way is yielded only once.
+
+    Raises:
+        ValueError: names the file and what is wrong with it.
+    """
+    checked = set()
     for split in splits:
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
             dataset = _build_unread(config)
             if dataset is None:
                 continue
             pipeline = config.get('pipeline')
-            with_masks = loads(pipeline, 'with_mask') and not dataset.test_mode
+            evaluator = dataset.test_mode and cfg.get(f'{split}_evaluator')
+            with_masks = loads(pipeline, 'with_mask') or any(
+                'segm' in (metric.get('metric') or ())
+                for metric in walk_dicts(evaluator)
+            )
             arguments = (
                 dataset.ann_file,
                 dataset.data_prefix.get('img') or '.',
@@ -51,16 +88,16 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
             maps = None
             if loads(pipeline, 'with_seg'):
                 maps = _maps(cfg, dataset)
-            if (arguments, maps) not in checked:
-                content = check_coco(*arguments)
-                if maps:
-                    names = _images_with_maps(dataset, content)
-                    suffix = dataset.seg_map_suffix
-                    check_semantic_maps(maps, names, take_variant(cfg), suffix)
-                if not dataset.test_mode:
-                    lines += describe_kept(dataset, content)
-                checked.add((arguments, maps))
-    return lines
+            use = arguments, maps, dataset.test_mode
+            if use in checked:
+                continue
+            content = check_coco(*arguments)
+            if maps:
+                names = _images_with_maps(dataset, content)
+                suffix = dataset.seg_map_suffix
+                check_semantic_maps(maps, names, take_variant(cfg), suffix)
+            yield split, dataset, content
+            checked.add(use)
 
 
 def _only_formats(cfg: Config, split: str) -> bool:

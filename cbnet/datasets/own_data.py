@@ -11,9 +11,16 @@ from ..atomic_files import write_whole
 from ..errors import UserValueError
 from ..messages import listed
 from .annotations import read_coco, read_once, starts_with_mark
+from .areas import leave_out_nothings
 from .coco_check import check_content
 from .repairs import repair
-from .split_files import SPLITS, contents, find_split_file, find_test_files
+from .split_files import (
+    COPY,
+    SPLITS,
+    contents,
+    find_split_file,
+    find_test_files,
+)
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,8 @@ def _split(
     if starts_with_mark(file):
         repairs.append('a byte order mark is left out')
     check_content(content, file, folder)
+    content, lines = leave_out_nothings(content)
+    repairs += lines
     classes = tuple(entry['name'] for entry in content['categories'])
     maskless = sum(not a.get('segmentation') for a in content['annotations'])
     return Split(file, folder, classes, maskless, tuple(repairs), content)
@@ -207,7 +216,7 @@ def written(
             for number, name in enumerate(classes)
         ]
     )
-    copy = Path(folder, f'{split.annotations.stem}_for_mmdet.json')
+    copy = Path(folder, f'{split.annotations.stem}{COPY}.json')
     # All processes of a distributed run write the same content. A file that
     # appears at once is whole for each of them.
     write_whole(copy, json.dumps(content).encode())

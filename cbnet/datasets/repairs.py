@@ -5,12 +5,16 @@ one line about it, or None if there is nothing to repair.  The content itself
 is never changed, because others may have read the same file.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ..messages import listed, number_of
 from .annotations import LISTS
+from .areas import object_area
+from .coco_check import by_id
+from .coco_entries import PIXELS, is_id, is_number
 
 Content = dict[str, Any]
 Repaired = tuple[Content, str] | None
@@ -42,6 +46,8 @@ def repair(
     """
     repairs: list[Callable[[Content, Path], Repaired]] = [
         _integer_ids,
+        _whole_sizes,
+        _areas,
         _named_categories,
         _without_root,
         _forward_slashes,
@@ -97,6 +103,51 @@ def _plain(value: Any) -> int | str | None:
     return value if is_id else None
 
 
+def _whole_sizes(content: Content, _: Path) -> Repaired:
+    """Read the sizes 640.0 and '640' as 640."""
+    changed, count = [], 0
+    for entry in content['images']:
+        sizes = {key: _plain(entry.get(key)) for key in ('width', 'height')}
+        new = {
+            key: size
+            for key, size in sizes.items()
+            if isinstance(size, int) and type(entry[key]) is not int
+        }
+        changed.append(entry | new)
+        count += bool(new)
+    if not count:
+        return None
+    line = f'the sizes of {number_of(count, "images")} became whole numbers'
+    return content | dict(images=changed), line
+
+
+def _areas(content: Content, _: Path) -> Repaired:
+    """Compute areas that are missing, not positive or beyond the image.
+
+    mmdet leaves such objects out of a training, but not of an evaluation.
+    """
+    images = by_id(content, 'images')
+    changed, count = [], 0
+    for entry in content['annotations']:
+        area, key = entry.get('area'), entry.get('image_id')
+        image = images.get(key, {}) if is_id(key) else {}
+        sides = image.get('width'), image.get('height')
+        if all(map(PIXELS[0], sides)) and not (
+            is_number(area) and 0 < area <= math.prod(sides)
+        ):
+            new = object_area(entry, image)
+            if new > 0:
+                entry, count = entry | dict(area=new), count + 1
+        changed.append(entry)
+    if not count:
+        return None
+    line = (
+        f'the area of {number_of(count, "objects")} was missing, not positive '
+        f'or larger than the image, and became that of the mask or the box'
+    )
+    return content | dict(annotations=changed), line
+
+
 def _named_categories(content: Content, _: Path) -> Repaired:
     """Turn numbers into names, and take off the spaces around names."""
     changed, old = [], []
@@ -116,14 +167,17 @@ def _named_categories(content: Content, _: Path) -> Repaired:
 def _without_root(content: Content, _: Path) -> Repaired:
     """Leave out the unused category to which Roboflow's others belong."""
     categories = content['categories']
-    above = {entry.get('supercategory') for entry in categories}
-    used = {entry.get('category_id') for entry in content['annotations']}
+    # Lists, because a wrong value may be anything.
+    above = [entry.get('supercategory') for entry in categories]
     roots = [
         entry
         for entry in categories
         if entry.get('supercategory') == 'none'
         and entry.get('name') in above
-        and entry.get('id') not in used
+        and not any(
+            one.get('category_id') == entry.get('id')
+            for one in content['annotations']
+        )
     ]
     if len(roots) != 1 or len(categories) < 2:
         return None
@@ -153,21 +207,25 @@ def _forward_slashes(content: Content, folder: Path) -> Repaired:
 
 def _without_missing(content: Content, folder: Path) -> Repaired:
     """Leave out the images that are not there, and their objects."""
-    there, missing = [], {}
+    there, missing = [], []
     for entry in content['images']:
         name = entry.get('file_name')
         if isinstance(name, str) and not (folder / name).is_file():
-            missing[entry.get('id')] = name
+            missing.append(entry)
         else:
             there.append(entry)
     if not missing or not there:
         return None  # if none is there, the folder is wrong
+    gone = by_id(dict(images=missing), 'images')
     kept = [
-        a for a in content['annotations'] if a.get('image_id') not in missing
+        entry
+        for entry in content['annotations']
+        if not (is_id(key := entry.get('image_id')) and key in gone)
     ]
+    names = [entry['file_name'] for entry in missing]
     line = (
         f'left out, because {folder} does not contain them: {len(missing)} '
         f'of {number_of(len(content["images"]), "images")} '
-        f'({listed(missing.values())})'
+        f'({listed(names)})'
     )
     return content | dict(images=there, annotations=kept), line

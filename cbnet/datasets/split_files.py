@@ -20,6 +20,8 @@ SPLITS = {
     'val': ('val', 'valid', 'validation', 'valset', 'minival'),
     'test': ('test', 'testing', 'testset'),
 }
+#: the end of the names of our own copies, which may lie below the data
+COPY = '_for_mmdet'
 # COCO's folder has other annotations of the same images beside these.
 _PREFERRED = 'instances'
 
@@ -73,13 +75,15 @@ def find_test_files(root: Path) -> list[Path]:
 def json_files(root: Path) -> list[Path]:
     """List the JSON files below a folder, relative to it; follow links.
 
-    Hidden files and folders, such as ``.ipynb_checkpoints``, do not count.
+    Hidden files and folders, such as ``.ipynb_checkpoints``, do not count,
+    nor do copies that an earlier run has written.
     """
     found = map(Path, scandir(str(root), '.json', recursive=True))
     return sorted(
         file
         for file in found
         if not any(part.startswith('.') for part in file.parts)
+        and not file.stem.endswith(COPY)
     )
 
 

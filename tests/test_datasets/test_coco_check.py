@@ -213,6 +213,20 @@ WRONG = {
     ),
     'ignored': (change('annotations', 0, 'ignore', 1), 'ignore is 1'),
     'no objects': (change('annotations', []), 'annotations is empty'),
+    'texts among the ids': (
+        change('images', 1, 'id', '9'),
+        r'images: the ids are of different types \(int, str\)',
+    ),
+    'an id beyond 64 bits': (change('images', 1, 'id', 2**63), 'id is 922'),
+    'half a pixel': (
+        change('images', 1, 'width', 64.5),
+        'width is 64.5, expected a whole number of pixels',
+    ),
+    'an endless image': (change('images', 1, 'width', 10**9), 'width is 1000'),
+    'a polygon far away': (
+        change(*POLYGONS, [[1, 1, 1e9, 1, 5, 5]]),
+        r'segmentation\[0\] contains 1e\+09, expected pixels inside a.png, ',
+    ),
     'no counts': (change(*LENGTHS, 'counts', None), 'expected run lengths'),
 }
 

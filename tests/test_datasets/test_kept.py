@@ -2,7 +2,8 @@
 
 - small images, images without objects, crowds, degenerate boxes, classes;
 - the numbers are those of the data set that mmdet builds;
-- nothing left; classes that are one text.
+- nothing left; classes that are one text;
+- of an evaluation: nothing left, objects without pixels, masks.
 """
 
 import json
@@ -66,15 +67,15 @@ def test_everything_is_kept(tmp_path):
 
 
 def test_what_is_left_out(tmp_path):
-    crowd, thin = (1, dict(iscrowd=1)), (2, dict(bbox=[1, 1, 0.5, 8]))
+    crowd, thin = (1, dict(iscrowd=1)), (1, dict(bbox=[1, 1, 0.5, 8]))
     images = [(40, [CAT, crowd, thin, DOG]), (20, [CAT]), (20, []), (60, [])]
     cfg = data(tmp_path, images, classes=('cat',), **USUAL)
     line, left_out = check_data(cfg, 'train')
     assert line.endswith('1 of 4 images and 1 object are used (cat 1)')
     assert left_out == (
         'left out: 2 images without objects of the classes (filter_empty_gt), '
-        '1 image smaller than 32 pixels (min_size), 1 crowd (iscrowd), 2 '
-        'objects without an area or of other classes'
+        '1 image smaller than 32 pixels (min_size), 1 crowd (iscrowd), 1 '
+        'object of other classes, 1 object without an area'
     )
     built = DATASETS.build(cfg.train_dataloader.dataset)
     (only,) = [built.get_data_info(i) for i in range(len(built))]
@@ -93,3 +94,37 @@ def test_classes_that_are_one_text(tmp_path):
     cfg = data(tmp_path, [(40, [CAT])], classes='red')
     with pytest.raises(ValueError, match="a single class is .'red',."):
         check_data(cfg, 'train')
+
+
+def evaluation(folder, images, metric='bbox'):
+    """Give a config that evaluates on the images of ``data``."""
+    cfg = data(folder, images)
+    val = cfg.pop('train_dataloader')
+    val.dataset.test_mode = True
+    evaluator = dict(type='CocoMetric', metric=metric)
+    return Config(dict(val_dataloader=val, val_evaluator=evaluator))
+
+
+def test_nothing_to_evaluate_on(tmp_path):
+    cfg = evaluation(tmp_path, [(40, [(1, dict(bbox=[1, 1, 0.5, 8]))])])
+    with pytest.raises(ValueError, match='no object is left to evaluate on'):
+        check_data(cfg, 'val')
+    cfg.test_dataloader = cfg.val_dataloader
+    assert check_data(cfg, 'test') == []
+
+
+def test_objects_that_no_detection_can_find(tmp_path):
+    thin = (1, dict(bbox=[1, 1, 0.5, 8]))
+    (line,) = check_data(evaluation(tmp_path, [(40, [CAT, thin])]), 'val')
+    assert line == (
+        'train.json: 1 object whose box or mask covers no pixel will count '
+        'as missed'
+    )
+    assert check_data(evaluation(tmp_path, [(40, [CAT])]), 'val') == []
+
+
+@pytest.mark.parametrize('metric', ['segm', ['bbox', 'segm']])
+def test_masks_to_evaluate(tmp_path, metric):
+    cfg = evaluation(tmp_path, [(40, [CAT])], metric)
+    with pytest.raises(ValueError, match='has no segmentation'):
+        check_data(cfg, 'val')

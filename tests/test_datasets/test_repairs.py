@@ -2,6 +2,8 @@
 
 - ids that are texts or floats, names that are numbers or padded, paths of
   Windows, Roboflow's root, a byte order mark, images that are not there;
+- sizes and areas; objects without a pixel are left out;
+- values that cannot be looked up stay, and are reported by the check;
 - a file without any of it stays as it is, and no content is changed;
 - the copy that mmdet reads is a right COCO file with the same objects.
 """
@@ -136,6 +138,74 @@ def test_images_that_are_not_there(tmp_path):
     assert repair(coco(), tmp_path) == (coco(), [])
     # If none is there, the folder is wrong.
     assert repair(coco(), tmp_path / 'no', skip_missing=True)[1] == []
+
+
+@pytest.mark.parametrize('side', [40.0, '40', ' 40 '])
+def test_sizes(side):
+    content = coco()
+    content['images'][1].update(width=side)
+    repaired, (line,) = repair(content, Path('none'))
+    assert repaired['images'] == coco()['images']
+    assert type(repaired['images'][1]['width']) is int
+    assert line == 'the sizes of 1 image became whole numbers'
+
+
+TRIANGLE = [[1, 2, 11, 2, 11, 12]]
+
+
+@pytest.mark.parametrize('area', [None, 0, -3, 'big', 1e12, float('nan'), ()])
+@pytest.mark.parametrize(('mask', 'expected'), [(None, 100), (TRIANGLE, 50)])
+def test_areas(area, mask, expected):
+    content = coco()
+    content['annotations'][0] |= dict(area=area, segmentation=mask)
+    if area == ():
+        del content['annotations'][0]['area']
+    repaired, (line,) = repair(content, Path('none'))
+    assert repaired['annotations'][0]['area'] == pytest.approx(expected, abs=5)
+    assert line.startswith('the area of 1 object was missing, not positive or')
+
+
+@pytest.mark.parametrize(
+    'wrong', [dict(bbox=[1, 2, 0, 5]), dict(bbox='x'), dict(image_id=[1])]
+)
+def test_the_area_of_what_is_wrong_itself(wrong):
+    content = coco()
+    content['annotations'][0] |= dict(area=0, **wrong)
+    assert repair(content, Path('none')) == (content, [])
+
+
+@pytest.mark.parametrize(
+    'nothing',
+    [
+        dict(bbox=[1, 2, 0.5, 9]),
+        dict(bbox=[1, 2, 9, 0]),
+        dict(bbox=[40, 2, 1, 9]),  # beside the image, within the tolerance
+        dict(segmentation=[[1, 2, 11, 2.3, 1, 2.3]]),
+        dict(segmentation=dict(size=[40, 40], counts=[1600])),
+    ],
+)
+def test_objects_without_pixels(tmp_path, nothing):
+    content = coco()
+    content['annotations'][0] |= nothing
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    for name in NAMES:
+        (tmp_path / name).touch()
+    split = find_own_data(tmp_path, validate=False).train
+    assert pairs(split.content) == [('b.png', 'dog')]
+    line = 'left out, because box or mask cover no pixel: 1 of 2 objects'
+    assert split.repairs == (line,)
+
+
+@pytest.mark.parametrize('key', ['id', 'name', 'supercategory'])
+@pytest.mark.parametrize('value', [[1], {}, None, float('nan')])
+def test_what_cannot_be_looked_up(key, value):
+    for name, entries in coco().items():
+        content = coco() | {name: [entries[0] | {key: value}, entries[1]]}
+        repair(content, Path('none'), skip_missing=True)
+        content['annotations'][1] = coco()['annotations'][1] | dict(
+            image_id=value, category_id=value
+        )
+        repair(content, Path('none'), skip_missing=True)
 
 
 def test_mmdet_reads_a_copy(tmp_path):

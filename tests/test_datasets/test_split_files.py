@@ -44,8 +44,10 @@ def test_words(name, splits):
     assert splits_of(Path(name)) == set(splits.split())
 
 
-def test_hidden_files_do_not_count(tmp_path):
-    for name in ('train', '.train', '.ipynb_checkpoints/train-checkpoint'):
+def test_hidden_files_and_our_copies_do_not_count(tmp_path):
+    work_dir = 'work_dirs/mine/annotations/train_for_mmdet'
+    hidden = '.train', '.ipynb_checkpoints/train-checkpoint'
+    for name in ('train', *hidden, work_dir):
         write(tmp_path / f'{name}.json')
     assert find_split_file(tmp_path, 'train') == tmp_path / 'train.json'
 

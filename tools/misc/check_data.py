@@ -1,0 +1,8 @@
+"""The command ``cbnet check-data`` as a script."""
+
+import sys
+
+from cbnet.commands.main import main
+
+if __name__ == '__main__':
+    main(['check-data', *sys.argv[1:]])
