@@ -9,6 +9,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..arguments import explained
 from ..errors import UserValueError
 from .coco_check import check_coco
 from .kept import describe_kept
@@ -36,7 +37,8 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     checked, lines = set(), []
     for split in splits:
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
-            dataset = _build_unread(config)
+            with explained(f'{split}_dataloader.dataset cannot be built'):
+                dataset = _build_unread(config)
             if dataset is None:
                 continue
             pipeline = config.get('pipeline')
