@@ -2,8 +2,10 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
@@ -165,13 +167,40 @@ def new_files(folder: Path, *names: str) -> list[Path]:
     return paths
 
 
+# The parts of a run that mmengine builds when it starts, and their keys.
+_BUILT_LATE = {
+    'build_train_loop': 'train_cfg or train_dataloader',
+    'build_optim_wrapper': 'optim_wrapper',
+    'build_param_scheduler': 'param_scheduler',
+    'build_val_loop': 'val_cfg, val_dataloader or val_evaluator',
+    'build_test_loop': 'test_cfg, test_dataloader or test_evaluator',
+}
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that the config asks for, mmengine's by default.
 
     Raises:
-        ValueError: a part of the config cannot be built.
+        ValueError: a part of the config cannot be built, now or when the
+            runner starts.
     """
     with explained('the config cannot be built'):
         if 'runner_type' in cfg:
-            return RUNNERS.build(cfg)
-        return Runner.from_cfg(cfg)
+            runner = RUNNERS.build(cfg)
+        else:
+            runner = Runner.from_cfg(cfg)
+    for method, keys in _BUILT_LATE.items():
+        if build := getattr(runner, method, None):
+            setattr(runner, method, _blaming(keys, build))
+    return runner
+
+
+def _blaming(keys: str, build: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method blame the keys of the config for its errors."""
+
+    @wraps(build)
+    def blaming(*args: Any, **options: Any) -> Any:
+        with explained(f'{keys} of the config cannot be built'):
+            return build(*args, **options)
+
+    return blaming

@@ -18,6 +18,7 @@ from mmdet.evaluation import DumpDetResults
 from ..analysis.visualizing import use_plain_texts
 from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
+from ..datasets.loader_check import check_loaders
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
 from ..errors import UserValueError
@@ -73,8 +74,10 @@ def run(args: Namespace) -> None:
         # mmdet puts a relative folder below work_dir.
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
+    lines = check_loaders(cfg, 'test')
     if is_first(cfg.launcher):
         check_data(cfg, 'test')
+        print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.tta or args.tta_scales:
         views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):

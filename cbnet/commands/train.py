@@ -24,6 +24,7 @@ from ..analysis.visualizing import use_plain_texts
 from ..datasets.annotations import read_once
 from ..datasets.boxes_only import learn_boxes_only
 from ..datasets.data_check import check_data
+from ..datasets.loader_check import check_loaders
 from ..datasets.own_data import find_own_data
 from ..datasets.retarget import retarget
 from ..engine.batch import accumulate_gradients, scale_learning_rate
@@ -115,6 +116,7 @@ def run(args: Namespace) -> None:
     require_section(cfg, 'train_dataloader', 'training')
     with read_once():  # the options and the check read the same files
         lines = apply_options(args, cfg)
+        lines += check_loaders(cfg, 'train', 'val')
         if is_first(cfg.launcher):
             lines += check_data(cfg, 'train', 'val')
             print(*lines, sep='\n', end='\n' if lines else '', flush=True)

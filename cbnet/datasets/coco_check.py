@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserValueError
-from ..messages import did_you_mean, listed
+from ..messages import did_you_mean, listed, one_line
 from .annotations import LISTS, read_coco
 from .boxes_only import CONFIG
 from .coco_entries import (
@@ -283,9 +283,11 @@ def main() -> None:
     add('--masks', action='store_true', help='require masks everywhere')
     args = parser.parse_args()
     try:
+        if args.images and not Path(args.images).is_dir():
+            parser.error(f'--images: no folder {args.images}')
         content = read_coco(args.file)
-    except ValueError as error:
-        parser.error(str(error))
+    except (OSError, ValueError) as error:
+        parser.error(one_line(error))
     problems = [*find_problems(content, args.images, needs_masks=args.masks)]
     if args.images:
         problems += size_problems(content, Path(args.images))

@@ -9,6 +9,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..arguments import explained
 from ..errors import UserValueError
 from ..messages import number_of
 from .areas import find_nothings
@@ -69,7 +70,8 @@ def checked_datasets(
     checked = set()
     for split in splits:
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
-            dataset = _build_unread(config)
+            with explained(f'{split}_dataloader.dataset cannot be built'):
+                dataset = _build_unread(config)
             if dataset is None:
                 continue
             pipeline = config.get('pipeline')

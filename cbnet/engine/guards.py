@@ -1,10 +1,12 @@
 """Add the guards of a run to its config; see docs/training_safety.md."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
 
+from ..arguments import check_value
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.checked_pipelines import use_checked_pipelines
 from ..evaluation.coco_metric import use_checked_metric
@@ -15,6 +17,8 @@ from .loss_guard import LossGuardHook
 from .safe_stop import SafeStopHook
 from .verification import VerificationHook
 
+#: whole numbers of the training loop, and their least values
+_LOOP = dict(max_iters=0, max_epochs=0, val_begin=0, val_interval=1)
 _PLAIN = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
@@ -45,6 +49,10 @@ def add_guards(
 
 
 def _guard_training(cfg: Config) -> None:
+    for name, least in _LOOP.items():
+        if name in (cfg.get('train_cfg') or {}):
+            number = Annotated[int, Ge(least)]
+            check_value(f'train_cfg.{name}', number, cfg.train_cfg[name])
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = ConfigDict()
     hooks = cfg.default_hooks  # read again: assigning to a config copies

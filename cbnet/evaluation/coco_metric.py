@@ -1,6 +1,7 @@
 """mmdet's COCO metric, for annotation files that pycocotools misreads."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from mmdet.evaluation import CocoMetric
@@ -10,11 +11,13 @@ from mmengine.logging import print_log
 from ..arguments import validated
 from ..compat.mmengine_internals import replace_registered
 from ..datasets.annotations import reindex
+from ..errors import UserValueError
 from ..messages import number_of
 
 
+# A single threshold, which mmdet's annotation allows, stops pycocotools.
 @METRICS.register_module()
-@validated
+@validated(iou_thrs=Sequence[float] | None)
 class CheckedCocoMetric(CocoMetric):
     """mmdet's ``CocoMetric``, with the same options and figures.
 
@@ -25,6 +28,21 @@ class CheckedCocoMetric(CocoMetric):
     it.  Annotations may be numbered from 0, which pycocotools takes for "no
     match", so that this object would never count as found.
     """
+
+    def process(
+        self, data_batch: dict, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
+        """Collect the detections of a batch, see mmdet's ``CocoMetric``."""
+        if self._coco_api is None and not all(
+            'instances' in sample for sample in data_samples
+        ):
+            raise UserValueError(
+                'CocoMetric has no ann_file, and the samples have no ground '
+                'truth; set val_evaluator.ann_file and '
+                'test_evaluator.ann_file to the annotation file of the '
+                'images'
+            )
+        super().process(data_batch, data_samples)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Compute COCO's figures from what ``process`` has collected."""

@@ -47,8 +47,10 @@ def small_config(tmp_path):
     path = tmp_path / 'small.py'
     path.write_text(
         "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=1.0))\n"
-        'train_dataloader = dict(batch_size=2)\n'
-        'test_dataloader = dict(batch_size=1)\n'
+        "data = dict(sampler=dict(type='DefaultSampler'), dataset=dict(\n"
+        "    type='VOCDataset', pipeline=[dict(type='PackDetInputs')]))\n"
+        'train_dataloader = dict(batch_size=2, **data)\n'
+        'test_dataloader = dict(batch_size=1, **data)\n'
         "default_hooks = dict(visualization=dict(type='Hook'))\n"
         'auto_scale_lr = dict(enable=False, base_batch_size=16)\n'
         "load_from = 'weights.pth'\n"

@@ -67,14 +67,32 @@ FIRST = next(iter(MISTAKES.items()))
     ('command', 'option', 'message'),
     [(name, *FIRST) for name in ('train', 'test', 'infer')]
     + [('get-flops', *mistake) for mistake in MISTAKES.items()]
-    + [('train', 'model.type=No', 'the config cannot be built: KeyError: No')],
+    + [
+        ('train', 'model.type=No', 'the config cannot be built: KeyError: No'),
+        ('train', 'train_cfg.val_interval=0', 'train_cfg.val_interval=0; ex'),
+        ('train', 'train_cfg.step=3', 'train_cfg or train_dataloader of the '),
+        (
+            'train',
+            'optim_wrapper.optimizer.type=Adamm',
+            'optim_wrapper of the',
+        ),
+        ('train', 'param_scheduler.end=x', 'param_scheduler of the config ca'),
+        ('train', 'train_dataloader.batch_size=two', 'train_dataloader.batch'),
+        ('test', 'test_dataloader.num_workers=two', 'test_dataloader.num_wor'),
+        ('test', 'test_evaluator.type=Coco', 'test_cfg, test_dataloader or t'),
+        ('test', 'test_evaluator.iou_thrs=0.5', 'CheckedCocoMetric: iou_thrs'),
+        ('test', 'test_evaluator.ann_file=None', 'CocoMetric has no ann_file'),
+    ],
 )
 def test_one_sentence(
-    command, option, message, call, tiny_config, tmp_path, tiny_coco
+    command, option, message, call, tiny_config, tmp_path, tiny_coco, request
 ):
     (tmp_path / 'any.pth').touch()
+    # A metric without a file fails at the first image only.
+    late = option == 'test_evaluator.ann_file=None'
+    checkpoint = request.getfixturevalue('weights') if late else 'any.pth'
     image = tiny_coco.root / 'val' / '001.png'
-    further = dict(test=['any.pth'], infer=['any.pth', image])
+    further = dict(test=[checkpoint], infer=['any.pth', image])
     arguments = [command, tiny_config, *further.get(command, [])]
     status, line = call(*arguments, '--cfg-options', option)
     assert status == 2

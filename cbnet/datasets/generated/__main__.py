@@ -37,7 +37,7 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     try:
         generate_shapes(**vars(parser.parse_args(args)))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 
