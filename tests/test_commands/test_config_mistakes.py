@@ -103,6 +103,24 @@ def test_one_sentence(
     assert len(line) < 600
 
 
+def test_an_image_that_stops_an_evaluation(
+    call, tiny_config, weights, tiny_coco, monkeypatch
+):
+    def fail(self, batch_inputs, *args, **options):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr('mmdet.models.MaskRCNN.predict', fail)
+    path = tiny_coco.root / 'val' / '001.png'
+    reason = f'image {path} stops the evaluation: RuntimeError: out of memory'
+    for command, *arguments in (
+        ('test', weights),
+        ('test', weights, '--tta'),
+        ('train', '--cfg-options', 'train_cfg.max_iters=2'),
+    ):
+        status, line = call(command, tiny_config, *arguments)
+        assert (status, line) == (2, f'cbnet {command}: error: {reason}')
+
+
 def causes(error):
     while error is not None:
         yield error
