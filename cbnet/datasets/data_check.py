@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from ..arguments import explained
 from ..errors import UserValueError
+from .annotations import starts_with_mark
 from .coco_check import check_coco
 from .kept import describe_kept
 from .walking import innermost_datasets, loads
@@ -55,6 +56,7 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
                 maps = _maps(cfg, dataset)
             if (arguments, maps) not in checked:
                 content = check_coco(*arguments)
+                _refuse_mark(Path(dataset.ann_file))
                 if maps:
                     names = _images_with_maps(dataset, content)
                     suffix = dataset.seg_map_suffix
@@ -63,6 +65,15 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
                     lines += describe_kept(dataset, content)
                 checked.add((arguments, maps))
     return lines
+
+
+def _refuse_mark(file: Path) -> None:
+    if starts_with_mark(file):
+        raise UserValueError(
+            f'{file}: begins with a byte order mark, which mmdet cannot '
+            f'read; save it as UTF-8 without one, or train with --data-root, '
+            f'which writes a copy'
+        )
 
 
 def _only_formats(cfg: Config, split: str) -> bool:

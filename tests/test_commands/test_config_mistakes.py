@@ -79,6 +79,7 @@ FIRST = next(iter(MISTAKES.items()))
         ('train', 'param_scheduler.end=x', 'param_scheduler of the config ca'),
         ('train', 'train_dataloader.batch_size=two', 'train_dataloader.batch'),
         ('test', 'test_dataloader.num_workers=two', 'test_dataloader.num_wor'),
+        ('browse-data', 'train_dataloader.sampler=No', 'train_dataloader.sam'),
         ('test', 'test_evaluator.type=Coco', 'test_cfg, test_dataloader or t'),
         ('test', 'test_evaluator.iou_thrs=0.5', 'CheckedCocoMetric: iou_thrs'),
         ('test', 'test_evaluator.ann_file=None', 'CocoMetric has no ann_file'),
