@@ -90,7 +90,7 @@ def test_a_font_that_has_the_characters(installed, capsys):
 def test_without_a_font_one_line_says_so(installed, capsys):
     for _ in range(2):
         draw(objects(), classes=('红色', 'é\u200b \n'))
-        draw(objects(), classes=('红', '蓝'))
+        draw(objects(labels=(0, 1)), classes=('红', '蓝'))
     said = capsys.readouterr()
     said = said.out + said.err
     assert 'some characters of the names, such as 红, 色; they' in said
