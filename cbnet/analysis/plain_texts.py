@@ -68,14 +68,14 @@ def _fonts_for(characters: frozenset[str]) -> tuple[str, ...]:
         fontManager.addfont(best)
         found.append(fontManager.ttflist[-1].name)
         missing -= has
-    if missing - _MENTIONED:
+    if missing and not _MENTIONED:  # one line, however many names there are
         _MENTIONED.update(missing)
         print_log(
-            f'no installed font has the characters '
-            f'{listed(sorted(missing), 8)}; they are drawn as empty boxes; '
-            f'install a font that has them, such as Noto Sans CJK for '
-            f'Chinese, Japanese and Korean (the package fonts-noto-cjk of '
-            f'Debian and Ubuntu)',
+            f'no installed font has some characters of the names, such as '
+            f'{listed(sorted(missing), 4)}; they are drawn as boxes; install '
+            f'a font that has them, such as Noto Sans CJK for Chinese, '
+            f'Japanese and Korean (the package fonts-noto-cjk of Debian and '
+            f'Ubuntu)',
             'current',
             logging.WARNING,
         )

@@ -20,6 +20,7 @@ from pathlib import Path
 from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
+from ..datasets.loader_check import check_loaders
 from ..errors import UserValueError
 from ..messages import listed
 from .argument_types import at_least
@@ -62,6 +63,7 @@ def run(args: Namespace) -> None:
             f'--out: {args.out} must end in .png or be a folder'
         )
     cfg = load_config(args)
+    check_loaders(cfg, args.split)
     use_checked_loader()  # as in training
     fed = FedImages(cfg, args.split, args.seed)
     images = list(islice(fed, args.num))

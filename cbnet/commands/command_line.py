@@ -9,10 +9,11 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, TestLoop, ValLoop
 
 from ..arguments import explained
 from ..config_files import find_config
+from ..datasets.checked_pipelines import naming
 from ..engine.launch import LAUNCHERS, prepare_launch
 from ..errors import UserValueError
 from .argument_types import scale
@@ -201,6 +202,29 @@ def _blaming(keys: str, build: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(build)
     def blaming(*args: Any, **options: Any) -> Any:
         with explained(f'{keys} of the config cannot be built'):
-            return build(*args, **options)
+            built = build(*args, **options)
+        if isinstance(built, ValLoop | TestLoop):
+            built.run_iter = _naming_images(built.run_iter)
+        return built
 
     return blaming
+
+
+def _naming_images(run_iter: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the step of an evaluation name its first image in its errors."""
+
+    @wraps(run_iter)
+    def naming_images(idx: int, data_batch: Any) -> Any:
+        with naming(_first_image(data_batch), 'stops the evaluation'):
+            return run_iter(idx, data_batch)
+
+    return naming_images
+
+
+def _first_image(data_batch: Any) -> str | None:
+    samples = data_batch
+    if isinstance(samples, dict):
+        samples = samples.get('data_samples')
+    while isinstance(samples, list | tuple) and samples:  # views, too
+        samples = samples[0]
+    return getattr(samples, 'img_path', None)

@@ -71,6 +71,8 @@ def run(args: Namespace) -> None:
                 '--show-dir needs default_hooks.visualization in the config: '
                 "dict(type='DetVisualizationHook')"
             )
+        if args.show_dir.exists() and not args.show_dir.is_dir():
+            raise UserValueError(f'--show-dir: {args.show_dir} is a file')
         # mmdet puts a relative folder below work_dir.
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)

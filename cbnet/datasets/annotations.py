@@ -21,6 +21,7 @@ from .coco_entries import to_rle
 
 #: the lists that an annotation file must have
 LISTS = ('images', 'annotations', 'categories')
+_MARKS = codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 # the content of files inside read_once(); not set outside of it
 _KEPT: ContextVar[dict[tuple, Any]] = ContextVar('kept')
 
@@ -83,7 +84,7 @@ def read_coco(
 def starts_with_mark(path: Path) -> bool:
     """Tell whether a file starts with a byte order mark, as on Windows."""
     with path.open('rb') as file:
-        return file.read(3) == codecs.BOM_UTF8
+        return file.read(3).startswith(_MARKS)
 
 
 def is_coco(path: Path) -> bool:
@@ -112,7 +113,8 @@ def read_json(path: Path, kind: str) -> Any:
     kept = _KEPT.get({})
     try:
         if key not in kept:
-            kept[key] = json.loads(path.read_text(encoding='utf-8-sig'))
+            # From bytes, json reads UTF-8, UTF-16 and UTF-32, marked or not.
+            kept[key] = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserValueError(
             f'{path}: not JSON ({error}); expected a COCO {kind} file; '

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ..arguments import explained
 from ..errors import UserValueError
 from ..messages import number_of
+from .annotations import starts_with_mark
 from .areas import find_nothings
 from .coco_check import check_coco
 from .kept import count_kept, describe_kept
@@ -94,12 +95,22 @@ def checked_datasets(
             if use in checked:
                 continue
             content = check_coco(*arguments)
+            _refuse_mark(Path(dataset.ann_file))
             if maps:
                 names = _images_with_maps(dataset, content)
                 suffix = dataset.seg_map_suffix
                 check_semantic_maps(maps, names, take_variant(cfg), suffix)
             yield split, dataset, content
             checked.add(use)
+
+
+def _refuse_mark(file: Path) -> None:
+    if starts_with_mark(file):
+        raise UserValueError(
+            f'{file}: begins with a byte order mark, which mmdet cannot '
+            f'read; save it as UTF-8 without one, or train with --data-root, '
+            f'which writes a copy'
+        )
 
 
 def _only_formats(cfg: Config, split: str) -> bool:

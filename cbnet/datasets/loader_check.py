@@ -56,14 +56,15 @@ _DATASET = dict(
 _FILTER = dict(
     filter_empty_gt=bool, min_size=float | int, bbox_min_size=float | int
 )
+#: what follows the sentence about a wrong value
 _INSTEAD = {
-    'ann_file': 'several files are read by dict(type="ConcatDataset", '
+    'ann_file': '; several files are read by dict(type="ConcatDataset", '
     'datasets=[...]) with a data set for each',
-    'data_prefix': 'such as dict(img="train/")',
-    'sampler': 'such as dict(type="DefaultSampler", shuffle=True)',
-    'batch_sampler': 'such as dict(type="AspectRatioBatchSampler")',
-    'collate_fn': 'such as dict(type="pseudo_collate")',
-    'pipeline': 'such as [dict(type="LoadImageFromFile"), ...]',
+    'data_prefix': ', such as dict(img="train/")',
+    'sampler': ', such as dict(type="DefaultSampler", shuffle=True)',
+    'batch_sampler': ', such as dict(type="AspectRatioBatchSampler")',
+    'collate_fn': ', such as dict(type="pseudo_collate")',
+    'pipeline': ', such as [dict(type="LoadImageFromFile"), ...]',
 }
 #: the names of mmdet 2, and what they are now
 _OLD = {
@@ -126,7 +127,7 @@ def _check_loader(key: str, loader: _Settings, cfg: Config) -> None:
     if not steps:
         raise UserValueError(
             f'{key}.dataset.pipeline is empty; expected the steps from the '
-            f'file to the input of the model, {_INSTEAD["pipeline"]}'
+            f'file to the input of the model{_INSTEAD["pipeline"]}'
         )
 
 
@@ -164,7 +165,7 @@ def _check_values(
         try:
             check_value(f'{key}.{name}', kind, settings[name])
         except (UserTypeError, UserValueError) as error:
-            more = f'; {_INSTEAD[name]}' if name in _INSTEAD else ''
+            more = _INSTEAD.get(name, '')
             raise type(error)(f'{error}{more}') from None
 
 

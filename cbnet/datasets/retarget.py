@@ -6,6 +6,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.visualization import get_palette
 from mmengine.config import Config, ConfigDict
 
+from ..arguments import check_value
 from ..errors import UserValueError
 from ..messages import listed, number_of
 from .boxes_only import CONFIG
@@ -35,6 +36,14 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     Raises:
         ValueError: the config needs more than COCO-format data contain.
     """
+    for split in ('train', 'val', 'test'):
+        loader = cfg.get(f'{split}_dataloader')
+        check_value(f'{split}_dataloader', dict | None, loader)
+        if loader:
+            dataset = loader.get('dataset')
+            check_value(f'{split}_dataloader.dataset', dict, dataset)
+        evaluator = cfg.get(f'{split}_evaluator')
+        check_value(f'{split}_evaluator', dict | list | None, evaluator)
     _refuse_other_tasks(cfg)
     with_masks = loads(cfg.train_dataloader, 'with_mask')
     train, val = data.train, data.val

@@ -99,6 +99,11 @@ MISTAKES = [
         + ['--cfg-options', 'default_hooks=None'],
         '--show-dir needs default_hooks in the config',
     ),
+    (
+        'test.py',
+        ['CONFIG', 'weights.pth', '--show-dir', 'weights.pth'],
+        '--show-dir: weights.pth is a file',
+    ),
 ]
 
 

@@ -79,6 +79,7 @@ FIRST = next(iter(MISTAKES.items()))
         ('train', 'param_scheduler.end=x', 'param_scheduler of the config ca'),
         ('train', 'train_dataloader.batch_size=two', 'train_dataloader.batch'),
         ('test', 'test_dataloader.num_workers=two', 'test_dataloader.num_wor'),
+        ('browse-data', 'train_dataloader.sampler=No', 'train_dataloader.sam'),
         ('test', 'test_evaluator.type=Coco', 'test_cfg, test_dataloader or t'),
         ('test', 'test_evaluator.iou_thrs=0.5', 'CheckedCocoMetric: iou_thrs'),
         ('test', 'test_evaluator.ann_file=None', 'CocoMetric has no ann_file'),
@@ -101,6 +102,24 @@ def test_one_sentence(
         f'cbnet {command}: error: {place}{re.escape(message)}', line
     ), line
     assert len(line) < 600
+
+
+def test_an_image_that_stops_an_evaluation(
+    call, tiny_config, weights, tiny_coco, monkeypatch
+):
+    def fail(self, batch_inputs, *args, **options):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr('mmdet.models.MaskRCNN.predict', fail)
+    path = tiny_coco.root / 'val' / '001.png'
+    reason = f'image {path} stops the evaluation: RuntimeError: out of memory'
+    for command, *arguments in (
+        ('test', weights),
+        ('test', weights, '--tta'),
+        ('train', '--cfg-options', 'train_cfg.max_iters=2'),
+    ):
+        status, line = call(command, tiny_config, *arguments)
+        assert (status, line) == (2, f'cbnet {command}: error: {reason}')
 
 
 def causes(error):

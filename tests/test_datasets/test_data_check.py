@@ -125,6 +125,17 @@ def test_a_file_of_class_names(config, tiny_coco, tmp_path):
     assert 'names would be swapped' in message(cfg, 'train')
 
 
+def test_a_byte_order_mark(config, tiny_coco, tmp_path):
+    """Without --data-root, mmdet reads the file itself, and cannot."""
+    cfg = config(name='dual_swin_b_htc_without_semantic')
+    marked = tmp_path / 'marked.json'
+    content = (tiny_coco.root / 'train.json').read_text()
+    marked.write_text(content, encoding='utf-8-sig')
+    cfg.train_dataloader.dataset.ann_file = str(marked)
+    said = message(cfg)
+    assert said.startswith(f'{marked}: begins with a byte order mark')
+
+
 def test_each_folder_is_listed_once(tmp_path, monkeypatch):
     names = [f'{part}/{n}.v1.jpg' for part in ('a', 'b') for n in range(50)]
     for name in names:

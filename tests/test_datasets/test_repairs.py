@@ -208,13 +208,14 @@ def test_what_cannot_be_looked_up(key, value):
         repair(content, Path('none'), skip_missing=True)
 
 
-def test_mmdet_reads_a_copy(tmp_path):
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_mmdet_reads_a_copy(tmp_path, encoding):
     for name in NAMES:
         (tmp_path / name).touch()
     plain, marked = tmp_path / 'val.json', tmp_path / 'train.json'
     plain.write_text(json.dumps(coco()))
     content = coco(images=('x', 'y'))
-    marked.write_text(json.dumps(content), encoding='utf-8-sig')
+    marked.write_text(json.dumps(content), encoding=encoding)
     data = find_own_data(tmp_path)
     assert written(data.val, data.train.classes, tmp_path / 'w') == data.val
     train = written(data.train, data.train.classes, tmp_path / 'w')

@@ -174,6 +174,17 @@ def test_what_is_refused(data, tmp_path, name, message):
         retarget(load(name, tmp_path), data)
 
 
+@pytest.mark.parametrize(
+    'key',
+    ['train_dataloader', 'val_dataloader.dataset', 'test_evaluator'],
+)
+def test_sections_of_another_kind(key, data, tmp_path):
+    cfg = load(CONFIGS[0], tmp_path)
+    cfg.merge_from_dict({key: 'abc'})
+    with pytest.raises(TypeError, match=f"^{key}='abc'; expected a dict"):
+        retarget(cfg, data)
+
+
 @pytest.fixture
 def mixed(tiny_coco, tmp_path):
     """The tiny data set; the first object has no mask."""
