@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ..errors import UserValueError
 from ..messages import number_of
 from .areas import find_nothings
+from .bit_depths import describe_dark
 from .coco_check import check_coco
 from .kept import count_kept, describe_kept
 from .walking import innermost_datasets, loads, walk_dicts
@@ -34,6 +35,10 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     """
     lines = []
     for split, dataset, content in checked_datasets(cfg, *splits):
+        if dark := describe_dark(
+            content, dataset.data_prefix.get('img') or '.'
+        ):
+            lines.append(dark)
         if not dataset.test_mode:
             lines += describe_kept(dataset, content)
         elif split == 'val':  # a test set may lack annotations
