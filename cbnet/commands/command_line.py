@@ -18,6 +18,7 @@ from ..engine.launch import LAUNCHERS, prepare_launch
 from ..errors import UserValueError
 from .argument_types import scale
 from .command_parser import CommandParser, Overrides
+from .overrides import refuse_variables
 
 #: the help of the argument or option that names a config
 CONFIG = (
@@ -42,7 +43,8 @@ def add_overrides(parser: CommandParser) -> None:
         '--cfg-options KEY=VALUE ...',
         'override settings of the config, such as '
         'train_dataloader.batch_size=2 model.assistance.weights="[0.25]" '
-        '(quote brackets, no spaces inside)',
+        '(quote brackets, no spaces inside); variables of the file, such as '
+        'data_root, have been used by then',
         action=Overrides,
     )
 
@@ -115,6 +117,7 @@ def load_config(args: Namespace) -> Config:
     path = find_config(args.config)
     with explained(args.config):  # a config is code: it raises anything
         cfg = Config.fromfile(path)
+    refuse_variables(cfg, args.cfg_options or {})
     with explained('--cfg-options'):
         cfg.merge_from_dict(args.cfg_options or {})
     given = vars(args)

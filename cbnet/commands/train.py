@@ -8,7 +8,7 @@ Examples:
       --train-img images --val-img images
   cbnet train configs/cbnet/dual_r50.py --work-dir runs/r50 --resume
   cbnet train configs/cbnet/dual_r50.py --auto-scale-lr \
-      --cfg-options train_dataloader.batch_size=4 data_root=data/coco/
+      --cfg-options train_dataloader.batch_size=4 randomness.seed=1
   cbnet train configs/cbnet/dual_r50.py --accumulate 4 --log-to tensorboard
   torchrun --nproc_per_node 8 -m cbnet train configs/cbnet/dual_r50.py \
       --launcher pytorch

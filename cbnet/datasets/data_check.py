@@ -14,6 +14,7 @@ from ..errors import UserValueError
 from ..messages import number_of
 from .annotations import starts_with_mark
 from .areas import find_nothings
+from .bit_depths import describe_dark
 from .coco_check import check_coco
 from .kept import count_kept, describe_kept
 from .walking import innermost_datasets, loads, walk_dicts
@@ -36,6 +37,10 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     """
     lines = []
     for split, dataset, content in checked_datasets(cfg, *splits):
+        if dark := describe_dark(
+            content, dataset.data_prefix.get('img') or '.'
+        ):
+            lines.append(dark)
         if not dataset.test_mode:
             lines += describe_kept(dataset, content)
         elif split == 'val':  # a test set may lack annotations

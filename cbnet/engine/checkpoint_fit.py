@@ -1,5 +1,6 @@
 """Refuse checkpoints that do not fit the model that loads them."""
 
+import logging
 import re
 from collections.abc import Mapping
 from numbers import Integral
@@ -7,6 +8,7 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
@@ -24,6 +26,7 @@ from ..errors import UserValueError
 from ..messages import counted, listed
 from ..models.backbones.frozen import expected_weights
 from .checked_saving import bare_model
+from .resumed_rate import kept_settings
 
 # Without its statistics, a norm computes something else.
 _STATISTICS = re.compile(r'(^|\.)running_(mean|var)$')
@@ -74,6 +77,8 @@ class CheckpointFitHook(Hook):
         if is_resuming(runner):
             _require_schedules(checkpoint.get('param_schedulers'), source)
             _require_steps_left(checkpoint['meta'], runner, source)
+            if kept := kept_settings(runner, checkpoint):
+                print_log(kept, 'current', logging.WARNING)
         complete = self.complete or is_resuming(runner)
         check_fit(checkpoint, bare_model(runner), source, complete).log()
         warn_of_changes(checkpoint, source)

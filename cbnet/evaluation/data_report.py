@@ -15,6 +15,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from ..arguments import explained
+from ..datasets.bit_depths import describe_dark
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.data_check import checked_datasets
 from ..datasets.kept import Kept, count_kept
@@ -159,7 +160,10 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
             kept = count_kept(dataset, content)
             kept.require_objects(SPLITS[name])
             split.kept.append(kept)
-            split.folders.append(str(dataset.data_prefix.get('img') or '.'))
+            folder = str(dataset.data_prefix.get('img') or '.')
+            split.folders.append(folder)
+            if dark := describe_dark(content, folder):
+                report.notes.append(dark)
         _feed(cfg, report)
 
 

@@ -1,25 +1,14 @@
-"""Convert the training loop, the optimizer and its schedulers."""
+"""Convert the training loop and the optimizer."""
 
 from typing import Any
 
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+from .learning_rate import convert_learning_rate
 from .section import Section, given
 
 MIXED = 'EpochBasedRunnerAmp'  # the runner that trains in mixed precision
 RUNNERS = ('EpochBasedRunner', 'IterBasedRunner', MIXED)
-WARMUPS = {
-    'linear': ('LinearLR', 'start_factor'),
-    'constant': ('ConstantLR', 'factor'),
-}
-# policy -> scheduler of mmengine, its settings under their new names
-POLICIES = {
-    'CosineAnnealing': (
-        'CosineAnnealingLR',
-        dict(min_lr='eta_min', min_lr_ratio='eta_min_ratio'),
-    ),
-    'poly': ('PolyLR', dict(power='power', min_lr='eta_min')),
-}
 
 
 def convert_schedule(top: Section) -> dict[str, Any]:
@@ -47,7 +36,9 @@ def convert_schedule(top: Section) -> dict[str, Any]:
     if 'optimizer' in top.values:
         new['optim_wrapper'] = _optim_wrapper(top, runner == MIXED)
     if 'lr_config' in top.values:
-        new['param_scheduler'] = _param_scheduler(top.section('lr_config'))
+        new['param_scheduler'] = convert_learning_rate(
+            top.section('lr_config')
+        )
     return new
 
 
@@ -88,48 +79,3 @@ def _renamed(key: str) -> str:
     """Replace the published names of members and connections."""
     key = key.replace('cb_modules', 'members')
     return key.replace('cb_linears', 'connections')
-
-
-def _param_scheduler(config: Section) -> list[dict[str, Any]]:
-    schedulers = _warmup(config)
-    length, by_epoch = config.state.length, config.state.by_epoch
-    by_epoch = config.take('by_epoch', by_epoch)
-    span = given(dict(by_epoch=by_epoch, begin=0, end=length))
-    policy = config.take('policy')
-    if policy == 'step':
-        steps = config.take('step')
-        if isinstance(steps, int):
-            new = dict(type='StepLR', step_size=steps)
-        else:
-            new = dict(type='MultiStepLR', milestones=list(steps))
-        schedulers.append(new | span | dict(gamma=config.take('gamma', 0.1)))
-    elif policy in POLICIES:
-        kind, names = POLICIES[policy]
-        new = dict(type=kind, **span, **config.keep(**names))
-        if policy == 'CosineAnnealing':
-            new['T_max'] = length
-        schedulers.append(new)
-    elif policy != 'fixed':
-        config.note('policy', f'{policy!r} is left out; see param_scheduler')
-    return schedulers
-
-
-def _warmup(config: Section) -> list[dict[str, Any]]:
-    kind = config.take('warmup')
-    if kind is None:
-        return []
-    end = config.take('warmup_iters', 0)
-    ratio = config.take('warmup_ratio', 0.1)
-    by_epoch = config.take('warmup_by_epoch', False)
-    if kind not in WARMUPS:
-        config.note(
-            'warmup',
-            f'{kind!r} is left out; mmengine has linear and constant warm-up',
-        )
-        return []
-    scheduler, factor = WARMUPS[kind]
-    new = dict(type=scheduler, by_epoch=by_epoch, begin=0, end=end)
-    new[factor] = ratio
-    if by_epoch:
-        new['convert_to_iter_based'] = True
-    return [new]

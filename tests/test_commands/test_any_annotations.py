@@ -72,7 +72,7 @@ def judge(tmp_path_factory):
 
 
 @settings(
-    max_examples=300,
+    max_examples=250,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -34,11 +34,13 @@ _SEGMENTATIONS = ('box', 'triangle', 'two', 'line', 'list', 'text')
 def annotation_files(draw, most=3, changes=2):
     """Draw the content of a file, valid but for some changes."""
     number = draw(st.integers(1, len(IMAGES)))
-    first = draw(st.sampled_from([0, 1, 7]))
+    first = draw(st.sampled_from([0, 1, 7, 7, 7, -9, 2**63]))
     images = [
         dict(id=first + n, file_name=name, width=size[0], height=size[1])
         for n, (name, size) in enumerate(list(IMAGES.items())[:number])
     ]
+    if draw(st.sampled_from([False] * 9 + [True])):
+        images[-1]['width'] += 1  # as of a file that was cropped later
     ids = draw(st.sampled_from([(1, 2, 3), (0, 5, 90), (3, 2, 1)]))
     count = draw(st.sampled_from([3, 3, 3, 2]))
     categories = [
@@ -105,8 +107,7 @@ def _segmentation(kind, box, image):
 @st.composite
 def _changes(draw, content):
     """Change one place of a content, as files of other tools differ."""
-    places = list(_places(content))
-    parent, key = draw(st.sampled_from(places))
+    parent, key = draw(_places(content))
     kind = draw(
         st.sampled_from(
             ['odd', 'near', 'near', 'as', 'remove', 'twice', 'add']
@@ -124,12 +125,15 @@ def _changes(draw, content):
         parent[key] = change(value)
     elif kind == 'as':
         parent[key] = _as_other(draw, value)
-    elif kind == 'add' and isinstance(value, dict):
-        value[draw(st.sampled_from(_KEYS))] = draw(st.sampled_from(ODD))
+    elif kind == 'add' and isinstance(parent, dict):
+        values = draw(st.sampled_from([ODD, _NUMBERS]))
+        parent[draw(st.sampled_from(_KEYS))] = draw(st.sampled_from(values))
     else:
-        parent[key] = copy.deepcopy(draw(st.sampled_from(ODD)))
+        odd = _NUMBERS if _is_number(value) and draw(st.booleans()) else ODD
+        parent[key] = copy.deepcopy(draw(st.sampled_from(odd)))
 
 
+_NUMBERS = [one for one in ODD if isinstance(one, int | float)]
 _NEAR = [
     lambda v: v + 1,
     lambda v: v - 1,
@@ -143,7 +147,16 @@ _NEAR = [
     float,
     lambda v: 0,
 ]
-_KEYS = ['ignore', 'iscrowd', 'area', 'id', 'supercategory', 'name', 'score']
+_KEYS = [
+    'ignore',
+    'ignore',
+    'iscrowd',
+    'area',
+    'id',
+    'supercategory',
+    'name',
+    'score',
+]
 
 
 def _is_number(value):
@@ -156,10 +169,19 @@ def _as_other(draw, value):
     return draw(st.sampled_from(kinds))(value)
 
 
-def _places(node):
-    """Yield every container and key of a nested content."""
-    items = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in items:
-        yield node, key
-        if isinstance(value, dict | list):
-            yield from _places(value)
+@st.composite
+def _places(draw, content):
+    """Draw a place: mostly a key of an entry, sometimes above or below."""
+    lists = [name for name, value in content.items() if value]
+    # A file has one of each list, but most keys are those of annotations.
+    more = ['annotations', 'annotations', 'images']
+    lists += [name for name in more if name in lists]
+    parent, key = content, draw(st.sampled_from(lists))
+    depth = draw(st.sampled_from([1, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5]))
+    for _ in range(depth - 1):
+        below = parent[key]
+        if not (isinstance(below, dict | list) and below):
+            break
+        keys = range(len(below)) if isinstance(below, list) else sorted(below)
+        parent, key = below, draw(st.sampled_from(keys))
+    return parent, key

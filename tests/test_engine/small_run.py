@@ -15,6 +15,7 @@ from cbnet.datasets.checked_images import ImageFileError
 from cbnet.engine.guards import add_guards
 
 numbers = itertools.count()
+_SCHEDULE = dict(type='LinearLR', by_epoch=False, end=6)
 #: the order of the samples in a run, or in its first epoch
 ORDER = torch.randperm(8, generator=torch.manual_seed(3)).tolist()
 
@@ -114,10 +115,9 @@ def small_run(
             sampler, workers, broken=broken, bad=bad
         ),
         train_cfg=dict(loop, by_epoch=by_epoch, **dict(train_cfg)),
-        param_scheduler=dict(type='LinearLR', by_epoch=False, end=6),
         default_hooks=dict(checkpoint={**hook, **dict(checkpoint)}),
         log_processor=dict(by_epoch=by_epoch),
-        **settings,
+        **(dict(param_scheduler=_SCHEDULE) | settings),
     )
     add_guards(cfg)
     return Runner.from_cfg(cfg)

@@ -52,9 +52,9 @@ LINES = [
     ("data = dict(train=dict(classes='gone.txt'))", 'data.train.classes: no'),
     ("runner = dict(own='x')", "runner.own='x'"),
     ("fp16 = dict(loss_scale=512., own='x')", "fp16.own='x'"),
-    ("lr_config = dict(warmup='exp')", "lr_config.warmup: 'exp'"),
-    ("lr_config = dict(_delete_=True, policy='cyclic')",
-     "lr_config.policy: 'cyclic'"),
+    ("lr_config = dict(warmup='sine')", "lr_config.warmup: 'sine'"),
+    ("lr_config = dict(_delete_=True, policy='inv')",
+     "lr_config.policy: 'Inv'"),
     ("custom_imports = dict(imports=['json'])", "custom_imports=['json']"),
     ("own = dict(a='x')", "own={'a': 'x'}"),
     ("own = ('square', 'triangle')", ''),  # the classes' value
