@@ -1,5 +1,6 @@
 """The configs of a battle: equal for all entries, except for the model."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -172,33 +173,23 @@ def _times(size: Any, factors: tuple[float, float]) -> Any:
 
 
 def on_data(
-    cfg: Config, data: BattleData, steps: int, settings: Settings
+    cfg: Config, data: BattleData, role: str, steps: int, settings: Settings
 ) -> Config:
     """Give the config of an entry its data and its schedule.
 
     Args:
         cfg: what ``entry_config`` gives; it stays as it is.
-        data: the data set; the test split is that of the figures, the
-            validation split is evaluated with ``split_options``.
+        data: the data set.
+        role: the split that ``cbnet test`` evaluates.
         steps: the number of steps.
         settings: the protocol.
 
     Raises:
         ValueError: the data lack what the detector learns.
     """
-    cfg = Config(cfg.to_dict())
-    retarget(cfg, data.pair('test'))
+    cfg = deepcopy(cfg)
+    cfg.work_dir = ''  # the splits are written as mmdet reads them
+    retarget(cfg, data.pair(role))
+    cfg.pop('work_dir')
     count_in_steps(cfg, steps, PROTOCOLS[settings.protocol].drop)
-    cfg.pop('work_dir', None)
     return cfg
-
-
-def split_options(data: BattleData, role: str) -> list[str]:
-    """Give the overrides that evaluate on a split, as ``KEY=VALUE``."""
-    split = data.splits[role]
-    dataset = 'test_dataloader.dataset'
-    return [
-        f'{dataset}.ann_file={split.annotations}',
-        f'{dataset}.data_prefix.img={split.images}/',
-        f'test_evaluator.ann_file={split.annotations}',
-    ]
