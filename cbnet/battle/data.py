@@ -44,6 +44,14 @@ class BattleData:
         """Give the training split and another one."""
         return OwnData(self.splits['train'], self.splits[role])
 
+    def write(self) -> None:
+        """Write the annotations of the splits, as mmdet reads them."""
+        for split in self.splits.values():
+            text = _as_text(split.content)
+            file = split.annotations
+            if not file.exists() or file.read_bytes() != text:
+                write_whole(file, text)
+
     def images(self, role: str) -> int:
         """Count the images of a split."""
         return len(self.splits[role].content['images'])
@@ -54,7 +62,7 @@ def find_data(roots: Sequence[Path], folder: Path) -> list[BattleData]:
 
     Args:
         roots: the folders of the data sets, in COCO format.
-        folder: where the annotations of the splits are written.
+        folder: where ``BattleData.write`` writes the annotations.
 
     Raises:
         ValueError: a data set is missing, broken or too small, or two have
@@ -77,6 +85,11 @@ def _find(root: Path, folder: Path) -> BattleData:
     for role in ROLES:
         split = found[role]
         content = with_classes(split.content, classes)
+        # The evaluation takes the number 0 for "no object".
+        content['annotations'] = [
+            dict(one, id=number)
+            for number, one in enumerate(content['annotations'], start=1)
+        ]
         if not content['images'] or not content['annotations']:
             raise UserValueError(
                 f'--data-root {root}: the split {role} has '
@@ -85,18 +98,14 @@ def _find(root: Path, folder: Path) -> BattleData:
                 f'so nothing can be measured; give a data set with objects '
                 f'in every split ({note})'
             )
-        text = json.dumps(content, sort_keys=True).encode()
-        digest.update(text)
+        digest.update(_as_text(content))
         for image in content['images']:
             file = split.images / image['file_name']
             size = file.stat().st_size if file.is_file() else -1
             digest.update(f'{image["file_name"]} {size}'.encode())
-        file = folder / f'{role}.json'
-        if not file.exists() or file.read_bytes() != text:
-            write_whole(file, text)
         splits[role] = replace(
             split,
-            annotations=file.absolute(),
+            annotations=(folder / f'{role}.json').absolute(),
             images=split.images.absolute(),
             classes=classes,
             repairs=(),
@@ -105,6 +114,10 @@ def _find(root: Path, folder: Path) -> BattleData:
     return BattleData(
         root.resolve().name, splits, digest.hexdigest()[:16], note
     )
+
+
+def _as_text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()
 
 
 def _roles(root: Path) -> tuple[dict[str, Split], str]:

@@ -30,11 +30,9 @@ def claim(folder: Path, identity: Mapping[str, Any], **grows: Any) -> None:
     Raises:
         ValueError: the folder holds another battle, or something else.
     """
-    file = folder / _MANIFEST
+    known = check_folder(folder, identity)
     content = json.loads(json.dumps(dict(identity=identity, **grows)))
-    if file.exists():
-        known = json.loads(file.read_text())
-        _compare(folder, known['identity'], content['identity'])
+    if known:
         for key in grows:
             for name in known[key].keys() & content[key].keys():
                 _compare(
@@ -44,14 +42,36 @@ def claim(folder: Path, identity: Mapping[str, Any], **grows: Any) -> None:
                 )
             content[key] = known[key] | content[key]
         content = known | content
-    elif folder.is_dir() and any(folder.iterdir()):
+    else:
+        content['environment'] = environment()
+    write_whole(folder / _MANIFEST, json.dumps(content, indent=2).encode())
+
+
+def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse a folder of another battle, or of something else.
+
+    Args:
+        folder: the folder.
+        identity: what must not change while runs are added.
+
+    Returns:
+        What ``claim`` has written there; empty for a new folder.
+
+    Raises:
+        ValueError: says what the folder holds.
+    """
+    file = folder / _MANIFEST
+    if file.exists():
+        known = json.loads(file.read_text())
+        now = json.loads(json.dumps(identity))
+        _compare(folder, known['identity'], now)
+        return known
+    if folder.is_dir() and any(folder.iterdir()):
         raise UserValueError(
             f'--out {folder} is not empty and holds no battle; name a new '
             f'folder'
         )
-    else:
-        content['environment'] = environment()
-    write_whole(file, json.dumps(content, indent=2).encode())
+    return {}
 
 
 def _compare(

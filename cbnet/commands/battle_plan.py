@@ -2,11 +2,13 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from ..battle.budgets import count_steps
 from ..battle.configs import (
@@ -19,7 +21,7 @@ from ..battle.configs import (
 from ..battle.costs import EntryCost, measure_entry, read_costs, write_costs
 from ..battle.data import BattleData, find_data
 from ..battle.entries import Entry, read_entries
-from ..battle.manifest import claim
+from ..battle.manifest import check_folder, claim
 from ..engine.verification import build_detector
 from ..errors import UserValueError
 from ..messages import did_you_mean
@@ -85,11 +87,14 @@ def make_plan(args: Namespace) -> Plan:
         )
     settings = read_settings(args)
     entries = read_entries(args.entries)
-    configs = {one.name: entry_config(one, settings) for one in entries}
     check_reference(args.reference, [one.name for one in entries])
-    claim_folder(args, settings, entries)
+    identity = identity_of(args, settings)
+    check_folder(args.out, identity)
+    configs = {one.name: entry_config(one, settings) for one in entries}
     datas = find_data(args.data_root, args.out / 'data')
-    claim_folder(args, settings, entries, datas)
+    claim(args.out, identity, **described(entries, datas))
+    for data in datas:
+        data.write()
     costs = find_costs(args, settings, configs, datas[0])
     if not args.dry_run:
         for name, cfg in configs.items():
@@ -130,17 +135,18 @@ def check_reference(name: str | None, names: list[str]) -> None:
         )
 
 
-def claim_folder(
-    args: Namespace,
-    settings: Settings,
-    entries: list[Entry],
-    datas: list[BattleData] = (),
-) -> None:
-    """Make ``--out`` the folder of this battle, or add to it."""
-    identity = asdict(replace(settings, workers=None))
-    claim(
-        args.out,
-        identity | dict(budget=args.budget.text),
+def identity_of(args: Namespace, settings: Settings) -> dict[str, Any]:
+    """Give what must not change while runs are added."""
+    kept = asdict(settings)
+    kept.pop('workers')
+    return kept | dict(budget=args.budget.text)
+
+
+def described(
+    entries: list[Entry], datas: list[BattleData]
+) -> dict[str, dict[str, Any]]:
+    """Describe what may be added to a battle, by name."""
+    return dict(
         entries={
             one.name: dict(
                 members=[asdict(member) for member in one.members],
@@ -193,10 +199,15 @@ def check_weights(name: str, cfg: Config) -> None:
         ValueError: a file is missing, or of another architecture.
     """
     backbone = build_detector(cfg, {}).backbone
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # the log of each run lists all parameters
     try:
         backbone.init_weights()
     except (OSError, ValueError) as error:
         raise UserValueError(f'--entries {name!r}: {error}') from error
+    finally:
+        logger.setLevel(level)
 
 
 def plan_contest(

@@ -71,11 +71,13 @@ def test_splits(make, tmp_path, splits, counts, note):
         ]
         file.write_text(json.dumps(content))
     (data,) = find_data([root], tmp_path / 'out')
+    data.write()
     found = names(data)
     assert [len(found[role]) for role in ROLES] == counts
     assert sum(counts) == len(set().union(*found.values()))
     assert note in data.note
     (again,) = find_data([root], tmp_path / 'other')
+    again.write()
     assert names(again) == found
     assert again.fingerprint == data.fingerprint
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from .step import wait
 
-
 _WARM_UP = 2
 
 
