@@ -21,9 +21,10 @@ from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from ..battle.budgets import Budget, read_budget
+from ..battle.charts import require_packages
 from ..battle.configs import PROTOCOLS
 from ..battle.heads import HEADS
-from ..battle.report import write_report
+from ..battle.report import write_page, write_tables
 from ..battle.results import collect
 from ..errors import UserError, UserValueError
 from .argument_types import at_least, scale
@@ -188,6 +189,7 @@ def rate(text: str) -> float:
 def run(args: Namespace) -> None:
     """Go through all runs; skip those that an earlier call finished."""
     args.budget = args.budget or read_budget(PROTOCOLS[args.protocol].budget)
+    require_packages()
     plan = make_plan(args)
     jobs = args.jobs or max(len(args.devices), 1)
     print(estimate(plan, jobs, args.price_per_hour), flush=True)
@@ -201,14 +203,18 @@ def run(args: Namespace) -> None:
         chosen = plan.contests[first - 1 :: number]
         plan = Plan(chosen, plan.lrs, plan.seeds)
 
-    def report() -> list[Path]:
-        return write_report(collect(args.out, args.reference), args.out)
+    def tables() -> list[Path]:
+        return write_tables(collect(args.out, args.reference), args.out)
 
     options = RunOptions(args.devices, jobs, args.bootstrap, args.retry_failed)
-    battle = Battle(plan, options, report)
+    battle = Battle(plan, options, tables)
     with battle.queue.bar:
         battle.run()
-    files = report()
+    images = {
+        one.data.name: one.data.splits['test'].images for one in plan.contests
+    }
+    page = write_page(collect(args.out, args.reference), args.out, images)
+    files = [*tables(), page]
     print(f'written: {", ".join(map(str, files))}')
     if battle.failed:
         raise UserError(
