@@ -18,6 +18,9 @@ _COLOURS = (
 )  # fmt: skip
 _MARKS = 'circle', 'square', 'diamond', 'triangle-up', 'x', 'star'
 _WINDOW = 5
+_DIFFERENCE = dict(
+    tickformat='+.3~g', exponentformat='none', minallowed=-1, maxallowed=1
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,9 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
             name='over seeds',
         )
     figure.add_vline(x=0, line=dict(color='#888888', dash='dot'))
-    figure.update_xaxes(title=f'{kind} AP less that of the reference')
+    figure.update_xaxes(
+        title=f'{kind} AP less that of the reference', **_DIFFERENCE
+    )
     figure.update_yaxes(autorange='reversed')
     yield Chart(
         f'{data}: {kind} AP against {results.reference}',
@@ -215,7 +220,10 @@ def _classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
     if not figure.data:
         return
     figure.update_layout(barmode='group')
-    figure.update_xaxes(title=f'{kind} AP less that of {results.reference}')
+    figure.update_xaxes(
+        title=f'{kind} AP less that of {escape(results.reference)}',
+        **_DIFFERENCE,
+    )
     figure.update_yaxes(autorange='reversed')
     mean = fmean(reference.values())
     yield Chart(

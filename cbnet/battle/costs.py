@@ -64,7 +64,7 @@ def measure_entry(
     Args:
         cfg: its config.
         shape: the (H, W) of a usual image in pixels.
-        batch: a batch of the training data.
+        batch: a batch of the training data; None leaves training out.
         times: the number of passes that are timed; 0 for none.
 
     Raises:
@@ -91,21 +91,23 @@ def measure_entry(
 def _timed(
     detector: nn.Module,
     shape: tuple[int, int],
-    batch: Mapping[str, Any],
+    batch: Mapping[str, Any] | None,
     times: int,
 ) -> dict[str, Any]:
     with _PeakMemory(detector) as inference:
         latency = measure_latency(detector, shape, times)
-    with _PeakMemory(detector) as training:
-        step = measure_step(detector, dict(batch), max(times // 3, 1))
-    return dict(
+    found = dict(
         latency=latency.median,
         latency_p95=latency.p95,
         throughput=latency.throughput,
-        step=step.seconds,
-        kept=step.kept,
         memory_inference=inference.bytes,
-        memory_training=training.bytes,
+    )
+    if batch is None:
+        return found
+    with _PeakMemory(detector) as training:
+        step = measure_step(detector, dict(batch), max(times // 3, 1))
+    return found | dict(
+        step=step.seconds, kept=step.kept, memory_training=training.bytes
     )
 
 

@@ -11,7 +11,7 @@ from .charts import charts
 from .pictures import pictures
 from .results import Results
 from .tables import COSTS, as_csv, as_json, as_markdown, number, rows
-from .words import sentences
+from .words import paragraphs
 
 
 def write_tables(results: Results, folder: Path) -> list[Path]:
@@ -51,7 +51,7 @@ def write_page(
         datas=results.datas,
         identity=results.manifest['identity'],
         reference=results.reference,
-        words=sentences(results),
+        words=paragraphs(results),
         columns=columns,
         table=[_cells(row, results) for row in rows(results)],
         charts=drawn,
@@ -98,22 +98,22 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     cells.append(_cell(row['lr'], number(row['lr'], '{:g}')))
     for kind in results.kinds:
         ap, spread = row[f'{kind} AP'], row[f'{kind} AP spread']
-        text = _percent(ap)
+        text = number(ap)
         if spread is not None:
-            text += f' ± {100 * spread:.1f}'
+            text += f' ± {spread:.3f}'
         cells.append(_cell(ap, text))
         for name in ('AP50', 'AP75', 'APs', 'APm', 'APl'):
             value = row[f'{kind} {name}']
-            cells.append(_cell(value, _percent(value)))
+            cells.append(_cell(value, number(value)))
         apart = row[f'{kind} AP difference']
         low = row[f'{kind} AP difference low']
         high = row[f'{kind} AP difference high']
         noise = row[f'{kind} AP inside noise']
         between = '-'
         if low is not None:
-            between = f'{100 * low:+.1f} to {100 * high:+.1f}'
+            between = f'{low:+.3f} to {high:+.3f}'
         cells += [
-            _cell(apart, _percent(apart, '+')),
+            _cell(apart, number(apart, '{:+.3f}')),
             _cell(low, between),
             _cell({None: '', True: 'inside', False: 'outside'}[noise]),
         ]
@@ -126,10 +126,6 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     seconds = row['training_seconds']
     cells.append(_cell(seconds, number(seconds, '{:.0f}')))
     return [*cells, _cell(row['failed'])]
-
-
-def _percent(value: float | None, sign: str = '') -> str:
-    return number(None if value is None else 100 * value, f'{{:{sign}.1f}}')
 
 
 def _cell(value: Any, text: str | None = None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Collect what the runs of a battle have found, and compare entries."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,11 @@ class EntryResult:
                 if value is not None:
                     found.setdefault(name, []).append(value)
         return {name: fmean(values) for name, values in found.items()}
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why runs failed, and how many did so for that reason."""
+        return dict(Counter(self.failed.values()))
 
     @property
     def training_seconds(self) -> float | None:

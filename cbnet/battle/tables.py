@@ -5,10 +5,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from ..messages import number_of
 from ..text_tables import text_table
 from .costs import EntryCost
 from .results import Results
-from .words import sentences
+from .words import paragraphs
 
 _FIGURES = 'AP', 'AP50', 'AP75', 'APs', 'APm', 'APl'
 #: an attribute of a cost -> heading, unit and digits
@@ -55,7 +56,10 @@ def rows(results: Results) -> list[dict[str, Any]]:
         row |= {key: cost and getattr(cost, key) for key in COSTS}
         row['training_seconds'] = one.training_seconds
         row['training_memory_MB'] = one.training_memory
-        row['failed'] = '; '.join(f'{k}: {v}' for k, v in one.failed.items())
+        row['failed'] = '; '.join(
+            f'{number_of(count, "runs")}: {reason}'
+            for reason, count in one.reasons.items()
+        )
         found.append(row)
     return found
 
@@ -75,7 +79,7 @@ def as_json(results: Results) -> dict[str, Any]:
     return dict(
         battle=results.manifest,
         reference=results.reference,
-        words=sentences(results),
+        words=paragraphs(results),
         rows=rows(results),
         costs={name: vars(one) for name, one in results.costs.items()},
         fronts={
@@ -98,7 +102,7 @@ def as_json(results: Results) -> dict[str, Any]:
 
 def as_markdown(results: Results) -> str:
     """Write the sentences and the tables."""
-    parts = [' '.join(sentences(results))]
+    parts = paragraphs(results)
     for data in results.datas:
         about = results.manifest['data'][data]
         parts += [f'## {data}', f'The splits: {about["note"]}.']

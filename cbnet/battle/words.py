@@ -6,12 +6,15 @@ from ..messages import listed, number_of
 from .results import EntryResult, Results
 
 
-def sentences(results: Results) -> list[str]:
-    """Say what a battle has found, a sentence each."""
-    lines = [line for d in results.datas for line in _about(results, d)]
-    lines += _fronts(results)
-    lines += _failures(results)
-    return lines or ['No run has ended yet.']
+def paragraphs(results: Results) -> list[str]:
+    """Say what a battle has found: on each data set, by budget, and why not.
+
+    Args:
+        results: the results of a battle.
+    """
+    parts = [' '.join(_about(results, data)) for data in results.datas]
+    parts += [' '.join(_budgets(results)), ' '.join(_failures(results))]
+    return [*filter(None, parts)] or ['No run has ended yet.']
 
 
 def _about(results: Results, data: str) -> Iterator[str]:
@@ -74,28 +77,41 @@ def _cheapest(results: Results, names: list[str]) -> str | None:
     return None
 
 
-def _fronts(results: Results) -> Iterator[str]:
+def _budgets(results: Results) -> Iterator[str]:
+    """Say which entry to take from which price on."""
     for cost, unit, factor in (
         ('latency', 'ms an image', 1e-3),
         ('parameters', 'M parameters', 1e6),
     ):
+        taken: list[str] = []
+        for name in results.front(cost):
+            if not taken or _better(results, name, taken[-1]):
+                taken.append(name)
         steps = [
             f'from {getattr(results.costs[name], cost) / factor:.3g} {unit} '
             f'on, {name} ({results.overall(name):.3f})'
-            for name in results.front(cost)
+            for name in taken
         ]
         if steps:
             yield (
-                f'By the mean box AP over the data sets, the entry to take '
-                f'is, {"; ".join(steps)}.'
+                f'By the mean box AP over the data sets, take: '
+                f'{"; ".join(steps)}; no dearer entry is better by more than '
+                f'the noise.'
             )
+
+
+def _better(results: Results, name: str, other: str) -> bool:
+    """Tell whether an entry is better on a data set, outside the noise."""
+    found = (
+        results.difference(data, name, other, 'box') for data in results.datas
+    )
+    return any(one and not one.noise and one.mean > 0 for one in found)
 
 
 def _failures(results: Results) -> Iterator[str]:
     for (data, name), one in results.results.items():
-        if one.failed:
-            reason = next(iter(one.failed.values()))
+        for reason, count in one.reasons.items():
             yield (
-                f'{number_of(len(one.failed), "runs")} of {name} on {data} '
-                f'failed: {reason.rstrip(".")}.'
+                f'{number_of(count, "runs")} of {name} on {data} failed: '
+                f'{reason.rstrip(".")}.'
             )

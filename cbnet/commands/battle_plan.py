@@ -1,5 +1,6 @@
 """Plan a battle: check everything before anything is trained."""
 
+import json
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from ..atomic_files import write_whole
 from ..battle.budgets import count_steps
 from ..battle.configs import (
     PROTOCOLS,
@@ -20,12 +22,16 @@ from ..battle.configs import (
 )
 from ..battle.costs import EntryCost, measure_entry, read_costs, write_costs
 from ..battle.data import BattleData, find_data
-from ..battle.entries import Entry, read_entries
+from ..battle.entries import Entry, read_entries, read_entry
+from ..battle.equal_cost import equal_cost
 from ..battle.manifest import check_folder, claim
+from ..battle.presets import EQUAL_COST
 from ..engine.verification import build_detector
 from ..errors import UserValueError
 from ..messages import did_you_mean
 from .study_configs import build_loader, keep_configs
+
+_TEXTS = 'equal_cost.json'
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def make_plan(args: Namespace) -> Plan:
             f'name another folder'
         )
     settings = read_settings(args)
-    entries = read_entries(args.entries)
+    texts = expanded(args, settings)
+    entries = read_entries([one for text in texts.values() for one in text])
     check_reference(args.reference, [one.name for one in entries])
     identity = identity_of(args, settings)
     check_folder(args.out, identity)
@@ -95,6 +102,7 @@ def make_plan(args: Namespace) -> Plan:
     claim(args.out, identity, **described(entries, datas))
     for data in datas:
         data.write()
+    keep_texts(texts, args.out)
     costs = find_costs(args, settings, configs, datas[0])
     if not args.dry_run:
         for name, cfg in configs.items():
@@ -121,6 +129,39 @@ def read_settings(args: Namespace) -> Settings:
         args.workers,
         args.amp,
     )
+
+
+def expanded(args: Namespace, settings: Settings) -> dict[str, list[str]]:
+    """Give the entries behind each text of ``--entries``.
+
+    Those of equal cost are measured once: a second measurement might find
+    others.
+    """
+    file = args.out / _TEXTS
+    known = json.loads(file.read_text()) if file.exists() else {}
+    found = {}
+
+    def measured(one: str) -> EntryCost:
+        print(f'measuring {one}, to find entries of equal cost', flush=True)
+        cfg = entry_config(read_entry(one), settings)
+        return measure_entry(cfg, image_shape(cfg, settings), None, args.timed)
+
+    for text in args.entries:
+        if not text.startswith(EQUAL_COST):
+            found[text] = found.get(text, []) + [text]
+            continue
+
+        found[text] = known.get(text) or [*equal_cost(text, measured)]
+    return found
+
+
+def keep_texts(texts: Mapping[str, list[str]], folder: Path) -> None:
+    """Keep what presets that are measured stood for."""
+    file = folder / _TEXTS
+    kept = {k: v for k, v in texts.items() if k.startswith(EQUAL_COST)}
+    if kept:
+        known = json.loads(file.read_text()) if file.exists() else {}
+        write_whole(file, json.dumps(known | kept, indent=1).encode())
 
 
 def check_reference(name: str | None, names: list[str]) -> None:

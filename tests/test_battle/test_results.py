@@ -18,7 +18,7 @@ import pytest
 from cbnet.battle.charts import charts
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import collect
-from cbnet.battle.words import sentences
+from cbnet.battle.words import paragraphs
 
 from .made_battle import cost, make_battle
 
@@ -62,7 +62,7 @@ def test_one_seed_is_noise(tiny_coco, tmp_path):
     (data,) = results.datas
     found = results.difference(data, 'base', 'good', 'box')
     assert found.mean < 0 and found.seeds is None and found.noise
-    assert 'no difference is claimed' in ' '.join(sentences(results))
+    assert 'no difference is claimed' in ' '.join(paragraphs(results))
 
 
 def test_scores_and_fronts(made):
@@ -76,11 +76,13 @@ def test_scores_and_fronts(made):
 
 
 def test_words(made):
-    text = ' '.join(sentences(collect(made[0])))
+    text = ' '.join(paragraphs(collect(made[0])))
     assert 'good has the best box AP' in text
     assert 'cannot be told from it: twin </script>.' in text
     assert 'Of them, twin </script> is the cheapest to use' in text
-    assert 'broken' in text and 'loss is nan' in text
+    assert 'ms an image on, base' in text
+    assert 'M parameters on, good' in text
+    assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
 
 
 def test_tables_and_page(made, tmp_path):
