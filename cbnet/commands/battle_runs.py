@@ -165,12 +165,13 @@ class Battle:
             f'optim_wrapper.optimizer.lr={lr}',
         ]
         last = runs.train(contest.config, folder, contest.steps, options, cost)
+        images = contest.data.images(role)
         known = read_figures(folder / role)
         if known is not None:
+            self.queue.skip(TEST_STEP * cost * images)
             return known
         config = contest.config if role == 'test' else contest.val_config
         prefix = f'test_evaluator.outfile_prefix={folder / role / RESULTS}'
-        images = contest.data.images(role)
         runs.evaluate(config, last, folder / role, images, [prefix], cost)
         annotations = contest.data.splits[role].annotations
         samples = self.options.samples if role == 'test' else 0
