@@ -44,6 +44,14 @@ class BattleData:
         """Give the training split and another one."""
         return OwnData(self.splits['train'], self.splits[role])
 
+    def moved(self, folder: Path) -> 'BattleData':
+        """Give the same splits with their annotations in another folder."""
+        splits = {
+            role: replace(split, annotations=folder / f'{role}.json')
+            for role, split in self.splits.items()
+        }
+        return replace(self, splits=splits)
+
     def write(self) -> None:
         """Write the annotations of the splits, as mmdet reads them."""
         for split in self.splits.values():

@@ -1,37 +1,24 @@
 """Plan a battle: check everything before anything is trained."""
 
-import json
 from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from ..atomic_files import write_whole
 from ..battle.budgets import count_steps
-from ..battle.configs import (
-    PROTOCOLS,
-    Settings,
-    entry_config,
-    image_shape,
-    on_data,
-)
-from ..battle.costs import EntryCost, measure_entry, read_costs, write_costs
+from ..battle.configs import PROTOCOLS, Settings, entry_config, on_data
+from ..battle.costs import EntryCost
 from ..battle.data import BattleData, find_data
-from ..battle.entries import Entry, read_entries, read_entry
-from ..battle.equal_cost import equal_cost
+from ..battle.entries import Entry, read_entries
 from ..battle.manifest import check_folder, claim
-from ..battle.presets import EQUAL_COST
 from ..engine.verification import build_detector
 from ..errors import UserValueError
 from ..messages import did_you_mean
-from .study_configs import build_loader, keep_configs
-
-_TEXTS = 'equal_cost.json'
+from .battle_costs import expanded, find_costs, keep_costs
+from .study_configs import keep_configs
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,9 @@ class Plan:
 
 
 def make_plan(args: Namespace) -> Plan:
-    """Write the configs of a battle into its folder, and measure the costs.
+    """Check everything, measure the costs, and write the configs.
+
+    Nothing is written before everything is known to be right.
 
     Raises:
         ValueError: an option, an entry or the data are wrong, or the folder
@@ -92,30 +81,63 @@ def make_plan(args: Namespace) -> Plan:
             f'name another folder'
         )
     settings = read_settings(args)
+    identity = identity_of(args, settings)
+    check_folder(args.out, identity)
     texts = expanded(args, settings)
     entries = read_entries([one for text in texts.values() for one in text])
     check_reference(args.reference, [one.name for one in entries])
-    identity = identity_of(args, settings)
-    check_folder(args.out, identity)
     configs = {one.name: entry_config(one, settings) for one in entries}
     datas = find_data(args.data_root, args.out / 'data')
-    claim(args.out, identity, **described(entries, datas))
     for data in datas:
-        data.write()
-    keep_texts(texts, args.out)
-    costs = find_costs(args, settings, configs, datas[0])
+        for name, cfg in configs.items():
+            on_data(cfg, data, 'test', 2, settings)
+            if args.budget.kind != 'seconds':
+                steps_of(args, data, name, None)
     if not args.dry_run:
         for name, cfg in configs.items():
             check_weights(name, cfg)
-    contests = []
+    costs = find_costs(args, settings, configs, datas[0])
+    contests, files = [], {}
     for data in datas:
         for entry in entries:
-            contest = plan_contest(
-                args, settings, entry, data, configs[entry.name], costs
-            )
-            contests.append(contest)
+            cost = costs[entry.name]
+            steps = steps_of(args, data, entry.name, cost)
+            names = [f'{data.name}/{entry.folder}{s}.py' for s in ('', '.val')]
+            for name, role in zip(names, ('test', 'val'), strict=True):
+                cfg = on_data(configs[entry.name], data, role, steps, settings)
+                files[name] = cfg.pretty_text
+            paths = [str(args.out / 'configs' / name) for name in names]
+            runs = args.out / 'runs' / data.name / entry.folder
+            contests.append(Contest(entry, data, *paths, steps, cost, runs))
+    # From here on the folder is that of this battle.
+    claim(args.out, identity, **described(entries, datas))
+    keep_configs(files, args.out / 'configs', '--out')
+    keep_costs(costs, texts, args.out)
+    for data in datas:
+        data.write()
     lrs = dict.fromkeys(args.lrs or PROTOCOLS[args.protocol].lrs)
     return Plan(tuple(contests), tuple(lrs), tuple(range(args.seeds)))
+
+
+def steps_of(
+    args: Namespace, data: BattleData, name: str, cost: EntryCost | None
+) -> int:
+    """Count the steps of an entry on a data set.
+
+    Raises:
+        ValueError: they are less than an epoch, or the time of a step is not
+            known.
+    """
+    seconds = cost.step if cost else None
+    if args.budget.kind == 'seconds' and seconds is None:
+        reason = cost.failed if cost and cost.failed else '--timed 0'
+        raise UserValueError(
+            f'--budget {args.budget.text} needs the time of a step of {name}, '
+            f'which was not measured ({reason}); give steps or epochs'
+        )
+    return count_steps(
+        args.budget, data, args.batch_size, seconds or 1.0, name
+    )
 
 
 def read_settings(args: Namespace) -> Settings:
@@ -129,39 +151,6 @@ def read_settings(args: Namespace) -> Settings:
         args.workers,
         args.amp,
     )
-
-
-def expanded(args: Namespace, settings: Settings) -> dict[str, list[str]]:
-    """Give the entries behind each text of ``--entries``.
-
-    Those of equal cost are measured once: a second measurement might find
-    others.
-    """
-    file = args.out / _TEXTS
-    known = json.loads(file.read_text()) if file.exists() else {}
-    found = {}
-
-    def measured(one: str) -> EntryCost:
-        print(f'measuring {one}, to find entries of equal cost', flush=True)
-        cfg = entry_config(read_entry(one), settings)
-        return measure_entry(cfg, image_shape(cfg, settings), None, args.timed)
-
-    for text in args.entries:
-        if not text.startswith(EQUAL_COST):
-            found[text] = found.get(text, []) + [text]
-            continue
-
-        found[text] = known.get(text) or [*equal_cost(text, measured)]
-    return found
-
-
-def keep_texts(texts: Mapping[str, list[str]], folder: Path) -> None:
-    """Keep what presets that are measured stood for."""
-    file = folder / _TEXTS
-    kept = {k: v for k, v in texts.items() if k.startswith(EQUAL_COST)}
-    if kept:
-        known = json.loads(file.read_text()) if file.exists() else {}
-        write_whole(file, json.dumps(known | kept, indent=1).encode())
 
 
 def check_reference(name: str | None, names: list[str]) -> None:
@@ -209,30 +198,6 @@ def described(
     )
 
 
-def find_costs(
-    args: Namespace,
-    settings: Settings,
-    configs: Mapping[str, Config],
-    data: BattleData,
-) -> dict[str, EntryCost]:
-    """Measure what entries cost, unless an earlier call has done so."""
-    known = read_costs(args.out)
-    batch = None
-    for number, (name, cfg) in enumerate(configs.items(), start=1):
-        if name in known and (known[name].step or not args.timed):
-            continue
-        print(f'[{number} of {len(configs)}] measuring {name}', flush=True)
-        cfg = on_data(cfg, data, 'test', 2, settings)
-        if args.timed and batch is None:
-            batch = next(iter(build_loader(cfg.train_dataloader)))
-        shape = image_shape(cfg, settings)
-        known[name] = measure_entry(cfg, shape, batch, args.timed)
-        write_costs(known, args.out)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-    return {name: known[name] for name in configs}
-
-
 def check_weights(name: str, cfg: Config) -> None:
     """Load the files of all members once.
 
@@ -249,38 +214,3 @@ def check_weights(name: str, cfg: Config) -> None:
         raise UserValueError(f'--entries {name!r}: {error}') from error
     finally:
         logger.setLevel(level)
-
-
-def plan_contest(
-    args: Namespace,
-    settings: Settings,
-    entry: Entry,
-    data: BattleData,
-    cfg: Config,
-    costs: Mapping[str, EntryCost],
-) -> Contest:
-    """Count the steps of an entry on a data set, and write its configs."""
-    cost = costs[entry.name]
-    if args.budget.kind == 'seconds' and cost.step is None:
-        raise UserValueError(
-            f'--budget {args.budget.text} needs the time of a step of '
-            f'{entry.name}, which was not measured '
-            f'({cost.failed or "--timed 0"}); give steps or epochs'
-        )
-    steps = count_steps(
-        args.budget,
-        data,
-        settings.batch_size,
-        cost.step or 1.0,
-        entry.name,
-    )
-    texts = {
-        f'{entry.folder}{suffix}.py': on_data(
-            cfg, data, role, steps, settings
-        ).pretty_text
-        for suffix, role in (('', 'test'), ('.val', 'val'))
-    }
-    folder = args.out / 'configs' / data.name
-    paths = [*keep_configs(texts, folder, '--out').values()]
-    runs = args.out / 'runs' / data.name / entry.folder
-    return Contest(entry, data, *paths, steps, cost, runs)

@@ -210,8 +210,8 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
         ),
     ],
 )
-def test_mistakes(battle, arguments, sentence):
+def test_mistakes(battle, tmp_path, arguments, sentence):
     status, said = battle(*arguments)
     assert status == 2, said
     assert sentence in said.splitlines()[-1]
-    assert battle.calls == []
+    assert battle.calls == [] and not (tmp_path / 'out').exists()
