@@ -16,7 +16,7 @@ from ..battle.run_folders import (
 from ..errors import UserError
 from ..messages import one_line
 from .battle_plan import Contest, Plan
-from .command_queue import CommandFailed, CommandQueue
+from .command_queue import CommandFailed, CommandQueue, Interrupted
 from .runs import TEST_STEP, Runs
 
 
@@ -74,6 +74,12 @@ class Battle:
         Raises:
             Interrupted: the user stopped it.
         """
+        try:
+            self._run_all()
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    def _run_all(self) -> None:
         if self.options.jobs == 1:
             for contest in self.plan.contests:
                 self._contest(contest)
