@@ -13,11 +13,12 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 
 from cbnet.battle.charts import charts
 from cbnet.battle.report import write_page, write_tables
-from cbnet.battle.results import collect
+from cbnet.battle.results import Difference, collect
 from cbnet.battle.words import paragraphs
 
 from .made_battle import cost, make_battle
@@ -47,12 +48,32 @@ def test_differences(made):
     found = results.difference(data.name, 'good', 'base', 'box')
     apart = good.mean('box AP') - base.mean('box AP')
     assert found.mean == pytest.approx(apart)
-    assert 0 < found.low <= found.mean <= found.high + 1e-9
+    drawn = [
+        np.mean([one.samples['box'] for one in entry.seeds.values()], 0)
+        for entry in (good, base)
+    ]
+    ends = np.percentile(drawn[0] - drawn[1], [2.5, 97.5])
+    assert [found.low, found.high] == pytest.approx(ends.tolist())
+    assert 0 < found.low < found.high
     twin = results.difference(data.name, 'twin </script>', 'good', 'box')
     assert (twin.mean, twin.low, twin.high, twin.noise) == (0, 0, 0, True)
     assert results.difference(data.name, 'broken', 'base', 'box') is None
     assert base.training_seconds == 50
     assert set(base.classes('mask')) == {'square', 'triangle'}
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'seeds', 'noise'),
+    [
+        (0.05, 0.2, 0.09, False),
+        (0.05, 0.2, 0.11, True),
+        (-0.05, 0.2, 0.09, True),
+        (0.05, 0.2, None, True),
+    ],
+)
+def test_noise(low, high, seeds, noise):
+    assert Difference(0.1, low, high, seeds).noise == noise
+    assert Difference(-0.1, -high, -low, seeds).noise == noise
 
 
 def test_one_seed_is_noise(tiny_coco, tmp_path):
@@ -66,10 +87,16 @@ def test_one_seed_is_noise(tiny_coco, tmp_path):
 
 
 def test_scores_and_fronts(made):
-    results = collect(made[0])
+    folder, data = made
+    results = collect(folder)
     z = results.z_scores()
     assert set(z) == {'base', 'good', 'twin </script>', 'bad'}
-    assert sum(z.values()) == pytest.approx(0)
+    tasks = []
+    for kind in ('box AP', 'mask AP'):
+        values = [results.results[data.name, n].mean(kind) for n in z]
+        apart = np.array(values) - np.mean(values)
+        tasks.append(apart / (np.std(values) or 1))
+    assert list(z.values()) == pytest.approx(np.mean(tasks, 0).tolist())
     assert z['good'] == z['twin </script>'] > z['base'] > z['bad']
     assert results.front('parameters') == ['base', 'good']
     assert results.front('latency') == ['base', 'twin </script>']
