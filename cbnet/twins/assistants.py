@@ -1,6 +1,9 @@
-"""What ``--assistant NAME|CONFIG`` stands for."""
+"""What a name stands for where a pretrained backbone is asked for.
 
-from collections.abc import Mapping
+``--assistant NAME|CONFIG`` and the entries of a battle share these names.
+"""
+
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -13,13 +16,13 @@ from ..config_files import find_config, read_config
 from ..errors import UserValueError
 from ..messages import did_you_mean
 from ..models.members.normalisation import Normalisation
-from ..pretrained import names_a_file
+from ..pretrained import names_a_file, packaged_file
 from .presets import PRESETS
 
 
 @dataclass(frozen=True)
 class Assistant:
-    """A pretrained backbone that helps a trained detector.
+    """A pretrained backbone: an assistant, or any member of an entry.
 
     Attributes:
         name: what the user called it.
@@ -28,6 +31,7 @@ class Assistant:
         statistics: how the images that it was trained on were normalised;
             None if it is not known.
         licence: the licence of its weights, if it is known.
+        option: what the user named it with, for errors.
     """
 
     name: str
@@ -35,35 +39,49 @@ class Assistant:
     init_cfg: dict[str, Any] | None
     statistics: Normalisation | None = None
     licence: str | None = None
+    option: str = '--assistant'
+
+    @property
+    def title(self) -> str:
+        """The option and the name, as errors begin."""
+        return f'{self.option} {self.name}'
 
 
-def find_assistant(name: str) -> Assistant:
+def find_assistant(
+    name: str, option: str = '--assistant', more: Iterable[str] = ()
+) -> Assistant:
     """Find a preset, a model of timm, or the backbone of a config.
+
+    The weights of a timm model come from an installed package if there is
+    one, and from timm otherwise.
 
     Args:
         name: a key of ``PRESETS``, timm's name of a model, or a config file
             of a detector or of a backbone.
+        option: what the user named it with, for errors.
+        more: further names that the option knows, for suggestions.
 
     Raises:
         ValueError: there is nothing of this name.
     """
     if name.endswith('.py') or '::' in name:
-        return _from_config(name)
+        return _from_config(name, option)
     model = PRESETS[name].model if name in PRESETS else name
     base, _, tag = model.partition('.')
-    known = [*PRESETS, *timm.list_models()]
+    known = [*PRESETS, *timm.list_models(), *more]
     if timm.is_model(base) and tag:
         known = timm.list_pretrained(f'{base}.*')
     if model not in known and name not in PRESETS:
         raise UserValueError(
-            f'--assistant {name!r} is no preset ({", ".join(PRESETS)}), no '
+            f'{option} {name!r} is no preset ({", ".join(PRESETS)}), no '
             f'model of timm and no config file that ends in .py'
             f'{did_you_mean(name, known)}'
         )
     about = timm.get_pretrained_cfg(model)
     weights = None
     if about.has_weights:
-        weights = dict(type='Pretrained', checkpoint=f'timm://{model}')
+        file = packaged_file(base) or f'timm://{model}'
+        weights = dict(type='Pretrained', checkpoint=file)
     return Assistant(
         name,
         dict(type='TimmBackbone', model_name=model),
@@ -72,15 +90,21 @@ def find_assistant(name: str) -> Assistant:
             *(tuple(255 * x for x in part) for part in (about.mean, about.std))
         ),
         about.license,
+        option,
     )
 
 
-def with_weights(assistant: Assistant, file: str | None) -> Assistant:
+def with_weights(
+    assistant: Assistant,
+    file: str | None,
+    how: str = '--assistant-weights',
+) -> Assistant:
     """Give an assistant the weights of a file.
 
     Args:
         assistant: the assistant.
         file: the file; None: its own weights.
+        how: how the user gives a file, for errors.
 
     Raises:
         ValueError: there is no file, and it has no weights of its own.
@@ -90,25 +114,26 @@ def with_weights(assistant: Assistant, file: str | None) -> Assistant:
         return replace(assistant, init_cfg=cfg)
     if not names_a_file(assistant.init_cfg):
         raise UserValueError(
-            f'--assistant {assistant.name} has no weights of its own; give '
-            f'its pretrained file with --assistant-weights'
+            f'{assistant.title} has no weights of its own; give its '
+            f'pretrained file with {how}'
         )
     return assistant
 
 
-def _from_config(name: str) -> Assistant:
+def _from_config(name: str, option: str) -> Assistant:
     cfg = read_config(find_config(name), name)
     model = cfg.get('model') or cfg
     backbone = model.get('backbone')
     if not isinstance(backbone, dict) or 'type' not in backbone:
         raise UserValueError(
-            f'--assistant {name}: the config has neither model.backbone nor '
+            f'{option} {name}: the config has neither model.backbone nor '
             f'backbone'
         )
     backbone = _without_defaults(deepcopy(backbone).to_dict())
     init_cfg = backbone.pop('init_cfg', None)
     before = model.get('data_preprocessor')
-    return Assistant(name, backbone, init_cfg, before and normalises(before))
+    statistics = before and normalises(before)
+    return Assistant(name, backbone, init_cfg, statistics, option=option)
 
 
 def _without_defaults(backbone: dict[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def fitted(
     wanted, reason = len(lead.specs), ''
     for changes in _choices(assistant.backbone['type'], lead):
         backbone = assistant.backbone | changes
-        adapter = adapted(backbone, f'--assistant {assistant.name}')
+        adapter = adapted(backbone, assistant.title)
         if len(adapter.specs) == wanted:
             break
         strides = [spec.out_stride for spec in adapter.specs]
@@ -96,7 +96,7 @@ def fitted(
     else:
         strides = [spec.out_stride for spec in lead.specs]
         raise UserValueError(
-            f'--assistant {assistant.name} has {reason}, and the backbone of '
+            f'{assistant.title} has {reason}, and the backbone of '
             f'the detector has {wanted} with the strides {strides}; choose '
             f'an assistant with {wanted} stages, or a ViT of timm'
         )

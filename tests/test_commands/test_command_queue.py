@@ -3,21 +3,33 @@
 - each logged step is shown with its loss and the time left; the output goes
   to the log;
 - the steps of all commands count for it, less those that were done before;
-- a command that fails ends everything, with the last of its output.
+- a command that fails ends everything, with the last of its output and the
+  reason; lack of memory and signals are told apart;
+- a command that is stopped is no failure, and none starts after ``stop``.
 """
 
 import re
 
 import pytest
 
-from cbnet.commands.command_queue import CommandQueue
+from cbnet.commands.command_queue import (
+    CommandFailed,
+    CommandQueue,
+    Interrupted,
+)
 
 COMMAND = """\
+import os
 import sys
 name, first, last = sys.argv[1:]
 for step in range(int(first), int(last) + 1):
     print(f'Iter({name}) [ {step}/{last}] lr: 1  loss: 0.5  loss_x: 2')
-print('the end')
+if name.startswith('kill'):
+    os.kill(os.getpid(), int(name[4:]))
+if name == 'memory':
+    print('torch.OutOfMemoryError: CUDA out of memory. Tried to allocate')
+    name = 'broken'
+print('the end', os.environ.get('WORD', ''))
 sys.exit(name == 'broken')
 """
 
@@ -58,4 +70,26 @@ def test_what_was_done_before(log, capsys):
 def test_a_command_that_fails(log):
     with pytest.raises(SystemExit) as end:
         CommandQueue(units=1).run(['broken', '1', '1'], log, cost=1.0)
-    assert f'the end\n\nbroken failed, see {log}' in end.value.code
+    assert f'the end \n\nbroken failed, see {log}' in end.value.code
+    assert end.value.reason == 'the end'
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [('memory', 'CUDA out of memory'), ('kill9', 'SIGKILL, usually for lack')],
+)
+def test_reasons(log, name, reason):
+    with pytest.raises(CommandFailed) as end:
+        CommandQueue(units=1).run([name, '1', '1'], log, cost=1.0)
+    assert reason in end.value.reason
+
+
+def test_stopped(log):
+    queue = CommandQueue(units=1)
+    with pytest.raises(Interrupted):
+        queue.run(['kill15', '1', '1'], log, cost=1.0)
+    queue.run(['x', '1', '1'], log, cost=1.0, environment=dict(WORD='set'))
+    assert 'the end set' in log.read_text()
+    queue.stop()
+    with pytest.raises(Interrupted):
+        queue.run(['x', '1', '1'], log, cost=1.0)

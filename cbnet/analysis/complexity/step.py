@@ -56,17 +56,18 @@ def time_step(detector: nn.Module, batch: dict[str, Any]) -> float:
     """
     data = detector.data_preprocessor(deepcopy(batch), True)
     device = next(detector.parameters()).device
-    _wait(device)
+    wait(device)
     start = perf_counter()
     losses = detector(**data, mode='loss')
     detector.parse_losses(losses)[0].backward()
-    _wait(device)
+    wait(device)
     seconds = perf_counter() - start
     detector.zero_grad(set_to_none=True)
     return seconds
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until a device has computed what it was asked for."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 

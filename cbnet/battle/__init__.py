@@ -1,0 +1,1 @@
+"""Battles: which backbone, single or composite, for some data and budget."""

@@ -1,0 +1,234 @@
+"""The charts of a battle's report, as plotly's figures."""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from statistics import fmean
+from typing import Any
+
+from ..analysis.log_curves import smoothed
+from ..errors import UserValueError
+from .results import Results
+from .tables import COSTS, FRONTS
+
+_COLOURS = (
+    '#4477AA', '#EE6677', '#228833', '#CCBB44', '#66CCEE', '#AA3377',
+    '#EE7733', '#009988',
+)  # fmt: skip
+_MARKS = 'circle', 'square', 'diamond', 'triangle-up', 'x', 'star'
+_WINDOW = 5
+_DIFFERENCE = dict(
+    tickformat='+.3~g', exponentformat='none', minallowed=-1, maxallowed=1
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of the report.
+
+    Attributes:
+        title: its heading.
+        caption: what it shows, in words.
+        figure: its ``data`` and ``layout``, as plotly.js takes them.
+    """
+
+    title: str
+    caption: str
+    figure: dict[str, Any]
+
+
+def require_packages() -> None:
+    """Refuse to begin without the packages of the report.
+
+    Raises:
+        ValueError: one of them is not installed.
+    """
+    for name in ('plotly', 'jinja2'):
+        if importlib.util.find_spec(name) is None:
+            raise UserValueError(
+                f'the report of a battle needs the package {name}, which is '
+                f"not installed; run: pip install 'cbnet[battle]'"
+            )
+
+
+def charts(results: Results) -> Iterator[Chart]:
+    """Make the charts of what is done."""
+    for cost in FRONTS:
+        yield from _front(results, cost)
+    for data in results.datas:
+        for kind in results.kinds:
+            yield from _differences(results, data, kind)
+        yield from _curves(results, data)
+        for kind in results.kinds:
+            yield from _classes(results, data, kind)
+
+
+def _look(results: Results, entry: str) -> dict[str, Any]:
+    place = results.entries.index(entry)
+    return dict(
+        color=_COLOURS[place % len(_COLOURS)],
+        symbol=_MARKS[place // len(_COLOURS) % len(_MARKS)],
+    )
+
+
+def _front(results: Results, cost: str) -> Iterator[Chart]:
+    """Draw the AP against a cost, with the entries that none beats."""
+    import plotly.graph_objects as go
+
+    title, unit, _ = COSTS[cost]
+    points = {
+        name: (getattr(results.costs[name], cost), results.overall(name))
+        for name in results.entries
+        if name in results.costs
+    }
+    points = {
+        name: (price / unit, ap)
+        for name, (price, ap) in points.items()
+        if price and ap is not None
+    }
+    if not points:
+        return
+    figure = go.Figure()
+    front = [name for name in results.front(cost) if name in points]
+    figure.add_scatter(
+        x=[points[name][0] for name in front],
+        y=[points[name][1] for name in front],
+        mode='lines',
+        line=dict(dash='dot', shape='hv', color='#888888'),
+        name='Pareto front',
+        hoverinfo='skip',
+    )
+    for name, (x, y) in points.items():
+        figure.add_scatter(
+            x=[x],
+            y=[y],
+            mode='markers',
+            marker=dict(size=11, **_look(results, name)),
+            name=escape(name),
+        )
+    figure.update_xaxes(title=title, type='log')
+    figure.update_yaxes(title='mean box AP')
+    yield Chart(
+        f'AP against {title}',
+        f'The mean box AP over the data sets against {title}. No entry '
+        f'beats those on the dotted line, the Pareto front, in both: '
+        f'{", ".join(front)}.',
+        figure.to_plotly_json(),
+    )
+
+
+def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
+    """Draw the difference of each entry to the reference."""
+    import plotly.graph_objects as go
+
+    found = {
+        name: results.difference(data, name, results.reference, kind)
+        for name in results.entries
+    }
+    found = {name: one for name, one in found.items() if one is not None}
+    if not found:
+        return
+    figure = go.Figure()
+    names = [escape(name) for name in found]
+    figure.add_scatter(
+        x=[one.mean for one in found.values()],
+        y=names,
+        mode='markers',
+        marker=dict(size=11, color=_COLOURS[0]),
+        error_x=dict(
+            array=[one.high - one.mean for one in found.values()],
+            arrayminus=[one.mean - one.low for one in found.values()],
+        ),
+        name='over images',
+    )
+    paired = {n: one for n, one in found.items() if one.seeds is not None}
+    if paired:
+        figure.add_scatter(
+            x=[one.mean for one in paired.values()],
+            y=[escape(name) for name in paired],
+            mode='markers',
+            marker=dict(size=7, color=_COLOURS[1], symbol='diamond'),
+            error_x=dict(array=[one.seeds for one in paired.values()]),
+            name='over seeds',
+        )
+    figure.add_vline(x=0, line=dict(color='#888888', dash='dot'))
+    figure.update_xaxes(
+        title=f'{kind} AP less that of the reference', **_DIFFERENCE
+    )
+    figure.update_yaxes(autorange='reversed')
+    yield Chart(
+        f'{data}: {kind} AP against {results.reference}',
+        'The difference of each entry to the reference, with intervals of '
+        '95 % over the images and over the seeds. One that reaches 0 is '
+        'inside the noise.',
+        figure.to_plotly_json(),
+    )
+
+
+def _curves(results: Results, data: str) -> Iterator[Chart]:
+    """Draw the loss of each run."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for name in results.entries:
+        logs = results.results[data, name].logs
+        for number, (seed, log) in enumerate(logs.items()):
+            steps, loss = log.curve('loss')
+            figure.add_scatter(
+                x=steps.tolist(),
+                y=smoothed(loss, _WINDOW).tolist(),
+                mode='lines',
+                line=dict(width=1.5, color=_look(results, name)['color']),
+                name=escape(name),
+                legendgroup=name,
+                showlegend=number == 0,
+                hovertext=f'{escape(name)}, seed {seed}',
+            )
+    if not figure.data:
+        return
+    figure.update_xaxes(title='step')
+    figure.update_yaxes(title='loss')
+    yield Chart(
+        f'{data}: learning curves',
+        f'The loss of training, a line for each seed, averaged over '
+        f'{_WINDOW} logged steps. The losses of assistants count, so compare '
+        f'the shapes of the curves and not their heights.',
+        figure.to_plotly_json(),
+    )
+
+
+def _classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
+    """Draw by how much each class differs from the reference."""
+    import plotly.graph_objects as go
+
+    reference = results.results[data, results.reference].classes(kind)
+    classes = results.manifest['data'][data]['classes']
+    figure = go.Figure()
+    for name in results.entries:
+        own = results.results[data, name].classes(kind)
+        shown = [c for c in classes if c in own and c in reference]
+        if name == results.reference or not shown:
+            continue
+        figure.add_bar(
+            x=[own[c] - reference[c] for c in shown],
+            y=[escape(c) for c in shown],
+            orientation='h',
+            marker=dict(color=_look(results, name)['color']),
+            name=escape(name),
+        )
+    if not figure.data:
+        return
+    figure.update_layout(barmode='group')
+    figure.update_xaxes(
+        title=f'{kind} AP less that of {escape(results.reference)}',
+        **_DIFFERENCE,
+    )
+    figure.update_yaxes(autorange='reversed')
+    mean = fmean(reference.values())
+    yield Chart(
+        f'{data}: {kind} AP of each class',
+        f'By how much the AP of each class differs from that of the '
+        f'reference, whose mean over the classes is {mean:.3f}.',
+        figure.to_plotly_json(),
+    )

@@ -1,0 +1,142 @@
+"""What each entry of a battle costs, before anything is trained."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from torch import nn
+
+from ..analysis.complexity import measure
+from ..analysis.complexity.latency import measure_latency
+from ..analysis.complexity.step import measure_step
+from ..arguments import explained
+from ..atomic_files import write_whole
+from ..engine.verification import build_detector
+
+_COSTS = 'costs.json'
+
+
+@dataclass(frozen=True)
+class EntryCost:
+    """What an entry costs; None stands for what was not measured.
+
+    Attributes:
+        parameters: the number of all parameters.
+        trained: the number of those that are trained.
+        macs: the multiply-accumulates of inference on one image.
+        latency: the median time to detect in one image, in seconds.
+        latency_p95: the time that 95 % of the images stay below.
+        throughput: the images per second, several at a time.
+        step: the median time of a training step, in seconds.
+        kept: the bytes of activations that a training step keeps.
+        memory_inference: the peak of the GPU's memory in inference, in
+            bytes.
+        memory_training: the same of a training step, without the optimizer.
+        failed: why it does not run; None if it does.
+    """
+
+    parameters: int
+    trained: int
+    macs: int | None = None
+    latency: float | None = None
+    latency_p95: float | None = None
+    throughput: float | None = None
+    step: float | None = None
+    kept: int | None = None
+    memory_inference: int | None = None
+    memory_training: int | None = None
+    failed: str | None = None
+
+
+def measure_entry(
+    cfg: Config,
+    shape: tuple[int, int],
+    batch: Mapping[str, Any] | None,
+    times: int,
+) -> EntryCost:
+    """Measure one entry.
+
+    Args:
+        cfg: its config.
+        shape: the (H, W) of a usual image in pixels.
+        batch: a batch of the training data; None leaves training out.
+        times: the number of passes that are timed; 0 for none.
+
+    Raises:
+        ValueError: the config does not build.
+    """
+    total = measure(cfg, shape).total
+    sizes = dict(
+        parameters=total.parameters, trained=total.trainable, macs=total.macs
+    )
+    if not times:
+        return EntryCost(**sizes)
+    with explained('the detector cannot be built'):
+        detector = build_detector(cfg, {})
+    device = torch.device(get_device())
+    try:
+        timed = _timed(detector.to(device), shape, batch, times)
+    except torch.OutOfMemoryError:
+        return EntryCost(**sizes, failed='out of memory in the measurement')
+    finally:
+        del detector
+    return EntryCost(**sizes, **timed)
+
+
+def _timed(
+    detector: nn.Module,
+    shape: tuple[int, int],
+    batch: Mapping[str, Any] | None,
+    times: int,
+) -> dict[str, Any]:
+    with _PeakMemory(detector) as inference:
+        latency = measure_latency(detector, shape, times)
+    found = dict(
+        latency=latency.median,
+        latency_p95=latency.p95,
+        throughput=latency.throughput,
+        memory_inference=inference.bytes,
+    )
+    if batch is None:
+        return found
+    with _PeakMemory(detector) as training:
+        step = measure_step(detector, dict(batch), max(times // 3, 1))
+    return found | dict(
+        step=step.seconds, kept=step.kept, memory_training=training.bytes
+    )
+
+
+class _PeakMemory:
+    """Read the peak of the GPU's memory in the block; None on a CPU."""
+
+    bytes: int | None = None
+
+    def __init__(self, detector: nn.Module) -> None:
+        self.device = next(detector.parameters()).device
+
+    def __enter__(self) -> '_PeakMemory':
+        if self.device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(self.device)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.device.type == 'cuda':
+            self.bytes = torch.cuda.max_memory_allocated(self.device)
+
+
+def read_costs(folder: Path) -> dict[str, EntryCost]:
+    """Read the costs that an earlier call has measured, by entry."""
+    file = folder / _COSTS
+    known = json.loads(file.read_text()) if file.exists() else {}
+    return {name: EntryCost(**cost) for name, cost in known.items()}
+
+
+def write_costs(costs: Mapping[str, EntryCost], folder: Path) -> None:
+    """Keep the costs, so that the steps of a time budget stay as they are."""
+    content = {name: vars(cost) for name, cost in costs.items()}
+    write_whole(folder / _COSTS, json.dumps(content, indent=2).encode())

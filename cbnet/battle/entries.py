@@ -1,0 +1,301 @@
+"""What takes part in a battle: backbones and composites, by short texts.
+
+The grammar, where ``[...]`` may be left out::
+
+    entry   = [Kx] members [, key=value ...]
+    members = member [+ member ...]            the last one leads
+    member  = [frozen:|random:]NAME[(key=value, ...)][@SCALE][=WEIGHTS]
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Gt, Le
+
+from ..arguments import check_settings, check_value, explained
+from ..errors import UserValueError
+from ..messages import brief
+from ..models.backbones.checks import MOST_MEMBERS
+from ..models.backbones.connections import Style
+from ..models.options import Weight
+from .presets import PRESETS
+
+_ENTRY = re.compile(r'(?:(\d+)x\s+)?(.+)', re.S)
+_MEMBER = re.compile(
+    r'(?:(?P<start>frozen|random|tuned):)?'
+    r'(?P<name>(?:[^\s:()@=]|::)+)'
+    r'(?P<arguments>\(.*\))?'
+    r'(?:@(?P<scale>[^=]+))?'
+    r'(?:=(?P<weights>.+))?'
+)
+#: what a text of an entry may look like, for errors
+EXAMPLES = (
+    '`resnet50`, `2x resnet50, style=slc`, `frozen:vit_small_patch16_dinov3 '
+    '+ resnet18`, `frozen:convnext_tiny@0.5 + convnext_tiny`, '
+    '`random:resnet18`, `ResNet(depth=50)=weights.pth`'
+)
+
+
+@dataclass(frozen=True)
+class MemberText:
+    """One member of an entry, as the user named it.
+
+    Attributes:
+        name: a preset, a model of timm, a backbone of mmdet's registry or a
+            config file.
+        start: ``tuned``, ``frozen`` or ``random``, which is tuned from
+            random weights.
+        scale: the factor by which its images are resized.
+        weights: its file of weights; None stands for its own.
+        arguments: arguments of the backbone, beside its name.
+    """
+
+    name: str
+    start: Literal['tuned', 'frozen', 'random'] = 'tuned'
+    scale: Annotated[float, Gt(0), Le(8)] | None = None
+    weights: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EntryOptions:
+    """How the members of an entry are joined.
+
+    Attributes:
+        name: what tables call the entry; its text by default.
+        style: the style of the connections.
+        assistance: the weight of each assistant's losses, or one for all;
+            None stands for the published ones.
+        proposals: whose proposals the assistants' losses see; None stands
+            for the default of ``AssistedDetector``.
+        shared_stages: the number of shared stages, or None; ``'published'``
+            stands for the published number where all members are equal, and
+            for None elsewhere.
+    """
+
+    name: str | None = None
+    style: Style = 'dhlc'
+    assistance: Weight | list[Weight] | None = None
+    proposals: Literal['lead', 'own'] | None = None
+    shared_stages: Annotated[int, Ge(0)] | Literal['published'] | None = (
+        'published'
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a battle.
+
+    Attributes:
+        name: what tables call it.
+        members: its members, the lead last.
+        options: how they are joined.
+        changes: overrides of its config, as of ``--cfg-options``.
+    """
+
+    name: str
+    members: tuple[MemberText, ...]
+    options: EntryOptions = EntryOptions()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder of its runs."""
+        return re.sub(r'[^\w.@+=:-]+', '_', self.name).strip('_')
+
+    @property
+    def composite(self) -> bool:
+        """Whether it has several members."""
+        return len(self.members) > 1
+
+
+def read_entries(texts: Iterable[str]) -> list[Entry]:
+    """Read the entries of ``--entries``.
+
+    Args:
+        texts: texts of entries, names of ``PRESETS``, and YAML files with
+            lists of entries. An item of a file is a text, or a mapping with
+            ``entry`` (the text) and optionally the ``EntryOptions`` and
+            ``cfg`` (overrides of the config).
+
+    Raises:
+        ValueError: a text or a file is wrong, or two entries have one name;
+            says which.
+    """
+    entries = [entry for text in texts for entry in _expanded(text)]
+    if not entries:
+        raise UserValueError('--entries: there is no entry in it; name one')
+    known: dict[str, Entry] = {}
+    for entry in entries:
+        if other := known.get(entry.folder.lower()):
+            raise UserValueError(
+                f'--entries: {other.name!r} and {entry.name!r} have one name, '
+                f'so their runs would be mixed up; leave one of them out, or '
+                f'give it a name: "{entry.name}, name=..."'
+            )
+        known[entry.folder.lower()] = entry
+    return entries
+
+
+def _expanded(text: str) -> Iterator[Entry]:
+    if text in PRESETS:
+        yield from map(read_entry, PRESETS[text])
+        return
+    if not text.endswith(('.yaml', '.yml')):
+        yield read_entry(text)
+        return
+    file = Path(text)
+    if not file.is_file():
+        raise UserValueError(f'--entries: no file {file}')
+    with explained(f'--entries {file} is no YAML file'):
+        content = yaml.safe_load(file.read_text())
+    if isinstance(content, Mapping) and set(content) == {'entries'}:
+        content = content['entries']
+    if not isinstance(content, list):
+        raise UserValueError(
+            f'--entries {file} holds {brief(content)}, expected a list of '
+            f'entries, such as "- 2x resnet50"'
+        )
+    for number, item in enumerate(content, start=1):
+        try:
+            yield _from_item(item)
+        except (TypeError, ValueError) as error:
+            raise UserValueError(f'{file}, item {number}: {error}') from error
+
+
+def _from_item(item: Any) -> Entry:
+    if isinstance(item, str):
+        return read_entry(item)
+    if not isinstance(item, Mapping) or 'entry' not in item:
+        raise UserValueError(
+            f'it is {brief(item)}, expected a text, or entry: TEXT with '
+            f'name: and cfg: beside it'
+        )
+    item = dict(item)
+    entry = read_entry(str(item.pop('entry')))
+    changes = item.pop('cfg', None) or {}
+    check_value('cfg', dict[str, Any], changes)
+    check_settings('the entry', EntryOptions, item)
+    name = item.get('name') or entry.name
+    options = replace(entry.options, **item)
+    return replace(entry, name=name, options=options, changes=changes)
+
+
+def read_entry(text: str) -> Entry:
+    """Read the text of an entry.
+
+    Raises:
+        ValueError: the text is no entry; says what is wrong with it.
+    """
+    text = ' '.join(text.split())
+    title = f'--entries {text!r}'
+    first, *rest = _split(text, ',')
+    options = EntryOptions(**_options(rest, title))
+    found = _ENTRY.fullmatch(first.strip())
+    if not found:
+        raise UserValueError(f'{title} is empty; expected {EXAMPLES}')
+    number = int(found[1] or 1)
+    if not 1 <= number <= MOST_MEMBERS:
+        raise UserValueError(
+            f'{title} asks for {number} members, expected 1 to {MOST_MEMBERS}'
+        )
+    parts = _split(found[2], ' + ')
+    if number > 1 and len(parts) > 1:
+        raise UserValueError(
+            f'{title} multiplies and adds; write every member out, such as '
+            f'`A + A + B`'
+        )
+    members = tuple(_member(part.strip(), title) for part in parts) * number
+    lead = members[-1]
+    if lead.scale is not None:
+        raise UserValueError(
+            f'{title} resizes the images of its lead, whose maps the detector '
+            f'reads; give the scale to an assistant, or to all with --scale'
+        )
+    if len(members) > 1 and lead.start == 'frozen':
+        raise UserValueError(
+            f'{title} freezes its lead, so that the assistants would have '
+            f'nothing to teach; freeze assistants, or a single'
+        )
+    return Entry(options.name or text, members, options)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split a text, but not inside brackets or quotes."""
+    parts, depth, quote = [''], 0, ''
+    for place, letter in enumerate(text):
+        if quote or letter in '\'"':
+            quote = '' if letter == quote else quote or letter
+        elif letter in '()[]{}':
+            depth += 1 if letter in '([{' else -1
+        parts[-1] += letter
+        ends = text[: place + 1].endswith(separator)
+        if ends and not depth and not quote:
+            parts[-1] = parts[-1].removesuffix(separator)
+            parts.append('')
+    return parts
+
+
+def _member(text: str, title: str) -> MemberText:
+    found = _MEMBER.fullmatch(text)
+    if not found:
+        raise UserValueError(
+            f'{title}: {text!r} is no member; expected entries such as '
+            f'{EXAMPLES}'
+        )
+    given = {k: v for k, v in found.groupdict().items() if v is not None}
+    if 'scale' in given:
+        given['scale'] = _value(given['scale'])
+    if 'arguments' in given:
+        given['arguments'] = _arguments(given['arguments'], f'{title}: {text}')
+    check_settings(f'{title}: {found["name"]}', MemberText, given)
+    member = MemberText(**given)
+    if member.start == 'random' and member.weights:
+        raise UserValueError(
+            f'{title}: {text!r} starts at random and from a file; leave one '
+            f'of them out'
+        )
+    return member
+
+
+def _arguments(text: str, title: str) -> dict[str, Any]:
+    """Read ``(depth=50, style='caffe')``."""
+    try:
+        call = ast.parse(f'f{text}', mode='eval').body
+        if call.args or None in (names := [k.arg for k in call.keywords]):
+            raise ValueError
+        values = (ast.literal_eval(one.value) for one in call.keywords)
+        return dict(zip(names, values, strict=True))
+    except (SyntaxError, ValueError, AttributeError):
+        raise UserValueError(
+            f'{title}: {text} are no arguments; expected such as (depth=50)'
+        ) from None
+
+
+def _options(parts: list[str], title: str) -> dict[str, Any]:
+    found = {}
+    for part in parts:
+        key, equals, value = part.strip().partition('=')
+        if not equals:
+            raise UserValueError(
+                f'{title}: {part.strip()!r} is no key=value, such as style=slc'
+            )
+        key = key.strip()
+        found[key] = value.strip() if key == 'name' else _value(value.strip())
+    check_settings(title, EntryOptions, found)
+    return found
+
+
+def _value(text: str) -> Any:
+    """Read a number, a list or None; anything else stays a text."""
+    if text.lower() == 'none':
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text

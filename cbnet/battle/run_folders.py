@@ -1,0 +1,60 @@
+"""The folders of the runs of an entry on a data set, and notes in them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..atomic_files import write_whole
+
+_FAILED, _CHOSEN = 'failed.json', 'chosen.json'
+
+
+def run_folder(folder: Path, lr: float, seed: int) -> Path:
+    """Name the folder of one run."""
+    return folder / f'lr-{lr:g}' / f'seed-{seed}'
+
+
+def note_failure(folder: Path, reason: str | None) -> None:
+    """Note why a run failed; None takes an earlier note back."""
+    file = folder / _FAILED
+    if reason is None:
+        file.unlink(missing_ok=True)
+    else:
+        write_whole(file, json.dumps(dict(reason=reason)).encode())
+
+
+def read_failure(folder: Path) -> str | None:
+    """Say why a run failed; None if it did not."""
+    file = folder / _FAILED
+    return json.loads(file.read_text())['reason'] if file.exists() else None
+
+
+def note_choice(
+    folder: Path, lr: float | None, found: Mapping[float, float]
+) -> None:
+    """Note which learning rate was chosen for an entry on a data set.
+
+    Args:
+        folder: the folder of the runs of the entry.
+        lr: the rate, or None if no run ended well.
+        found: the AP of each rate on the split for choices, if there was
+            a choice.
+    """
+    content = dict(
+        chosen=lr, AP={f'{rate:g}': ap for rate, ap in found.items()}
+    )
+    write_whole(folder / _CHOSEN, json.dumps(content, indent=1).encode())
+
+
+def read_choice(folder: Path) -> float | None:
+    """Tell which rate was chosen, or None if none was."""
+    file = folder / _CHOSEN
+    return json.loads(file.read_text())['chosen'] if file.exists() else None
+
+
+def failures(folder: Path) -> dict[str, str]:
+    """Say why runs of an entry failed, by the names of their folders."""
+    return {
+        f'{file.parents[1].name}/{file.parent.name}': read_failure(file.parent)
+        for file in sorted(folder.glob(f'lr-*/seed-*/{_FAILED}'))
+    }

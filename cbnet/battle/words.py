@@ -1,0 +1,117 @@
+"""Say in words which entry to take, and what is inside the noise."""
+
+from collections.abc import Iterator
+
+from ..messages import listed, number_of
+from .results import EntryResult, Results
+
+
+def paragraphs(results: Results) -> list[str]:
+    """Say what a battle has found: on each data set, by budget, and why not.
+
+    Args:
+        results: the results of a battle.
+    """
+    parts = [' '.join(_about(results, data)) for data in results.datas]
+    parts += [' '.join(_budgets(results)), ' '.join(_failures(results))]
+    return [*filter(None, parts)] or ['No run has ended yet.']
+
+
+def _about(results: Results, data: str) -> Iterator[str]:
+    done = {
+        name: results.results[data, name]
+        for name in results.entries
+        if results.results[data, name].values('box AP')
+    }
+    if not done:
+        return
+    best = max(done, key=lambda name: done[name].mean('box AP'))
+    seeds = number_of(len(done[best].values('box AP')), 'seeds')
+    yield (
+        f'On {data}, {best} has the best box AP, '
+        f'{_plus_minus(done[best])} ({seeds}).'
+    )
+    near = [
+        name
+        for name in done
+        if name != best and _near(results, data, name, best)
+    ]
+    if near:
+        yield (
+            f'Inside the noise, these cannot be told from it: '
+            f'{listed(near, 12)}.'
+        )
+        tied = [best, *near]
+        cheap = _cheapest(results, tied)
+        if cheap and cheap != best:
+            yield f'Of them, {cheap} is the cheapest to use; take it.'
+    elif len(done) > 1:
+        yield 'All others differ from it by more than the noise.'
+    if len(done[best].values('box AP')) < 2:
+        yield (
+            'With one seed the noise between trainings is not known, so no '
+            'difference is claimed.'
+        )
+
+
+def _plus_minus(one: EntryResult) -> str:
+    spread = one.spread('box AP')
+    shown = '' if spread is None else f' ± {spread:.3f}'
+    return f'{one.mean("box AP"):.3f}{shown}'
+
+
+def _near(results: Results, data: str, name: str, best: str) -> bool:
+    found = results.difference(data, name, best, 'box')
+    return found is None or found.noise
+
+
+def _cheapest(results: Results, names: list[str]) -> str | None:
+    for cost in ('latency', 'macs'):
+        prices = {
+            name: getattr(results.costs[name], cost)
+            for name in names
+            if name in results.costs
+        }
+        if len(prices) == len(names) and None not in prices.values():
+            return min(prices, key=prices.get)
+    return None
+
+
+def _budgets(results: Results) -> Iterator[str]:
+    """Say which entry to take from which price on."""
+    for cost, unit, factor in (
+        ('latency', 'ms an image', 1e-3),
+        ('parameters', 'M parameters', 1e6),
+    ):
+        taken: list[str] = []
+        for name in results.front(cost):
+            if not taken or _better(results, name, taken[-1]):
+                taken.append(name)
+        steps = [
+            f'from {getattr(results.costs[name], cost) / factor:.3g} {unit} '
+            f'on, {name} ({results.overall(name):.3f})'
+            for name in taken
+        ]
+        if steps:
+            yield (
+                f'By the mean box AP over the data sets, take: '
+                f'{"; ".join(steps)}; no dearer entry is better by more than '
+                f'the noise.'
+            )
+
+
+def _better(results: Results, name: str, other: str) -> bool:
+    """Tell whether an entry is better on a data set, outside the noise."""
+    found = (
+        results.difference(data, name, other, 'box') for data in results.datas
+    )
+    return any(one and not one.noise and one.mean > 0 for one in found)
+
+
+def _failures(results: Results) -> Iterator[str]:
+    for (data, name), one in results.results.items():
+        for reason, count in one.reasons.items():
+            yield (
+                f'{number_of(count, "runs")} of {name} on {data} failed: '
+                f'{reason.rstrip(".")}.'
+            )

@@ -1,0 +1,38 @@
+"""What a battle will take, from measured steps: time and money."""
+
+from ..battle.tables import cost_table
+from .battle_plan import Contest, Plan
+
+
+def estimate(plan: Plan, jobs: int, price: float | None) -> str:
+    """Lay out the costs of the entries, and estimate those of the battle.
+
+    Args:
+        plan: the battle.
+        jobs: the number of runs at a time.
+        price: the price of a device for an hour, or None.
+    """
+    costs = {one.entry.name: one.cost for one in plan.contests}
+    lines = [cost_table(costs), '']
+    runs = len(plan.contests) * plan.runs
+    lines.append(
+        f'{runs} trainings: {len(plan.contests)} entries on data sets, each '
+        f'with {len(plan.lrs)} learning rates to choose from and '
+        f'{len(plan.seeds)} seeds'
+    )
+    if any(one.cost.step is None for one in plan.contests):
+        lines.append('no estimate of the time: not every step was measured')
+        return '\n'.join(lines)
+    hours = sum(map(_seconds, plan.contests)) * plan.runs / 3600
+    text = f'about {hours:.2g} hours of a device'
+    if jobs > 1:
+        text += f', {hours / jobs:.2g} hours with {jobs} runs at a time'
+    if price is not None:
+        text += f', and {hours * price:.2f} at {price:g} an hour'
+    return '\n'.join([*lines, text])
+
+
+def _seconds(contest: Contest) -> float:
+    """Estimate one training and its evaluation."""
+    images = contest.data.images('test')
+    return contest.steps * contest.cost.step + images * contest.cost.latency

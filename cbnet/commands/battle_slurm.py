@@ -1,0 +1,55 @@
+"""A battle as an array of jobs of Slurm."""
+
+import re
+import shlex
+import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from ..atomic_files import write_whole
+
+_OWN = '--slurm', '--dry-run'
+_SCRIPT = """\
+#!/bin/bash
+# Written by `cbnet battle --slurm`. Each job runs one entry on one data set;
+# a job that is sent again goes on where it stopped.
+#SBATCH --job-name=battle
+#SBATCH --array=1-{number}
+#SBATCH --gres=gpu:1
+#SBATCH --cpus-per-task=4
+#SBATCH --requeue
+cd {folder}
+srun {command} --only "$SLURM_ARRAY_TASK_ID/{number}"
+"""
+
+
+def share(text: str) -> tuple[int, int]:
+    """Read ``I/N``, the share I of N."""
+    found = re.fullmatch(r'(\d+)/(\d+)', text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ArgumentTypeError(
+            f'{text!r}, expected I/N with I from 1 to N, such as 2/8'
+        )
+    return int(found[1]), int(found[2])
+
+
+def slurm_script(file: Path, number: int) -> None:
+    """Write a script that runs this command in shares.
+
+    Args:
+        file: the script.
+        number: the number of shares.
+    """
+    words, skip = [sys.executable, '-m', 'cbnet', 'battle'], False
+    given = sys.argv[1:]
+    for word in given[1:] if given[:1] == ['battle'] else given:
+        if skip or word.split('=')[0] in _OWN:
+            skip = word == '--slurm'
+            continue
+        words.append(word)
+    text = _SCRIPT.format(
+        number=number,
+        folder=shlex.quote(str(Path.cwd())),
+        command=shlex.join(words),
+    )
+    write_whole(file, text.encode())

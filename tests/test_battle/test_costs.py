@@ -1,0 +1,43 @@
+"""What entries cost.
+
+1. The numbers that are trained leave out a frozen assistant; a pass of
+   inference and of training is timed, or not, as it is asked for.
+2. Costs are kept exactly.
+3. Latency is the median of passes over one image, after two that warm up.
+"""
+
+from cbnet.analysis.complexity import latency as module
+from cbnet.analysis.complexity.latency import measure_latency
+from cbnet.battle.configs import entry_config
+from cbnet.battle.costs import measure_entry, read_costs, write_costs
+from cbnet.battle.entries import read_entry
+from cbnet.testing import build_model, make_batch, tiny_detector
+
+
+def test_an_entry(tiny, tmp_path):
+    name = 'frozen:test_vit=x + random:test_resnet'
+    cfg = entry_config(read_entry(name), tiny)
+    counted = measure_entry(cfg, (64, 96), None, 0)
+    assert 0 < counted.trained < counted.parameters
+    assert counted.macs > 0 and counted.latency is None
+    timed = measure_entry(cfg, (64, 96), make_batch(num_classes=80), 1)
+    assert timed.latency > 0 and timed.step > 0 and timed.kept > 0
+    assert timed.memory_training is None  # on a CPU
+    costs = {name: timed, 'other': counted}
+    write_costs(costs, tmp_path)
+    assert read_costs(tmp_path) == costs
+    assert read_costs(tmp_path / 'gone') == {}
+
+
+def test_latency(monkeypatch):
+    seconds = iter([9, 9, 1, 2, 6, 4, 8, 4])
+    monkeypatch.setattr(module, '_time', lambda *_: float(next(seconds)))
+    detector = build_model(tiny_detector())
+    found = measure_latency(detector, (64, 96), times=3, batch_size=2)
+    assert (found.median, found.throughput) == (2, 0.5)
+    assert 2 < found.p95 < 6
+
+
+def test_a_real_pass():
+    found = measure_latency(build_model(tiny_detector()), (64, 96), times=1)
+    assert found.median == found.p95 > 0 and found.throughput > 0

@@ -1,0 +1,178 @@
+"""The texts of entries.
+
+1. Each part of the grammar is read as it is meant.
+2. Lists come from YAML files, with names and overrides.
+3. Presets name what exists, and no name twice.
+4. Mistakes are one sentence, with near names where there are any.
+"""
+
+import pytest
+import timm
+
+from cbnet.battle.entries import (
+    EntryOptions,
+    MemberText,
+    read_entries,
+    read_entry,
+)
+from cbnet.battle.members import build_backbone
+from cbnet.battle.presets import PRESETS
+from cbnet.errors import UserError
+
+M = MemberText
+
+
+@pytest.mark.parametrize(
+    ('text', 'members', 'options'),
+    [
+        ('resnet50', [M('resnet50')], {}),
+        ('2x resnet50', [M('resnet50')] * 2, {}),
+        ('frozen:a + b.c_d', [M('a', 'frozen'), M('b.c_d')], {}),
+        ('frozen:a@0.5 + a', [M('a', 'frozen', 0.5), M('a')], {}),
+        ('random:a=', None, {}),
+        ('a=my w.pth', [M('a', weights='my w.pth')], {}),
+        ('a@2=w.pth + b', [M('a', scale=2, weights='w.pth'), M('b')], {}),
+        ('cbnet::x/y.py', [M('cbnet::x/y.py')], {}),
+        (
+            'A(depth=50, dims=(1, 2)) + B(x="a + b")',
+            [
+                M('A', arguments=dict(depth=50, dims=(1, 2))),
+                M('B', arguments=dict(x='a + b')),
+            ],
+            {},
+        ),
+        (
+            '3x a, style=slc, assistance=[0.5, 1.0], shared_stages=none',
+            [M('a')] * 3,
+            dict(style='slc', assistance=[0.5, 1.0], shared_stages=None),
+        ),
+        ('2x a, assistance=0.0, name=b c', [M('a')] * 2,
+         dict(assistance=0.0, name='b c')),
+    ],
+)  # fmt: skip
+def test_grammar(text, members, options):
+    if members is None:
+        with pytest.raises(UserError, match='is no member'):
+            read_entry(text)
+        return
+    entry = read_entry(text)
+    assert list(entry.members) == members
+    assert entry.options == EntryOptions(**options)
+    assert entry.name == options.get('name', text)
+
+
+def test_a_list_in_a_file(tmp_path):
+    file = tmp_path / 'list.yaml'
+    file.write_text(
+        '- resnet18\n'
+        '- entry: 2x resnet18\n'
+        '  name: twin\n'
+        '  style: slc\n'
+        '  cfg: {model.backbone.with_cp: true}\n'
+    )
+    single, twin, last = read_entries([str(file), 'resnet50'])
+    assert (single.name, twin.name, last.name) == (
+        'resnet18', 'twin', 'resnet50',
+    )  # fmt: skip
+    assert twin.options.style == 'slc' and len(twin.members) == 2
+    assert twin.changes == {'model.backbone.with_cp': True}
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_presets(preset):
+    names = {m.name for entry in read_entries([preset]) for m in entry.members}
+    for name in names:
+        known = timm.list_pretrained(f'{name.partition(".")[0]}.*')
+        assert name in [*known, *(one.partition('.')[0] for one in known)]
+
+
+@pytest.mark.parametrize(
+    ('texts', 'sentence'),
+    [
+        ([], 'there is no entry'),
+        (['a', 'a'], "'a' and 'a' have one name"),
+        (['2x a', ' 2X  a'], 'is no member'),
+        (['2x a', '2x  a'], "'2x a' and '2x a' have one name"),
+        (['a, name=b', 'B'], "'b' and 'B' have one name"),
+        (['0x a'], '0 members, expected 1 to'),
+        (['99x a'], '99 members, expected 1 to'),
+        (['2x a + b'], 'multiplies and adds'),
+        (['a@0.5'], 'resizes the images of its lead'),
+        (['a@nine + b'], "scale='nine'; expected"),
+        (['a@9 + b'], 'scale=9; expected'),
+        (['a + frozen:b'], 'freezes its lead'),
+        (['random:a=w.pth'], 'starts at random and from a file'),
+        (['frozn:a'], 'is no member'),
+        (['a, stile=slc'], "no option 'stile'; did you mean 'style'?"),
+        (['a, style=slk'], "style='slk'; expected"),
+        (['a, assistance=-1.0'], 'assistance=-1.0; expected'),
+        (['a, slc'], "'slc' is no key=value"),
+        (['A(depth)'], 'are no arguments'),
+        ([''], 'is empty'),
+        (['gone.yaml'], 'no file gone.yaml'),
+    ],
+)
+def test_mistakes(texts, sentence):
+    with pytest.raises(UserError) as error:
+        read_entries(texts)
+    assert sentence in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        ('a: [', 'is no YAML file'),
+        ('3', 'expected a list of entries'),
+        ('- 3', 'item 1: it is 3'),
+        ('- entry: a\n  nam: b', "no option 'nam'; did you mean 'name'"),
+        ('- entry: a\n  cfg: 3', 'cfg=3; expected'),
+        ('- a\n- entry: 0x a', 'item 2: --entries'),
+    ],
+)
+def test_mistakes_in_files(tmp_path, content, sentence):
+    (tmp_path / 'list.yml').write_text(content)
+    with pytest.raises(UserError) as error:
+        read_entries([str(tmp_path / 'list.yml')])
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        ('resnt50', "'resnt50' is no preset"),
+        ('resnt50', "did you mean 'resnet50'"),
+        ('ResNt', "did you mean 'ResNet'"),
+        ('ResNet', 'has no weights of its own; give its pretrained file with'),
+        ('random:ResNet', "needs the argument 'depth'"),
+        ('random:xception41', 'cannot be a member'),
+        ('random:resnet18(dephth=3)', 'dephth'),
+        ('random:levit_128s + random:resnet18', 'has 3 stages'),
+    ],
+)
+def test_unknown_members(text, sentence):
+    with pytest.raises(UserError) as error:
+        build_backbone(read_entry(text))
+    assert sentence in str(error.value)
+    assert text in str(error.value)
+
+
+def test_backbones():
+    twin = build_backbone(read_entry('2x test_resnet')).cfg
+    assert twin['num_members'] == 2 and twin['shared_stages'] == 1
+    assert twin['member']['init_cfg']['checkpoint'] == 'timm://test_resnet'
+    assert twin['member']['norm_eval']
+
+    pair = build_backbone(
+        read_entry('frozen:test_vit@0.5=vit.pth + random:ResNet(depth=18)')
+    )
+    vit, lead = pair.cfg['member']
+    assert (vit['frozen'], vit['scale']) == (True, 0.5)
+    assert vit['backbone']['init_cfg']['checkpoint'] == 'vit.pth'
+    assert vit['preprocess'] == 'timm'
+    assert lead['init_cfg'] is None and not lead['norm_eval']
+    assert pair.cfg['shared_stages'] is None
+
+    single = build_backbone(read_entry('frozen:dinov2-s')).cfg
+    assert single['frozen'] and single['num_members'] == 1
+    assert single['member']['patch_size'] == 16

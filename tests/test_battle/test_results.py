@@ -1,0 +1,139 @@
+"""What a battle says, of runs whose results are known.
+
+1. AP, spread, differences and intervals are those of the runs; entries that
+   are equal are inside the noise, and so is everything with one seed.
+2. z-scores are means over tasks; the front has what nothing beats.
+3. The words name the best entry, those that cannot be told from it, the
+   cheapest of them, and what failed.
+4. Tables and the page hold every entry, whatever its name is; the page needs
+   no network.
+"""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from cbnet.battle.charts import charts
+from cbnet.battle.report import write_page, write_tables
+from cbnet.battle.results import Difference, collect
+from cbnet.battle.words import paragraphs
+
+from .made_battle import cost, make_battle
+
+ENTRIES = {
+    'base': (4.0, cost(10, 10)),
+    'good': (1.0, cost(20, 20)),
+    'twin </script>': (1.0, cost(30, 15)),
+    'bad': (9.0, cost(40, 40)),
+    'broken': (None, cost(5, 5)),
+}
+
+
+@pytest.fixture(scope='module')
+def made(tiny_coco, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('battle')
+    data = make_battle(folder, [tiny_coco.root], ENTRIES, range(3))
+    return folder, data[0]
+
+
+def test_differences(made):
+    folder, data = made
+    results = collect(folder)
+    assert results.reference == 'base' and results.kinds == ['box', 'mask']
+    base, good = (results.results[data.name, n] for n in ('base', 'good'))
+    assert good.mean('box AP') > base.mean('box AP') > 0
+    found = results.difference(data.name, 'good', 'base', 'box')
+    apart = good.mean('box AP') - base.mean('box AP')
+    assert found.mean == pytest.approx(apart)
+    drawn = [
+        np.mean([one.samples['box'] for one in entry.seeds.values()], 0)
+        for entry in (good, base)
+    ]
+    ends = np.percentile(drawn[0] - drawn[1], [2.5, 97.5])
+    assert [found.low, found.high] == pytest.approx(ends.tolist())
+    assert 0 < found.low < found.high
+    twin = results.difference(data.name, 'twin </script>', 'good', 'box')
+    assert (twin.mean, twin.low, twin.high, twin.noise) == (0, 0, 0, True)
+    assert results.difference(data.name, 'broken', 'base', 'box') is None
+    assert base.training_seconds == 50
+    assert set(base.classes('mask')) == {'square', 'triangle'}
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'seeds', 'noise'),
+    [
+        (0.05, 0.2, 0.09, False),
+        (0.05, 0.2, 0.11, True),
+        (-0.05, 0.2, 0.09, True),
+        (0.05, 0.2, None, True),
+    ],
+)
+def test_noise(low, high, seeds, noise):
+    assert Difference(0.1, low, high, seeds).noise == noise
+    assert Difference(-0.1, -high, -low, seeds).noise == noise
+
+
+def test_one_seed_is_noise(tiny_coco, tmp_path):
+    entries = {name: ENTRIES[name] for name in ('base', 'good')}
+    make_battle(tmp_path, [tiny_coco.root], entries, seeds=[0])
+    results = collect(tmp_path, 'good')
+    (data,) = results.datas
+    found = results.difference(data, 'base', 'good', 'box')
+    assert found.mean < 0 and found.seeds is None and found.noise
+    assert 'no difference is claimed' in ' '.join(paragraphs(results))
+
+
+def test_scores_and_fronts(made):
+    folder, data = made
+    results = collect(folder)
+    z = results.z_scores()
+    assert set(z) == {'base', 'good', 'twin </script>', 'bad'}
+    tasks = []
+    for kind in ('box AP', 'mask AP'):
+        values = [results.results[data.name, n].mean(kind) for n in z]
+        apart = np.array(values) - np.mean(values)
+        tasks.append(apart / (np.std(values) or 1))
+    assert list(z.values()) == pytest.approx(np.mean(tasks, 0).tolist())
+    assert z['good'] == z['twin </script>'] > z['base'] > z['bad']
+    assert results.front('parameters') == ['base', 'good']
+    assert results.front('latency') == ['base', 'twin </script>']
+
+
+def test_words(made):
+    text = ' '.join(paragraphs(collect(made[0])))
+    assert 'good has the best box AP' in text
+    assert 'cannot be told from it: twin </script>.' in text
+    assert 'Of them, twin </script> is the cheapest to use' in text
+    assert 'ms an image on, base' in text
+    assert 'M parameters on, good' in text
+    assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
+
+
+def test_tables_and_page(made, tmp_path):
+    folder, data = made
+    results = collect(folder)
+    md, table, content = write_tables(results, tmp_path)
+    with table.open() as file:
+        rows = {row['entry']: row for row in csv.DictReader(file)}
+    assert list(rows) == list(ENTRIES)
+    assert 'loss is nan' in rows['broken']['failed']
+    assert rows['base']['box AP difference'] == ''
+    assert rows['bad']['box AP inside noise'] in ('True', 'False')
+    assert json.loads(content.read_text())['fronts']['latency']
+    assert '| twin </script> ' in md.read_text()
+
+    images = {data.name: data.splits['test'].images}
+    page = write_page(results, folder, images).read_text()
+    assert 'twin &lt;/script&gt;' in page
+    # Scripts hold no end of a script but their own.
+    scripts = re.findall(r'<script[^>]*>(.*?)</script>', page, re.S)
+    assert len(scripts) == 3
+    figures = json.loads(scripts[1])
+    assert len(figures) == len([*charts(results)]) == 3 + 2 + 1 + 2
+    assert page.count('data:image/jpeg;base64,') == 2 * 5
+    markup = re.sub(r'<script[^>]*>.*?</script>', '', page, flags=re.S)
+    assert not re.search(r'(src|href)="(?!data:image|#)', markup)
+    assert 'http' not in markup

@@ -1,0 +1,99 @@
+"""The runs of a battle over several devices, with stand-ins.
+
+1. Each run at a time has a device of its own; all contests are done.
+2. An interruption starts no further run, and is no failure of a run.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Barrier, Lock
+
+import pytest
+
+from cbnet.battle.costs import EntryCost
+from cbnet.battle.entries import read_entry
+from cbnet.battle.figures import Figures
+from cbnet.battle.run_folders import failures
+from cbnet.commands.battle_plan import Contest, Plan
+from cbnet.commands.battle_runs import Battle, RunOptions
+from cbnet.commands.command_queue import CommandFailed, Interrupted
+
+
+@dataclass
+class Data:
+    name: str = 'mine'
+
+    def images(self, role):
+        return 3
+
+
+@dataclass
+class StandIn:
+    """Note the device of each run; two of them wait for each other."""
+
+    devices: list = field(default_factory=list)
+    together: Barrier = field(default_factory=lambda: Barrier(2, timeout=60))
+    lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, contest, runs, folder, lr, seed, role):
+        self.together.wait()
+        with self.lock:
+            self.devices.append(runs.environment['CUDA_VISIBLE_DEVICES'])
+        return Figures({'box AP': lr}, {}, {})
+
+
+def plan(folder, number, lrs=(1.0,)):
+    contests = [
+        Contest(
+            read_entry(f'e{i}'), Data(), 'c.py', 'v.py', 10,
+            EntryCost(1, 1, step=2.0), folder / f'e{i}',
+        )
+        for i in range(number)
+    ]  # fmt: skip
+    return Plan(tuple(contests), lrs, (0,))
+
+
+def test_devices(tmp_path, monkeypatch):
+    done, stand_in = [], StandIn()
+    monkeypatch.setattr(Battle, '_figures', staticmethod(stand_in))
+    options = RunOptions(devices=['3', '5'], jobs=2)
+    battle = Battle(plan(tmp_path, 4), options, lambda: done.append(1))
+    battle.run()
+    assert sorted(stand_in.devices) == ['3', '3', '5', '5']
+    assert len(done) == 4 and battle.failed == 0
+    (task,) = battle.queue.bar.tasks
+    assert task.total == pytest.approx(4 * 2.0 * (10 + 0.4 * 3))
+
+
+def test_the_best_rate(tmp_path, monkeypatch):
+    rates = []
+
+    def figures(contest, runs, folder, lr, seed, role):
+        rates.append((lr, role))
+        if lr == 0.3:
+            raise CommandFailed('text', 'loss is nan')
+        return Figures({'box AP': 1 - lr}, {}, {})
+
+    monkeypatch.setattr(Battle, '_figures', staticmethod(figures))
+    lrs = (0.3, 0.2, 0.1, 0.4)
+    battle = Battle(plan(tmp_path, 1, lrs), RunOptions(), lambda: None)
+    battle.run()
+    assert rates == [*((lr, 'val') for lr in lrs), (0.1, 'test')]
+    assert failures(tmp_path / 'e0') == {'lr-0.3/seed-0': 'loss is nan'}
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_an_interruption(tmp_path, monkeypatch, jobs):
+    begun = []
+
+    def figures(contest, *_):
+        begun.append(contest.entry.name)
+        raise Interrupted
+
+    monkeypatch.setattr(Battle, '_figures', staticmethod(figures))
+    options = RunOptions(jobs=jobs)
+    battle = Battle(plan(tmp_path, 9), options, lambda: None)
+    with pytest.raises(Interrupted):
+        battle.run()
+    assert len(begun) < 9
+    assert not any(failures(Path(tmp_path, name)) for name in begun)

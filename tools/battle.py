@@ -1,0 +1,8 @@
+"""The command ``cbnet battle`` as a script."""
+
+import sys
+
+from cbnet.commands.main import main
+
+if __name__ == '__main__':
+    main(['battle', *sys.argv[1:]])
