@@ -14,6 +14,11 @@ from ..errors import UserError
 from ..messages import one_line
 from .checked_images import ImageFileError, place
 
+_ADVICE = (
+    '; correct that step, or leave the image out if it is too narrow or too '
+    'small for it'
+)
+
 
 @contextmanager
 def naming(path: str | None, what: str) -> Iterator[None]:
@@ -32,7 +37,7 @@ def naming(path: str | None, what: str) -> Iterator[None]:
         image = f'image {place(str(path))}' if path else 'an image'
         step = failing_transform(error)
         at = f'{step}: ' if step else ''
-        advice = '; correct that step, or leave the image out' if step else ''
+        advice = _ADVICE if step else ''
         raise ImageFileError(
             f'{image} {what}: {at}{type(error).__name__}: '
             f'{one_line(error, 300)}{advice}'
@@ -50,7 +55,10 @@ def _named(call: Callable[..., Any]) -> Callable[..., Any]:
         path = data.get('img_path') if isinstance(data, dict) else None
         if path is None:
             return call(self, data)  # an outer pipeline knows the image
-        with naming(path, 'does not pass the pipeline'):
+        size = ''
+        if 'width' in data and 'height' in data:
+            size = f'({data["width"]}x{data["height"]}) '
+        with naming(path, f'{size}does not pass the pipeline'):
             return call(self, data)
 
     return named

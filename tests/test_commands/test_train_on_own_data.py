@@ -2,7 +2,8 @@
 
 - a config of other data trains, logs, accumulates and is evaluated; what it
   dumps evaluates again by itself;
-- training without validation is asked for in two ways;
+- training without validation is asked for in two ways; without masks for
+  every object, boxes alone are trained on request;
 - every annotation file is read once, the copy for evaluation too;
 - mistakes in options and files end in one line, before anything is built.
 """
@@ -80,7 +81,7 @@ def refuse(tiny_config, monkeypatch, capsys):
 
 
 def test_options_that_need_a_folder(refuse):
-    for option in (['--train-ann', 'a.json'], ['--no-val']):
+    for option in (['--train-ann', 'a.json'], ['--no-val'], ['--boxes-only']):
         assert f'{option[0]} needs --data-root' in refuse(*option)
     assert '--accumulate: 0, expected' in refuse('--accumulate', 0)
 
@@ -118,6 +119,24 @@ def test_training_without_validation(choice, prepare, own_data, capsys):
     cfg = prepare('--data-root', own_data, *choice)
     assert cfg.val_dataloader is cfg.val_evaluator is cfg.val_cfg is None
     assert 'no validation, as requested' in capsys.readouterr().out
+
+
+def test_boxes_only(run_command, tiny_config, own_data):
+    """A file without the mask of one object, trained on and evaluated."""
+    for split in ('train', 'val'):
+        path = own_data / f'{split}.json'
+        content = json.loads(path.read_text())
+        del content['annotations'][0]['segmentation']
+        path.write_text(json.dumps(content))
+    command = 'train', tiny_config, '--data-root', own_data
+    status, output = run_command(*command)
+    assert status == 2
+    assert 'train.json: the config trains masks, but 1 of 5 obj' in output
+    status, output = run_command(*command, '--boxes-only')
+    assert status == 0, output
+    assert 'boxes only: mask heads and masks are left out' in output
+    assert 'coco/bbox_mAP' in output and 'segm_mAP' not in output
+    assert 'loss_bbox' in output and 'loss_mask' not in output
 
 
 @pytest.mark.parametrize('reordered', [True, False])

@@ -34,16 +34,18 @@ def checked():
 
 @pytest.mark.parametrize('error', [KeyError('masks'), ZeroDivisionError('x')])
 @pytest.mark.parametrize('depth', [1, 3])
-def test_the_image_and_the_step_are_named(error, depth):
+@pytest.mark.parametrize('size', [dict(width=9, height=4), dict()])
+def test_the_image_and_the_step_are_named(error, depth, size):
     steps = [dict, Fails(error)]
     for _ in range(depth):
         steps = [Compose(steps)]
     with pytest.raises(ImageFileError) as raised:
-        steps[0](dict(img_path='/there/a.png'))
+        steps[0](dict(img_path='/there/a.png', **size))
     assert str(raised.value) == (
-        f'image /there/a.png does not pass the pipeline: Fails: '
-        f'{type(error).__name__}: {error.args[0]}; correct that step, or '
-        f'leave the image out'
+        f'image /there/a.png {"(9x4) " if size else ""}does not pass the '
+        f'pipeline: Fails: {type(error).__name__}: {error.args[0]}; correct '
+        f'that step, or leave the image out if it is too narrow or too small '
+        f'for it'
     )
     assert pickle.loads(pickle.dumps(raised.value)).args == raised.value.args  # noqa: S301
 
