@@ -13,7 +13,7 @@
 import copy
 import random
 from collections import OrderedDict, deque, namedtuple
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
@@ -216,3 +216,27 @@ def test_what_the_lead_computed_can_be_differentiated():
         assert model.last.requires_grad
     loss.backward()
     assert model.weight.grad.tolist() == [6.0] * 3
+
+
+def test_the_generator_of_the_device_in_use(monkeypatch):
+    """Seen from a machine without one."""
+    forked = []
+    monkeypatch.setattr(torch.cuda, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 3)
+    monkeypatch.setattr(
+        torch.random,
+        'fork_rng',
+        lambda devices: nullcontext(forked.append(devices)),
+    )
+    with kept_memory(Remembers()):
+        pass
+    assert forked == [[3]]
+
+
+def test_under_autocast():
+    plain, model = remembering('eqlv2')
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        expected, found = losses_of(plain), losses_of(model)
+    for name, value in expected.items():
+        assert_equal(found[name], value)
+    model.parse_losses(found)[0].backward()
