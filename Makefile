@@ -19,7 +19,7 @@ BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-forks members lint clean
+.PHONY: help setup quickstart test test-forks members detectors lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
@@ -45,6 +45,12 @@ members: $(DONE)  ## try every listed backbone as a member; write docs/members.m
 	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
 	    tests/test_models/test_served_members.py
 	$(BIN)/python -m tests.test_models.served_members
+
+detectors: $(DONE)  ## try every listed detector of mmdet; write docs/detectors.md
+	CBNET_DETECTORS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
+	    tests/test_models/test_served_detectors.py
+	$(BIN)/python -m tests.test_models.served_detectors
 
 lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .

@@ -47,12 +47,12 @@ def find_detector(plain: Config, name: str, at: str | None = None) -> str:
         wanted = at or 'model'
         others = f' (found {listed(places)})' if places else ''
         advice = 'only the backbone of a detector can be made composite'
-        if at is not None:
-            advice = f'name what holds a backbone{did_you_mean(at, found)}'
-        elif found:
+        if at is None and found:
             advice = f'name the detector with --at, such as --at {found[0]}'
+        similar = did_you_mean(wanted, found) if wanted != 'model' else ''
         raise UserValueError(
-            f'{name}: {model.type} has no {wanted}.backbone{others}; {advice}'
+            f'{name}: {model.type} has no {wanted}.backbone{others}; '
+            f'{advice}{similar}'
         )
     if 'type' not in config_at(plain, chosen):
         raise UserValueError(

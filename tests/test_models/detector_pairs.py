@@ -1,10 +1,12 @@
 """The plain and the assisted detector side by side, for several tests."""
 
 import copy
+from collections import deque
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -70,6 +72,33 @@ def losses_of(model, batch=None, seed=0):
     if seed is not None:
         torch.manual_seed(seed)
     return model.loss(batch['inputs'], batch['data_samples'])
+
+
+def memory_of(model):
+    """What a detector remembers outside of its backbone."""
+    others = vars(BaseModule()).keys() - {'_buffers', 'training'}
+    return {
+        f'{name}.{key}': numbers(value)
+        for name, part in model.named_modules()
+        if not {'backbone', 'data_preprocessor'} & set(name.split('.'))
+        for key, value in vars(part).items()
+        if key not in others
+    }
+
+
+def numbers(value, depth=0):
+    """The numbers and strings in a value, down to objects in objects."""
+    if hasattr(value, 'tolist'):  # a tensor or an array
+        return None if getattr(value, 'requires_grad', 0) else value.tolist()
+    if isinstance(value, nn.Module) or depth == 4:
+        return type(value)
+    if isinstance(value, dict):
+        return {k: numbers(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | deque):
+        return [numbers(v, depth + 1) for v in value]
+    if hasattr(value, '__dict__') and not callable(value):
+        return numbers(vars(value), depth + 1)
+    return type(value) if callable(value) else value
 
 
 def assert_equal(found, expected):

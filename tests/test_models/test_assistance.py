@@ -13,6 +13,7 @@
 
 import copy
 import pickle
+from collections import Counter
 
 import pytest
 import torch
@@ -281,6 +282,19 @@ def test_one_ddp_step(base, tmp_path):
             loss.backward()
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_nothing_is_computed_twice():
+    _, model = make_pair('FasterRCNN', 3)
+    calls = Counter()
+    parts = {f'member {k}': m for k, m in enumerate(model.backbone.members)}
+    parts |= dict(neck=model.neck, rpn=model.rpn_head)
+    for name, part in parts.items():
+        stage = getattr(part, 'layer4', part)
+        stage.register_forward_hook(lambda *_, name=name: calls.update([name]))
+    losses_of(model)
+    once = dict.fromkeys(['member 0', 'member 1', 'member 2'], 1)
+    assert calls == once | dict(neck=3, rpn=3)
 
 
 class AsksTwice(RetinaNet):

@@ -13,20 +13,19 @@
 import copy
 import random
 from collections import OrderedDict, deque, namedtuple
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
-from mmengine.model import BaseModule
 from torch import nn
 
 from cbnet.config_files import find_config
 from cbnet.models.detectors.memory import STATISTICS, kept_memory
 from cbnet.testing import make_batch, tiny_composite, tiny_detector
 
-from .detector_pairs import assert_equal, losses_of, pair_of
+from .detector_pairs import assert_equal, losses_of, memory_of, pair_of
 
 
 def dynamic(model):
@@ -69,33 +68,6 @@ def remembering(name):
     if change is not None:
         change(model)
     return pair_of(model)
-
-
-def memory_of(model):
-    """What a detector remembers outside of its backbone."""
-    others = vars(BaseModule()).keys() - {'_buffers', 'training'}
-    return {
-        f'{name}.{key}': numbers(value)
-        for name, part in model.named_modules()
-        if not name.startswith(('backbone', 'data_preprocessor'))
-        for key, value in vars(part).items()
-        if key not in others
-    }
-
-
-def numbers(value, depth=0):
-    """The numbers and strings in a value, down to objects in objects."""
-    if hasattr(value, 'tolist'):  # a tensor or an array
-        return None if getattr(value, 'requires_grad', 0) else value.tolist()
-    if isinstance(value, nn.Module) or depth == 4:
-        return type(value)
-    if isinstance(value, dict):
-        return {k: numbers(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | deque):
-        return [numbers(v, depth + 1) for v in value]
-    if hasattr(value, '__dict__') and not callable(value):
-        return numbers(vars(value), depth + 1)
-    return type(value) if callable(value) else value
 
 
 @pytest.mark.parametrize('name', MEMORIES)
@@ -244,3 +216,27 @@ def test_what_the_lead_computed_can_be_differentiated():
         assert model.last.requires_grad
     loss.backward()
     assert model.weight.grad.tolist() == [6.0] * 3
+
+
+def test_the_generator_of_the_device_in_use(monkeypatch):
+    """Seen from a machine without one."""
+    forked = []
+    monkeypatch.setattr(torch.cuda, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 3)
+    monkeypatch.setattr(
+        torch.random,
+        'fork_rng',
+        lambda devices: nullcontext(forked.append(devices)),
+    )
+    with kept_memory(Remembers()):
+        pass
+    assert forked == [[3]]
+
+
+def test_under_autocast():
+    plain, model = remembering('eqlv2')
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        expected, found = losses_of(plain), losses_of(model)
+    for name, value in expected.items():
+        assert_equal(found[name], value)
+    model.parse_losses(found)[0].backward()

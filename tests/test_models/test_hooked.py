@@ -4,7 +4,8 @@
    nothing, each stage begins once;
 2. entries are found in every layout, also where timm's names are wrong;
 3. images of any size are padded, and the maps cut;
-4. shared stages are the first member's and have no parameters;
+4. shared stages are the first member's and have no parameters, which no
+   method of theirs misses;
 5. activation checkpointing, also timm's own, changes no gradient;
 6. state is cleared, copied and pickled, also if a forward raises;
 7. torch.compile and DDP work.
@@ -393,3 +394,35 @@ def test_fully_sharded_data_parallel(process_group):
     ).backward()
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.grad.full_tensor(), plain[name])
+
+
+REACHING = {
+    'begins its own weights': dict(
+        type='PyramidVisionTransformer', num_layers=[1, 1, 1, 1]
+    ),
+    'loads its own weights': dict(
+        type='DetectoRS_ResNet',
+        depth=50,
+        base_channels=8,
+        frozen_stages=1,
+        conv_cfg=dict(type='ConvAWS'),
+        sac=dict(type='SAC', use_deform=False),
+        stage_with_sac=(False, True, True, True),
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', REACHING)
+def test_what_members_share_is_not_reached_for(kind):
+    """The methods of a shared stage find nothing where it is not owned."""
+    cfg = dict(
+        type='CompositeBackbone', shared_stages=1, member=REACHING[kind]
+    )
+    composite = build_model(cfg)
+    composite.init_weights()
+    pickled = pickle.dumps(composite)
+    for twin in (copy.deepcopy(composite), pickle.loads(pickled)):  # noqa: S301
+        twin.load_state_dict(composite.state_dict(), strict=True)
+    surplus = {**composite.state_dict(), 'members.1.unknown': torch.zeros(1)}
+    with pytest.raises(RuntimeError, match='Unexpected .*members.1.unknown'):
+        composite.load_state_dict(surplus, strict=True)

@@ -12,16 +12,16 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from mmdet.models.trackers import byte_tracker
-from mmdet.testing._utils import demo_mm_inputs, demo_track_inputs
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from cbnet.testing import build_model, make_batch
+from cbnet.testing import build_model
 from cbnet.twins import TwinOptions, compose
+
+from ..test_models.detector_batches import batch_for
 
 RESNET = dict(depth=18, base_channels=8, frozen_stages=-1, init_cfg=None)
 NECK = dict(in_channels=[8, 16, 32, 64], out_channels=16)
@@ -143,34 +143,11 @@ def make(tmp_path, monkeypatch):
     return make
 
 
-def semi_supervised():
-    data = dict(inputs={}, data_samples={})
-    for branch in ('sup', 'unsup_teacher', 'unsup_student'):
-        packed = demo_mm_inputs(2, [(3, 96, 128)] * 2, num_classes=3)
-        for sample in packed['data_samples']:
-            sample.set_metainfo(
-                dict(homography_matrix=np.eye(3, dtype=np.float32))
-            )
-        data['inputs'][branch] = packed['inputs']
-        data['data_samples'][branch] = packed['data_samples']
-    return data
-
-
-def batch_for(name):
-    if name == 'SoftTeacher':
-        return semi_supervised()
-    if name == 'ByteTrack':
-        return make_batch(num_classes=1)
-    return demo_track_inputs(
-        key_frames_inds=[0], image_shapes=(3, 96, 128), with_mask=True
-    )
-
-
 def step(model, name, seed=0):
     """Compute losses as training does; return them and a random number."""
     torch.manual_seed(seed)
     model.train()
-    data = model.data_preprocessor(batch_for(name), training=True)
+    data = model.data_preprocessor(batch_for(name, 1), training=True)
     with DefaultScope.overwrite_default_scope('mmdet'):
         losses = model(**data, mode='loss')
     return losses, torch.rand(1)

@@ -276,12 +276,17 @@ MISTAKES = [
         PLAIN,
         dict(at='model.detector'),
         'FasterRCNN has no model.detector.backbone .found model.backbone.; '
-        "name what holds a backbone; did you mean 'model'",
+        "only the backbone of a detector .*; did you mean 'model'",
     ),
     (
         'mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py',
         dict(at='model.teacher_backbone'),
         'LAD has no model.teacher_backbone.backbone',
+    ),
+    (
+        'mmdet::reid/reid_r50_8xb32-6e_mot17train80_test-mot17val20.py',
+        {},
+        'before it is made composite: ',
     ),
     (
         'mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py',

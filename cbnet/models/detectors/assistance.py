@@ -4,58 +4,18 @@ Paper: arXiv 2107.00420, section 3.3: ``L = L_lead + sum_i w_i L_assist^i``,
 with the same neck and heads in every term.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from annotated_types import Ge
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import UserTypeError
-from ..options import Options, Weight
 from .checks import check_assisted, settle_proposals, settle_weights
 from .memory import STATISTICS, kept_memory
-from .plan import Schedule, make_plans
+from .plan import AssistanceOptions, make_plans
 from .replay import LEAD, Replay
 from .samples import fresh
-
-_Steps = Annotated[int, Ge(1)]
-
-
-@dataclass(frozen=True)
-class AssistanceOptions(Options):
-    """How the assistants are supervised.
-
-    Attributes:
-        weights: the factor of each assistant's losses, or one for all; by
-            default as published, 0.5 for the first assistant and 1 for
-            further ones; 0 skips an assistant.
-        proposals: ``'lead'``: all RoI losses use the lead's proposals (as
-            published, and the default of detectors with RPN and RoI heads);
-            ``'own'``: those of each member use its own.
-        lead_statistics: whether the running statistics of shared norms
-            follow the lead only.
-        schedule: how the weights change in training: ``'constant'``, or
-            ``'linear'`` or ``'cosine'`` to 0 at its end; or one for each.
-        every: the number of training steps from one supervised step of an
-            assistant to the next; or one for each.
-        losses: the names of the losses that an assistant has, with ``*`` and
-            ``?``, such as ``['loss_rpn*']``; None: all; or a list or None
-            for each.
-    """
-
-    key = 'assistance'
-
-    weights: Sequence[Weight] | Weight | None = None
-    proposals: Literal['lead', 'own'] | None = None
-    # Deviation: statistics of shared norms.  In the published code, every
-    # pass moves them, but inference uses them for the lead only.
-    lead_statistics: bool = True
-    schedule: Schedule | Sequence[Schedule] = 'constant'
-    every: _Steps | Sequence[_Steps] = 1
-    losses: Sequence[str] | Sequence[Sequence[str] | None] | None = None
 
 
 class AssistantSupervision:
@@ -67,7 +27,7 @@ class AssistantSupervision:
     Deviation: kinds of detectors.  The published code has two-stage ones.
 
     Args:
-        assistance: the overrides of :class:`AssistanceOptions`.
+        assistance: the overrides of :class:`~.plan.AssistanceOptions`.
         kwargs: the detector's own arguments.
 
     Raises:
@@ -82,12 +42,7 @@ class AssistantSupervision:
         options = AssistanceOptions().updated(assistance)
         check_assisted(self)
         self.assistant_weights = settle_weights(options.weights, self.backbone)
-        self.plans = make_plans(
-            self.assistant_weights,
-            options.schedule,
-            options.every,
-            options.losses,
-        )
+        self.plans = make_plans(options, self.assistant_weights)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
         self._has_assisted = not any(self.assistant_weights)

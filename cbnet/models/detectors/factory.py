@@ -12,7 +12,8 @@ from mmdet.registry import MODELS
 from ...arguments import BuiltFrom, explained, validated
 from ...errors import UserValueError
 from ...messages import did_you_mean
-from .assistance import AssistanceOptions, AssistantSupervision
+from .assistance import AssistantSupervision
+from .plan import AssistanceOptions
 
 
 @cache
@@ -39,7 +40,7 @@ def AssistedDetector(
     Args:
         base: the type of the detector, such as ``'MaskRCNN'``.
         assistance: the overrides of
-            :class:`~cbnet.models.detectors.assistance.AssistanceOptions`.
+            :class:`~cbnet.models.detectors.plan.AssistanceOptions`.
         kwargs: the detector's own arguments, as in its plain config.
 
     Raises:

@@ -1,17 +1,54 @@
-"""When an assistant is supervised, how strongly, and by which losses."""
+"""The options: when, how strongly and by which losses assistants learn."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from mmengine.logging import MessageHub
 
 from ...errors import UserValueError
 from ...messages import did_you_mean, listed
+from ..options import Options, Weight
 
 Schedule = Literal['constant', 'linear', 'cosine']
+Steps = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True)
+class AssistanceOptions(Options):
+    """How the assistants are supervised.
+
+    Attributes:
+        weights: the factor of each assistant's losses, or one for all; by
+            default as published, 0.5 for the first assistant and 1 for
+            further ones; 0 skips an assistant.
+        proposals: ``'lead'``: all RoI losses use the lead's proposals (as
+            published, and the default of detectors with RPN and RoI heads);
+            ``'own'``: those of each member use its own.
+        lead_statistics: whether the running statistics of shared norms
+            follow the lead only.
+        schedule: how the weights change in training: ``'constant'``, or
+            ``'linear'`` or ``'cosine'`` to 0 at its end; or one for each.
+        every: the number of training steps from one supervised step of an
+            assistant to the next; or one for each.
+        losses: the names of the losses that an assistant has, with ``*`` and
+            ``?``, such as ``['loss_rpn*']``; None: all; or a list or None
+            for each.
+    """
+
+    key = 'assistance'
+
+    weights: Sequence[Weight] | Weight | None = None
+    proposals: Literal['lead', 'own'] | None = None
+    # Deviation: statistics of shared norms.  In the published code, every
+    # pass moves them, but inference uses them for the lead only.
+    lead_statistics: bool = True
+    schedule: Schedule | Sequence[Schedule] = 'constant'
+    every: Steps | Sequence[Steps] = 1
+    losses: Sequence[str] | Sequence[Sequence[str] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,23 +113,18 @@ class Plan:
 
 
 def make_plans(
-    weights: Sequence[float],
-    schedule: Schedule | Sequence[Schedule],
-    every: int | Sequence[int],
-    losses: Sequence[str] | Sequence[Sequence[str] | None] | None,
+    options: AssistanceOptions, weights: Sequence[float]
 ) -> tuple[Plan, ...]:
-    """Make the plan of each assistant from the options.
+    """Make the plan of each assistant.
 
     Args:
+        options: the options, one for all assistants or one for each.
         weights: the weight of each assistant.
-        schedule: the schedule of all, or of each.
-        every: the number of steps of all, or of each.
-        losses: the patterns of all, or for each its patterns or None.
 
     Raises:
-        ValueError: there are not as many as assistants, or no patterns.
+        ValueError: there are not as many as assistants, or no losses.
     """
-    count = len(weights)
+    count, losses = len(weights), options.losses
     if losses is not None and all(isinstance(x, str) for x in losses):
         losses = [losses] * count
     patterns = for_each('losses', losses, count)
@@ -103,8 +135,8 @@ def make_plans(
         )
     columns = zip(
         weights,
-        for_each('schedule', schedule, count),
-        for_each('every', every, count),
+        for_each('schedule', options.schedule, count),
+        for_each('every', options.every, count),
         patterns,
         strict=True,
     )

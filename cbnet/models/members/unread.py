@@ -6,6 +6,7 @@ must not own parameters without one.
 
 from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,13 +68,14 @@ def unread_parameters(adapter: Any, stage: int | None = None) -> set[str]:
                 lambda module, args: tuple(map(_cut_off, args))
             )
         )
-    named = dict(net.named_parameters())
-    frozen = [p for p in named.values() if not p.requires_grad]
+    named, frozen = dict(net.named_parameters()), []
     start, end = stage or 0, len(adapter.specs)
     try:
-        for p in frozen:
-            p.requires_grad_(True)
+        # Entering, some backbones freeze stages again.
         with evaluating(net), torch.enable_grad():
+            frozen = [p for p in named.values() if not p.requires_grad]
+            for p in frozen:
+                p.requires_grad_(True)
             image = probe_image(net, adapter.probe_size)
             maps = adapter.compute_maps(image, range(start, end))
             grads = torch.autograd.grad(
@@ -138,6 +140,17 @@ def empty(module: nn.Module) -> None:
             tensors.update(dict.fromkeys(tensors))
         if isinstance(part, _NormBase):
             part.track_running_stats = False
+        # What else would reach for them.
+        for name in ('init_weights', 'reset_parameters'):
+            if hasattr(part, name):
+                setattr(part, name, _do_nothing)
+        part._load_from_state_dict = partial(
+            nn.Module._load_from_state_dict, part
+        )
+
+
+def _do_nothing() -> None:
+    """Stand for a method of a module that is empty."""
 
 
 def set_aside(module: nn.Module, names: Set[str]) -> None:
