@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed
-from .annotations import LISTS, read_coco
+from .annotations import LISTS, is_noted, note, read_coco
 from .coco_entries import (
     BOX,
     CROWD,
@@ -98,7 +98,11 @@ def check_content(
     needs_masks: bool = False,
 ) -> None:
     """Check the content of an annotation file, as ``check_coco`` does."""
-    problems = list(find_problems(content, images, classes, needs_masks))
+    about = 'checked', None if images is None else Path(images)
+    find = _further_problems if is_noted(content, *about) else find_problems
+    problems = list(find(content, images, classes, needs_masks))
+    if not problems:
+        note(content, *about)
     if problems:
         more = ''
         if len(problems) > 1:
@@ -137,6 +141,19 @@ def find_problems(
     checks = _size_problem, partial(mask_problem, if_missing=no_mask)
     yield from annotation_problems(content, _ID, checks)
     yield from repeated_ids(content)
+
+
+def _further_problems(
+    content: dict[str, Any],
+    _: str | os.PathLike | None,
+    classes: Sequence[str] | None,
+    needs_masks: bool,
+) -> Iterator[str]:
+    """Yield the mistakes that another use of a checked content may have."""
+    yield from _class_problems(content['categories'], classes)
+    for place, entry in enumerate(content['annotations'] * needs_masks):
+        if not entry.get('segmentation'):
+            yield f'annotations[{place}] (id {entry["id"]!r}): {_NO_MASK}'
 
 
 def annotation_problems(
