@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import gc
 import io
 import json
 import os
@@ -34,10 +35,27 @@ def read_once() -> Iterator[None]:
     because COCO's training file takes more than 450 MB as Python objects.
     """
     token = _KEPT.set(_KEPT.get({}))  # shared with an outer block
+    # Looking for cycles among the objects of such a file, of which it has
+    # none, would take as long as everything else.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
+        if collecting:
+            gc.enable()
         _KEPT.reset(token)
+
+
+def is_noted(content: Any, *what: Any) -> bool:
+    """Tell whether something was noted about a content in ``read_once``."""
+    return (id(content), *what) in _KEPT.get({})
+
+
+def note(content: Any, *what: Any) -> None:
+    """Note something about the content of a file, until ``read_once`` ends."""
+    # The content is kept, so that nothing else gets its id.
+    _KEPT.get({})[(id(content), *what)] = content
 
 
 def read_coco(

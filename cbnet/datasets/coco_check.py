@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed, one_line
-from .annotations import LISTS, read_coco
+from .annotations import LISTS, is_noted, note, read_coco
 from .boxes_only import CONFIG
 from .coco_entries import (
     BOX,
@@ -102,9 +102,15 @@ def check_content(
     annotated: bool = True,
 ) -> None:
     """Check the content of an annotation file, as ``check_coco`` does."""
-    problems = list(
-        find_problems(content, images, classes, needs_masks, annotated)
-    )
+    folder = None if images is None else Path(images)
+    about = 'checked', folder, annotated
+    if is_noted(content, *about):
+        found = _further_problems(content, classes, needs_masks)
+    else:
+        found = find_problems(content, images, classes, needs_masks, annotated)
+    problems = list(found)
+    if not problems:
+        note(content, *about)
     if problems:
         more = ''
         if len(problems) > 1:
@@ -144,6 +150,18 @@ def find_problems(
     checks = _size_problem, partial(mask_problem, if_missing=no_mask)
     yield from annotation_problems(content, _ID, checks)
     yield from repeated_ids(content)
+
+
+def _further_problems(
+    content: dict[str, Any],
+    classes: Sequence[str] | None,
+    needs_masks: bool,
+) -> Iterator[str]:
+    """Yield the mistakes that another use of a checked content may have."""
+    yield from _class_problems(content['categories'], classes)
+    for place, entry in enumerate(content['annotations'] * needs_masks):
+        if not entry.get('segmentation'):
+            yield f'annotations[{place}] (id {entry["id"]!r}): {_NO_MASK}'
 
 
 def annotation_problems(

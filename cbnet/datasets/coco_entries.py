@@ -59,12 +59,15 @@ def rule_problem(entry: dict[str, Any], rules: Mapping[str, Rule]) -> str:
     return ''
 
 
+_NUMBERS = (int, float)
+_MOST = 1e300  # larger integers do not fit a float
+
+
 def is_number(value: Any) -> bool:
     """Tell whether a value is a finite number."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
+    # Every number of a file comes here, which may be 50 million.
+    return isinstance(value, _NUMBERS) and (
+        value is not True and value is not False and -_MOST <= value <= _MOST
     )
 
 
@@ -160,20 +163,35 @@ def _polygon_problem(place: int, polygon: Any, image: dict) -> str:
             'at least 6 (x and y of each corner); correct or remove the '
             'polygon'
         )
+    sides = image.get('width'), image.get('height')
+    if _is_plain(polygon, sides):
+        return ''
     wrong = [value for value in polygon if not is_number(value)]
     if wrong:
         return f'{where} contains {brief(wrong[0])}, expected only numbers'
     # pycocotools walks along the edges, and takes memory for each pixel.
-    for axis, side in enumerate(('width', 'height')):
-        values, size = polygon[axis::2], image.get(side)
-        far = max(values, key=abs)
+    for axis, name in enumerate(('width', 'height')):
+        far, size = max(polygon[axis::2], key=abs), sides[axis]
         if is_number(size) and abs(far) > 2 * size:
             return (
                 f'{where} contains {far:g}, expected pixels inside '
-                f'{image.get("file_name")}, whose {side} is {size}; correct '
+                f'{image.get("file_name")}, whose {name} is {size}; correct '
                 f'or remove the polygon'
             )
     return ''
+
+
+def _is_plain(polygon: list, sides: tuple[Any, Any]) -> bool:
+    """Tell quickly that a polygon is right, as almost all are."""
+    if not {*map(type, polygon)} <= {*_NUMBERS} or not all(
+        map(is_number, sides)
+    ):
+        return False
+    most = 2 * min(sides)
+    # nan is not found by min and max, but makes the sum nan.
+    return -most <= min(polygon) <= max(polygon) <= most and (
+        math.isfinite(sum(polygon))
+    )
 
 
 def _rle_problem(rle: dict, image: dict) -> str:
@@ -258,6 +276,13 @@ def to_rle(
     problem = mask_problem(entry, image)
     if problem:
         raise UserValueError(problem)
+    return encoded(entry, image)
+
+
+def encoded(
+    entry: dict[str, Any], image: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Convert a segmentation that is known to be right, as ``to_rle``."""
     mask = entry.get('segmentation')
     if not mask:
         return None

@@ -147,7 +147,7 @@ def _split(
     if starts_with_mark(file):
         repairs.append('a byte order mark is left out')
     check_content(content, file, folder)
-    content, lines = leave_out_nothings(content)
+    content, lines = leave_out_nothings(content, name == 'train')
     repairs += lines
     classes = tuple(entry['name'] for entry in content['categories'])
     maskless = sum(not a.get('segmentation') for a in content['annotations'])

@@ -64,6 +64,13 @@ def repair(
 
 def _integer_ids(content: Content, _: Path) -> Repaired:
     """Number what is identified by texts or floats, as in VIA's files."""
+    if all(
+        type(entry.get(key, 0)) is int
+        for name, keys in _IDS.items()
+        for entry in content[name]
+        for key in keys
+    ):
+        return None
     numbers = {name: _numbering(content[name]) for name in LISTS}
     changed, count = {}, 0
     for name, keys in _IDS.items():

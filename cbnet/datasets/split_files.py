@@ -5,10 +5,9 @@ split: ``arrival_train.json`` belongs to ``train``, although "arrival"
 contains "val".
 """
 
+import os
 import re
 from pathlib import Path
-
-from mmengine.utils import scandir
 
 from ..errors import UserValueError
 from ..messages import listed
@@ -78,7 +77,13 @@ def json_files(root: Path) -> list[Path]:
     Hidden files and folders, such as ``.ipynb_checkpoints``, do not count,
     nor do copies that an earlier run has written.
     """
-    found = map(Path, scandir(str(root), '.json', recursive=True))
+    # Most files of a folder are images, of which no path is made.
+    found = [
+        Path(folder, name).relative_to(root)
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+        if name.endswith('.json')
+    ]
     return sorted(
         file
         for file in found
