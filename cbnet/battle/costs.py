@@ -17,6 +17,8 @@ from ..analysis.complexity.step import measure_step
 from ..arguments import explained
 from ..atomic_files import write_whole
 from ..engine.verification import build_detector
+from ..errors import UserError
+from ..messages import one_line
 
 _COSTS = 'costs.json'
 
@@ -81,10 +83,8 @@ def measure_entry(
     device = torch.device(get_device())
     try:
         timed = _timed(detector.to(device), shape, batch, times)
-    except torch.OutOfMemoryError:
-        return EntryCost(**sizes, failed='out of memory in the measurement')
-    finally:
-        del detector
+    except (RuntimeError, UserError) as error:  # such as too little memory
+        return EntryCost(**sizes, failed=one_line(error, 300))
     return EntryCost(**sizes, **timed)
 
 

@@ -54,8 +54,9 @@ def find_costs(
     """Measure what entries cost, unless an earlier call has done so."""
     known, batch = read_costs(args.out), None
     for number, (name, cfg) in enumerate(configs.items(), start=1):
-        if name in known and (known[name].step or not args.timed):
-            continue
+        if name in known and not args.retry_failed:
+            if known[name].step or known[name].failed or not args.timed:
+                continue
         print(f'[{number} of {len(configs)}] measuring {name}', flush=True)
         if args.timed and batch is None:
             batch = first_batch(cfg, data, settings)

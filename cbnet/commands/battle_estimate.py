@@ -1,6 +1,7 @@
 """What a battle will take, from measured steps: time and money."""
 
 from ..battle.tables import cost_table
+from ..messages import number_of
 from .battle_plan import Contest, Plan
 
 
@@ -16,14 +17,15 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
     lines = [cost_table(costs), '']
     runs = len(plan.contests) * plan.runs
     lines.append(
-        f'{runs} trainings: {len(plan.contests)} entries on data sets, each '
-        f'with {len(plan.lrs)} learning rates to choose from and '
-        f'{len(plan.seeds)} seeds'
+        f'{number_of(runs, "trainings")}: entries {len(costs)}, data sets '
+        f'{len(plan.contests) // len(costs)}, rates {len(plan.lrs)}, seeds '
+        f'{len(plan.seeds)}'
     )
-    if any(one.cost.step is None for one in plan.contests):
+    timed = [one for one in plan.contests if not one.cost.failed]
+    if any(one.cost.step is None for one in timed):
         lines.append('no estimate of the time: not every step was measured')
         return '\n'.join(lines)
-    hours = sum(map(_seconds, plan.contests)) * plan.runs / 3600
+    hours = sum(map(_seconds, timed)) * plan.runs / 3600
     text = f'about {hours:.2g} hours of a device'
     if jobs > 1:
         text += f', {hours / jobs:.2g} hours with {jobs} runs at a time'

@@ -122,18 +122,19 @@ def make_plan(args: Namespace) -> Plan:
 def steps_of(
     args: Namespace, data: BattleData, name: str, cost: EntryCost | None
 ) -> int:
-    """Count the steps of an entry on a data set.
+    """Count the steps of an entry on a data set; 2 if it does not run.
 
     Raises:
         ValueError: they are less than an epoch, or the time of a step is not
             known.
     """
+    if cost and cost.failed:
+        return 2
     seconds = cost.step if cost else None
     if args.budget.kind == 'seconds' and seconds is None:
-        reason = cost.failed if cost and cost.failed else '--timed 0'
         raise UserValueError(
             f'--budget {args.budget.text} needs the time of a step of {name}, '
-            f'which was not measured ({reason}); give steps or epochs'
+            f'which --timed 0 does not measure; give steps or epochs'
         )
     return count_steps(
         args.budget, data, args.batch_size, seconds or 1.0, name

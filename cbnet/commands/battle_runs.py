@@ -100,6 +100,9 @@ class Battle:
     def _contest(self, contest: Contest) -> None:
         device = self.devices.get()
         try:
+            if contest.cost.failed:
+                self._refuse(contest)
+                return
             environment = device and dict(CUDA_VISIBLE_DEVICES=device)
             runs = Runs(self.queue, environment)
             lr = self._choose(contest, runs)
@@ -108,6 +111,15 @@ class Battle:
             self.done()
         finally:
             self.devices.put(device)
+
+    def _refuse(self, contest: Contest) -> None:
+        """Note why an entry is not trained: its measurement has failed."""
+        reason = f'in the measurement: {contest.cost.failed}'
+        seed = self.plan.seeds[0]
+        folder = run_folder(contest.folder, self.plan.lrs[0], seed)
+        note_failure(folder, reason)
+        self.failed += 1
+        print(f'[{contest.data.name}, {contest.entry.name}] {reason}')
 
     def _choose(self, contest: Contest, runs: Runs) -> float | None:
         """Choose the rate with the best AP on the split for choices."""

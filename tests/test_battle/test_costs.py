@@ -3,7 +3,8 @@
 1. The numbers that are trained leave out a frozen assistant; a pass of
    inference and of training is timed, or not, as it is asked for.
 2. Costs are kept exactly.
-3. Latency is the median of passes over one image, after two that warm up.
+3. An entry that cannot be measured says why.
+4. Latency is the median of passes over one image, after two that warm up.
 """
 
 from cbnet.analysis.complexity import latency as module
@@ -27,6 +28,12 @@ def test_an_entry(tiny, tmp_path):
     write_costs(costs, tmp_path)
     assert read_costs(tmp_path) == costs
     assert read_costs(tmp_path / 'gone') == {}
+
+
+def test_a_failure(tiny, monkeypatch):
+    cfg = entry_config(read_entry('random:tnt_s_patch16_224'), tiny)
+    found = measure_entry(cfg, (256, 256), None, 1)
+    assert 'do not fit' in found.failed and found.parameters > 0
 
 
 def test_latency(monkeypatch):

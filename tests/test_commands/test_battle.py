@@ -167,7 +167,7 @@ def test_a_battle(battle, tmp_path):
         assert f'--out out holds another battle: its {key}' in said
     image = next((tmp_path / 'mine' / 'val').iterdir())
     image.write_bytes(image.read_bytes() + b' ')
-    status, said = battle(*entries, *rates)
+    status, said = battle('--entries', SINGLE, *rates)
     assert status == 2 and 'its data mine is' in said
 
 
@@ -176,7 +176,7 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     status, said = battle(*options, '--dry-run', '--price-per-hour', '2')
     assert status == 0, said
     assert battle.calls == []
-    assert '4 trainings: 1 entries' in said
+    assert '4 trainings: entries 1, data sets 1, rates 2, seeds 3' in said
     assert 'hours of a device, and 0.' in said and 'MACs [G]' in said
     assert not (tmp_path / 'out' / 'runs').exists()
     words = ['cbnet', *BATTLE, *options, '--slurm', 'jobs.sh']

@@ -1,10 +1,12 @@
 """The runs of a battle over several devices, with stand-ins.
 
 1. Each run at a time has a device of its own; all contests are done.
-2. An interruption starts no further run, and is no failure of a run.
+2. The best rate on one split is evaluated on the other; one that fails is not
+   chosen. An entry whose measurement failed is not trained, and says why.
+3. An interruption starts no further run, and is no failure of a run.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Barrier, Lock
 
@@ -97,3 +99,15 @@ def test_an_interruption(tmp_path, monkeypatch, jobs):
         battle.run()
     assert len(begun) < 9
     assert not any(failures(Path(tmp_path, name)) for name in begun)
+
+
+def test_a_failed_measurement(tmp_path, monkeypatch):
+    monkeypatch.setattr(Battle, '_figures', staticmethod(pytest.fail))
+    made = plan(tmp_path, 1)
+    cost = EntryCost(1, 1, failed='images do not fit')
+    contest = replace(made.contests[0], cost=cost)
+    battle = Battle(replace(made, contests=(contest,)), RunOptions(), print)
+    battle.run()
+    assert battle.failed == 1
+    (reason,) = failures(tmp_path / 'e0').values()
+    assert reason == 'in the measurement: images do not fit'
