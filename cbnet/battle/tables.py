@@ -155,7 +155,10 @@ def _class_table(results: Results, data: str, kind: str) -> str:
 
 
 def cost_table(costs: Mapping[str, EntryCost]) -> str:
-    """Lay out what the entries cost, without columns that are empty."""
+    """Lay out what the entries cost, without columns that are empty.
+
+    Below the table, it says why entries could not be measured.
+    """
     keys = [
         key
         for key in COSTS
@@ -169,8 +172,14 @@ def cost_table(costs: Mapping[str, EntryCost]) -> str:
             value = getattr(cost, key)
             shown = None if value is None else value / unit
             cells.append(number(shown, f'{{:.{digits}f}}'))
-        table.append([*cells, cost.failed or ''])
-    return text_table(['entry', *(COSTS[key][0] for key in keys), ''], table)
+        table.append(cells)
+    text = text_table(['entry', *(COSTS[key][0] for key in keys)], table)
+    failed = [
+        f'{name} cannot be measured: {cost.failed}'
+        for name, cost in costs.items()
+        if cost.failed
+    ]
+    return '\n\n'.join([text, *failed])
 
 
 def number(value: float | None, layout: str = '{:.3f}') -> str:

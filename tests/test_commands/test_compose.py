@@ -71,6 +71,18 @@ def test_options_reach_the_twin(call, capsys):
     assert model.backbone.shared_stages == 2
 
 
+def test_the_detector_inside(call, capsys):
+    config = (
+        'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_'
+        'semi-0.1-coco.py'
+    )
+    call(config, '--at', 'model.detector', '--out', 'twin.py')
+    printed = capsys.readouterr().out
+    assert 'built: SoftTeacher with AssistedFasterRCNN, 2 x Res' in printed
+    detector = Config.fromfile('twin.py').model.detector
+    assert detector.backbone.type == 'CompositeBackbone'
+
+
 def test_remarks_are_printed(call, tmp_path, capsys):
     config = tmp_path / 'plain.py'
     config.write_text(f"_base_ = {PLAIN!r}\nwork_dir = 'work_dirs/plain'\n")
@@ -89,6 +101,7 @@ MISTAKES = [
     ([PLAIN, '--assistance', 'x'], "--assistance: invalid float value: 'x'"),
     ([PLAIN, '--proposals', 'x'], "--proposals: invalid choice: 'x'"),
     ([PLAIN, '--proposals', 'lead'], "use 'own'"),
+    ([PLAIN, '--at', 'model.detector'], 'has no model.detector.backbone'),
     (['mmdet::ssd/ssd300_coco.py'], 'SSDVGG cannot be a member'),
     ([PLAIN, '--out', 'a/twin.txt'], 'must end in .py'),
     ([PLAIN, '--out', 'file/twin.py'], 'file'),
