@@ -19,6 +19,8 @@ _ADVICE = (
     'small for it'
 )
 
+NOT_PASSING = 'does not pass the pipeline'
+
 
 @contextmanager
 def naming(path: str | None, what: str) -> Iterator[None]:

@@ -7,9 +7,9 @@ from mmengine.dataset import BaseDataset
 from rich.console import Console
 from rich.progress import track
 
-from ..arguments import explained
 from ..errors import UserError
 from ..messages import one_line
+from .checked_pipelines import NOT_PASSING, naming
 from .walking import innermost_datasets, walk_datasets
 
 
@@ -33,7 +33,7 @@ def feed_all(dataset: Any) -> Iterator[tuple[str, str]]:
         for index in tracked(len(one), 'train'):
             path = image_path(one, index)
             try:
-                with explained(failure(path)):
+                with naming(path, NOT_PASSING):
                     refused = take(index) is None
             except UserError as error:
                 yield path, one_line(error)
@@ -62,8 +62,3 @@ def with_objects(dataset: Any) -> set[str]:
         for index in range(len(one))
         if one.get_data_info(index).get('instances')
     }
-
-
-def failure(path: str) -> str:
-    """Begin the sentence about an error that a pipeline raises."""
-    return f'image {path} does not pass the pipeline'

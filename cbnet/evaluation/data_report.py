@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope
 from ..arguments import explained
 from ..datasets.bit_depths import describe_dark
 from ..datasets.checked_images import use_checked_loader
+from ..datasets.checked_pipelines import use_checked_pipelines
 from ..datasets.data_check import checked_datasets
 from ..datasets.kept import Kept, count_kept
 from ..datasets.pipelines import feed_all, with_objects
@@ -152,6 +153,7 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
         ValueError: a file is wrong, or a data set cannot be built.
     """
     use_checked_loader()
+    use_checked_pipelines()
     use_checked_metric()
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope), _quiet():

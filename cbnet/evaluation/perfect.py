@@ -18,7 +18,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
 from ..arguments import explained
-from ..datasets.pipelines import failure, image_path, tracked
+from ..datasets.checked_pipelines import NOT_PASSING, naming
+from ..datasets.pipelines import image_path, tracked
 from ..errors import UserError
 from ..messages import one_line
 from .coco_input import IOU_TYPES
@@ -76,7 +77,7 @@ def score_perfect(
     objects: list[Counter[int]] = []  # of each image, by label
     for index in tracked(len(dataset), 'val'):
         try:
-            with explained(failure(image_path(dataset, index))):
+            with naming(image_path(dataset, index), NOT_PASSING):
                 sample = dataset[index]['data_samples']
                 info = dataset.get_data_info(index)
                 found = perfect_detections(info, sample, loader)
