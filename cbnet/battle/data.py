@@ -30,6 +30,7 @@ class BattleData:
     Attributes:
         name: the name of its folder.
         splits: ``train``, ``val`` (for choices) and ``test`` (for figures).
+        sources: the annotation files that they come from.
         fingerprint: a hash of the annotations, and of the names and sizes of
             the image files.
         note: where the splits come from, in one sentence.
@@ -37,6 +38,7 @@ class BattleData:
 
     name: str
     splits: Mapping[str, Split]
+    sources: Mapping[str, Path]
     fingerprint: str
     note: str
 
@@ -46,8 +48,15 @@ class BattleData:
 
     def moved(self, folder: Path) -> 'BattleData':
         """Give the same splits with their annotations in another folder."""
+        return self._with({role: folder / f'{role}.json' for role in ROLES})
+
+    def as_found(self) -> 'BattleData':
+        """Give the same splits with the names of the user's files."""
+        return self._with(self.sources)
+
+    def _with(self, files: Mapping[str, Path]) -> 'BattleData':
         splits = {
-            role: replace(split, annotations=folder / f'{role}.json')
+            role: replace(split, annotations=files[role])
             for role, split in self.splits.items()
         }
         return replace(self, splits=splits)
@@ -119,9 +128,9 @@ def _find(root: Path, folder: Path) -> BattleData:
             repairs=(),
             content=content,
         )
-    return BattleData(
-        root.resolve().name, splits, digest.hexdigest()[:16], note
-    )
+    sources = {role: found[role].annotations for role in ROLES}
+    name, fingerprint = root.resolve().name, digest.hexdigest()[:16]
+    return BattleData(name, splits, sources, fingerprint, note)
 
 
 def _as_text(content: Mapping[str, Any]) -> bytes:

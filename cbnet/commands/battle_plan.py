@@ -90,7 +90,7 @@ def make_plan(args: Namespace) -> Plan:
     datas = find_data(args.data_root, args.out / 'data')
     for data in datas:
         for name, cfg in configs.items():
-            on_data(cfg, data, 'test', 2, settings)
+            on_data(cfg, data.as_found(), 'test', 2, settings)
             if args.budget.kind != 'seconds':
                 steps_of(args, data, name, None)
     if not args.dry_run:

@@ -190,6 +190,16 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert status == 0 and battle.calls == []
 
 
+def test_data_without_masks(battle, tmp_path):
+    file = tmp_path / 'mine' / 'val.json'
+    content = json.loads(file.read_text())
+    del content['annotations'][0]['segmentation']
+    file.write_text(json.dumps(content))
+    status, said = battle('--entries', SINGLE)
+    assert status == 2 and not (tmp_path / 'out').exists()
+    assert 'mine/val.json: the config trains masks' in said
+
+
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
