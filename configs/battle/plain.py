@@ -13,6 +13,7 @@ optim_wrapper = dict(
     # Pretrained members learn more slowly than what is new.
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
+        bypass_duplicate=True,  # RTMDet's heads share convolutions
         custom_keys={
             'backbone': dict(lr_mult=0.3),
             'backbone.connections': dict(lr_mult=1.0),

@@ -6,4 +6,8 @@ _base_ = [
     '../_base_/schedules/adamw_36e.py',
     '../_base_/cbnet_runtime.py',
 ]
-optim_wrapper = dict(optimizer=dict(lr=1e-4))
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-4),
+    # RTMDet's heads share convolutions.
+    paramwise_cfg=dict(bypass_duplicate=True),
+)

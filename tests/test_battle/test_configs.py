@@ -1,7 +1,8 @@
 """The configs of entries.
 
 1. Detectors of every kind train and detect with the maps of a pyramid network
-   and of a plain ViT. Anchors, RoIs and padding follow the strides.
+   and of a plain ViT, and each protocol has an optimizer for them. Anchors,
+   RoIs and padding follow the strides.
 2. Entries differ in nothing but the model, in either protocol.
 3. The study's protocol has its rates, drops, crops and norms.
 4. Sizes of images are scaled wherever they stand.
@@ -13,6 +14,8 @@ from dataclasses import replace
 import pytest
 import torch
 from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 
 from cbnet.battle.configs import PROTOCOLS, Settings, entry_config
 from cbnet.battle.entries import read_entry
@@ -49,6 +52,11 @@ def test_detectors_run(head, lead, tiny):
     for module in model.modules():  # what the weights of a file would settle
         if hasattr(module, 'init_cfg'):
             module.init_cfg = None
+    for protocol in PROTOCOLS:
+        shared = entry_config(entry, replace(tiny, protocol=protocol))
+        wrapper = dict(shared.optim_wrapper, type='OptimWrapper')
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            build_optim_wrapper(model, wrapper)
     batch = make_batch(num_classes=80)
     if not HEADS[head].masks:
         for sample in batch['data_samples']:
