@@ -62,8 +62,8 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
     changed = set_num_classes(cfg.model, number)
     _exchange(cfg.train_dataloader, train)
     lines = [
-        f'classes: {number} ({listed(train.classes, 8)}), set at {changed} '
-        'places',
+        f'classes: {number} ({listed(train.classes, 8)}), set at '
+        f'{number_of(changed, "places")}',
         f'train on {train.annotations}, images in {train.images}',
         *data.notes,
         *(
