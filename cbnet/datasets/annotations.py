@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from ..errors import UserValueError
 from ..messages import listed
-from .coco_entries import to_rle
+from .coco_masks import to_rle
 
 #: the lists that an annotation file must have
 LISTS = ('images', 'annotations', 'categories')

@@ -5,8 +5,9 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from ..messages import number_of
-from .coco_check import by_id
-from .coco_entries import BOX, encoded, to_rle
+from .coco_entries import BOX
+from .coco_lists import by_id
+from .coco_masks import encoded, to_rle
 
 # Masks of fewer pixels, or in thinner boxes, may well be empty.
 _SMALL, _THIN = 32, 4

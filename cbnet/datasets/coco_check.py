@@ -9,14 +9,13 @@ a worker process, or never, as wrong labels. List all mistakes of a file::
 import argparse
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserValueError
-from ..messages import did_you_mean, listed, one_line
+from ..messages import one_line
 from .annotations import LISTS, is_noted, note, read_coco
 from .boxes_only import CONFIG
 from .coco_entries import (
@@ -28,10 +27,11 @@ from .coco_entries import (
     Rule,
     is_id,
     is_number,
-    mask_problem,
     reference_rules,
     wrong_entries,
 )
+from .coco_lists import by_id, class_problems, crowd_problem, repeated_ids
+from .coco_masks import mask_problem
 from .image_sizes import size_problems
 
 #: Pixels by which a box may reach over the border of its image: annotation
@@ -133,12 +133,12 @@ def find_problems(
     for name in LISTS:
         if not content[name] and (annotated or name != 'annotations'):
             yield f'{name} is empty, expected at least one entry'
-    yield from _crowd_problem(content['annotations'])
+    yield from crowd_problem(content['annotations'])
     categories = content['categories']
     yield from wrong_entries(
         'categories', categories, {'id': _ID, 'name': _NAME}
     )
-    yield from _class_problems(categories, classes)
+    yield from class_problems(categories, classes)
     image_rules = {
         'id': _ID,
         'file_name': _image_rule(images),
@@ -158,7 +158,7 @@ def _further_problems(
     needs_masks: bool,
 ) -> Iterator[str]:
     """Yield the mistakes that another use of a checked content may have."""
-    yield from _class_problems(content['categories'], classes)
+    yield from class_problems(content['categories'], classes)
     for place, entry in enumerate(content['annotations'] * needs_masks):
         if not entry.get('segmentation'):
             yield f'annotations[{place}] (id {entry["id"]!r}): {_NO_MASK}'
@@ -188,75 +188,6 @@ def annotation_problems(
     return wrong_entries(
         'annotations', content['annotations'], rules, images, checks
     )
-
-
-def _crowd_problem(annotations: list[dict]) -> Iterator[str]:
-    crowds = [entry for entry in annotations if entry.get('iscrowd') == 1]
-    if annotations and len(crowds) == len(annotations):
-        yield (
-            f'all {len(crowds)} annotations are crowds (iscrowd=1), which are '
-            'neither learned nor evaluated; set iscrowd to 0 where an '
-            'annotation is a single object (some tools write 1 for every '
-            'mask of a brush)'
-        )
-
-
-def by_id(content: dict[str, Any], name: str) -> dict[int | str, dict]:
-    """Map the ids of one list to its entries, without invalid ids."""
-    return {
-        entry['id']: entry for entry in content[name] if is_id(entry.get('id'))
-    }
-
-
-def repeated_ids(content: dict[str, Any]) -> Iterator[str]:
-    """Yield one line for each id that occurs more than once in a list.
-
-    Another one tells if there are texts among the integers.
-    """
-    for name in LISTS:
-        ids = [entry.get('id') for entry in content[name]]
-        types = sorted({type(one).__name__ for one in ids if is_id(one)})
-        if len(types) > 1:
-            yield (
-                f'{name}: the ids are of different types ({listed(types)}), '
-                'expected integers; renumber the entries'
-            )
-        for value, count in Counter(filter(is_id, ids)).items():
-            if count > 1:
-                place = ids.index(value, ids.index(value) + 1)
-                yield (
-                    f'{name}[{place}]: the id {value!r} occurs {count} times, '
-                    'expected ids that occur once; renumber the entries'
-                )
-
-
-def _class_problems(
-    categories: list[dict], classes: Sequence[str] | None
-) -> Iterator[str]:
-    names = [str(category.get('name')) for category in categories]
-    for name, count in Counter(names).items():
-        if count > 1:
-            yield (
-                f'categories: the name {name!r} occurs {count} times, '
-                'expected one category for each name; rename or join them'
-            )
-    for name in classes or ():
-        if name not in names:
-            yield (
-                f'declares no category {name!r}, which metainfo.classes of '
-                f'the data set names{did_you_mean(name, names)}; it '
-                f'declares {listed(names, 10)}'
-            )
-    # mmdet numbers the labels in the file's order, whatever the order of
-    # metainfo.classes is: the names would be swapped silently.
-    order = [name for name in names if name in (classes or ())]
-    if classes and sorted(order) == sorted(classes) and order != list(classes):
-        yield (
-            f'categories are in the order {listed(order, 10)}, '
-            f'metainfo.classes in the order {listed(classes, 10)}; mmdet '
-            'uses the order of the file, so names would be swapped: give '
-            'metainfo.classes in the order of the file'
-        )
 
 
 def _image_rule(folder: str | os.PathLike | None) -> Rule:

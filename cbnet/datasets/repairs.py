@@ -13,8 +13,8 @@ from typing import Any
 from ..messages import listed, number_of
 from .annotations import LISTS
 from .areas import object_area
-from .coco_check import by_id
 from .coco_entries import PIXELS, is_id, is_number
+from .coco_lists import by_id
 
 Content = dict[str, Any]
 Repaired = tuple[Content, str] | None

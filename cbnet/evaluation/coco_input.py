@@ -7,13 +7,10 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from ..datasets.annotations import CocoAnnotations, read_coco
-from ..datasets.coco_check import annotation_problems, repeated_ids
-from ..datasets.coco_entries import (
-    Rule,
-    mask_problem,
-    to_rle,
-    wrong_entries,
-)
+from ..datasets.coco_check import annotation_problems
+from ..datasets.coco_entries import Rule, wrong_entries
+from ..datasets.coco_lists import repeated_ids
+from ..datasets.coco_masks import mask_problem, to_rle
 from ..datasets.results import CocoResults, read_results
 from ..errors import UserValueError
 

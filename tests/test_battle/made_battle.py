@@ -9,7 +9,7 @@ from cbnet.battle.data import find_data
 from cbnet.battle.figures import write_figures
 from cbnet.battle.manifest import claim
 from cbnet.battle.run_folders import note_choice, note_failure, run_folder
-from cbnet.datasets.coco_entries import to_rle
+from cbnet.datasets.coco_masks import to_rle
 
 
 def make_battle(folder, roots, entries, seeds=(0, 1), samples=50):

@@ -11,7 +11,7 @@ import json
 import numpy as np
 import pytest
 
-from cbnet.datasets.coco_entries import to_rle
+from cbnet.datasets.coco_masks import to_rle
 from cbnet.evaluation.coco import evaluate
 from cbnet.evaluation.matches import (
     draw_samples,
