@@ -4,7 +4,7 @@ Otherwise a training would end with OpenCV's or numpy's error alone, and
 nobody would know which of a hundred thousand images it is about.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -57,10 +57,16 @@ def _named(call: Callable[..., Any]) -> Callable[..., Any]:
         path = data.get('img_path') if isinstance(data, dict) else None
         if path is None:
             return call(self, data)  # an outer pipeline knows the image
-        size = ''
-        if 'width' in data and 'height' in data:
-            size = f'({data["width"]}x{data["height"]}) '
-        with naming(path, f'{size}does not pass the pipeline'):
+        with naming(path, not_passing(data)):
             return call(self, data)
 
     return named
+
+
+def not_passing(data: Mapping[str, Any]) -> str:
+    """Say of the data of an image that they do not pass, with its size."""
+    height, width = data.get('height'), data.get('width')
+    if 'ori_shape' in data:  # the image has been read
+        height, width = data['ori_shape'][:2]
+    size = f'({width}x{height}) ' if height and width else ''
+    return f'{size}{NOT_PASSING}'

@@ -195,7 +195,7 @@ def _image_rule(folder: str | os.PathLike | None) -> Rule:
         return _NAME
     is_name, _ = _NAME
     return (
-        lambda name: is_name(name) and Path(folder, name).is_file(),
+        lambda name: is_name(name) and os.path.isfile(Path(folder, name)),
         f'an image file in {folder}; put it there, name the folder that '
         'contains the images, or leave such images out (--skip-missing of '
         'cbnet train with --data-root)',

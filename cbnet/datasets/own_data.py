@@ -179,8 +179,9 @@ def _look_for_images(
     ]
     names = [str(entry.get('file_name')) for entry in content['images'][:50]]
     names += [n.replace('\\', '/') for n in names if '\\' in n]
+    # Path.is_file() raises an error if a name is too long.
     for folder in likely:
-        if not names or any((folder / one).is_file() for one in names):
+        if not names or any(os.path.isfile(folder / one) for one in names):
             return folder
     raise UserValueError(
         f'{file}: no folder below {root} contains its first images, such as '

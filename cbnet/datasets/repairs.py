@@ -6,6 +6,7 @@ is never changed, because others may have read the same file.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,8 @@ def _forward_slashes(content: Content, folder: Path) -> Repaired:
         name = entry.get('file_name')
         if isinstance(name, str) and '\\' in name:
             new = name.replace('\\', '/')
-            if not (folder / name).exists() and (folder / new).is_file():
+            there = os.path.exists(folder / name)
+            if not there and os.path.isfile(folder / new):
                 entry, count = entry | dict(file_name=new), count + 1
         changed.append(entry)
     if not count:
@@ -217,7 +219,7 @@ def _without_missing(content: Content, folder: Path) -> Repaired:
     there, missing = [], []
     for entry in content['images']:
         name = entry.get('file_name')
-        if isinstance(name, str) and not (folder / name).is_file():
+        if isinstance(name, str) and not os.path.isfile(folder / name):
             missing.append(entry)
         else:
             there.append(entry)

@@ -25,7 +25,7 @@ from torch import nn
 from ..arguments import explained
 from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
-from ..datasets.checked_pipelines import naming
+from ..datasets.checked_pipelines import naming, not_passing
 from ..engine.checkpoint_fit import check_fit
 from ..engine.verification import verify_outputs, verify_weights
 from ..errors import UserError, UserValueError
@@ -123,9 +123,7 @@ class Inferencer:
         """
         finished = []
         for data in images:
-            height, width = data['img'].shape[:2]
-            what = f'({width}x{height}) does not pass the test pipeline'
-            with naming(data.get('img_path'), what):
+            with naming(data.get('img_path'), not_passing(data)):
                 finished.append(self._rest(dict(data)))
         return pseudo_collate(finished)
 

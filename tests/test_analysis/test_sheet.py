@@ -284,7 +284,7 @@ def test_unfit_files_are_refused(tiny_coco, tmp_path):
     with pytest.raises(ValueError, match='absent.json: the annotation file'):
         detection_sheet(root / 'absent.json', root / 'train', [], out)
     other = write(tmp_path / 'other.json', {'images': []})
-    with pytest.raises(ValueError, match='other.json: annotations is nothing'):
+    with pytest.raises(ValueError, match='other.json: it has no annotations'):
         detection_sheet(other, root / 'train', [], out)
     empty = dict.fromkeys(('images', 'annotations', 'categories'), [])
     write(other, empty)

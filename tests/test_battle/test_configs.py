@@ -52,6 +52,7 @@ def test_detectors_run(head, lead, tiny):
     for module in model.modules():  # what the weights of a file would settle
         if hasattr(module, 'init_cfg'):
             module.init_cfg = None
+    model.init_weights()  # some parameters are empty before
     for protocol in PROTOCOLS:
         shared = entry_config(entry, replace(tiny, protocol=protocol))
         wrapper = dict(shared.optim_wrapper, type='OptimWrapper')

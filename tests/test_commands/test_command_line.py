@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
 from cbnet.commands import test, train
 from cbnet.engine.launch import LAUNCHERS
@@ -28,7 +29,10 @@ def call(tmp_path, monkeypatch):
         built.append(cfg)
         metrics = SimpleNamespace(metrics=[])
         return SimpleNamespace(
-            train=lambda: None, test=lambda: None, test_evaluator=metrics
+            train=lambda: None,
+            test=lambda: None,
+            test_evaluator=metrics,
+            model=nn.Module(),
         )
 
     for command in (train, test):

@@ -217,7 +217,7 @@ def test_images_that_stop_the_detector_are_named(
     status, output = infer(photos, '--batch-size', size)
     assert status == 1
     assert '2 images' in output and 'could not detect in 2:' in output
-    assert f'image {narrow} (6400x2) does not pass the test pi' in output
+    assert f'image {narrow} (6400x2) does not pass the pipeline' in output
     assert '\n  high' in output
     out = infer.folder / 'work_dirs/tiny/infer'
     images = read(out / 'results.images.json')['images']

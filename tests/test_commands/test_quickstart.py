@@ -42,7 +42,7 @@ def run(folder, steps):
     return done.stdout
 
 
-def run_here(queue, arguments, log, cost, done=0):
+def run_here(queue, arguments, log, cost, done=0, environment=None):
     entry.main(arguments)
 
 

@@ -15,6 +15,7 @@
 import copy
 import multiprocessing
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -111,7 +112,7 @@ def test_any_detector(base, assisted, loss):
 def test_a_bad_loss_of_the_assistant():
     model = detector('RetinaNet', True)
     step = guarded(model)
-    model.assistant_weights = (float('inf'),)
+    model.plans = (replace(model.plans[0], weight=float('inf')),)
     with pytest.raises(NonFiniteLossError) as raised:
         step(named_batch())
     found = str(raised.value).partition(', in the batch')[0]

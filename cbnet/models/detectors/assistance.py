@@ -41,11 +41,16 @@ class AssistantSupervision:
         super().__init__(**kwargs)
         options = AssistanceOptions().updated(assistance)
         check_assisted(self)
-        self.assistant_weights = settle_weights(options.weights, self.backbone)
-        self.plans = make_plans(options, self.assistant_weights)
+        weights = settle_weights(options.weights, self.backbone)
+        self.plans = make_plans(options, weights)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
         self._has_assisted = not any(self.assistant_weights)
+
+    @property
+    def assistant_weights(self) -> tuple[float, ...]:
+        """The weight of each assistant's losses at the start."""
+        return tuple(plan.weight for plan in self.plans)
 
     def loss(
         self,
