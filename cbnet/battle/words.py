@@ -105,10 +105,11 @@ def _corrupted(results: Results, data: str) -> Iterator[str]:
         f'The lowest of {order[0]} is {min(each.values()):.3f} with '
         f'{min(each, key=each.get)}.'
     )
-    yield (
-        'No interval was computed for these, so no difference between '
-        'entries is claimed.'
-    )
+    if len(found) > 1:
+        yield (
+            'No interval was computed for these, so no difference between '
+            'entries is claimed.'
+        )
 
 
 def _kept(relative: float | None) -> str:
