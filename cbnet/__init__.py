@@ -35,6 +35,7 @@ if os.environ.get('CBNET_START') != 'no':
         paste_everywhere()
 
         from . import engine, models, registry, tta  # noqa: F401
+        from .datasets import corruption  # noqa: F401
     except Exception as error:
         raise ImportError(
             f'cbnet does not start: {type(error).__name__}: {error}\n'

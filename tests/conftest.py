@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,6 +80,24 @@ def fixed_seeds():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def stand_in_corruptions(monkeypatch):
+    """Put a stand-in for the library of corruptions, which adds noise.
+
+    Gives the arguments of its calls, and the images that it got.
+    """
+    calls = []
+
+    def corrupt(image, severity=1, corruption_name=None, **kwargs):
+        calls.append((corruption_name, severity, kwargs, image.copy()))
+        noise = np.random.randint(0, 5, image.shape, np.uint8)
+        return image // 2 + noise
+
+    library = SimpleNamespace(corrupt=corrupt)
+    monkeypatch.setitem(sys.modules, 'imagecorruptions', library)
+    return calls
 
 
 def _square(x: int, y: int, size: int) -> list[float]:

@@ -80,6 +80,8 @@ def _columns(results: Results) -> list[str]:
         names += [f'{kind} AP', f'{kind} AP50', f'{kind} AP75']
         names += [f'{kind} small', f'{kind} medium', f'{kind} large']
         names += ['to the reference', 'interval', 'noise']
+        if results.corruptions:
+            names += [f'{kind} AP corrupted', f'{kind} robustness']
     names += ['z-score', *(COSTS[key][0] for key in _shown(results))]
     return [*names, 'training [s]', 'failed']
 
@@ -98,10 +100,7 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     cells.append(_cell(row['lr'], number(row['lr'], '{:g}')))
     for kind in results.kinds:
         ap, spread = row[f'{kind} AP'], row[f'{kind} AP spread']
-        text = number(ap)
-        if spread is not None:
-            text += f' ± {spread:.3f}'
-        cells.append(_cell(ap, text))
+        cells.append(_cell(ap, _plus_minus(ap, spread)))
         for name in ('AP50', 'AP75', 'APs', 'APm', 'APl'):
             value = row[f'{kind} {name}']
             cells.append(_cell(value, number(value)))
@@ -117,6 +116,12 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
             _cell(low, between),
             _cell({None: '', True: 'inside', False: 'outside'}[noise]),
         ]
+        if results.corruptions:
+            kept = row[f'{kind} relative robustness']
+            mean = row[f'{kind} AP corrupted']
+            spread = row[f'{kind} AP corrupted spread']
+            cells.append(_cell(mean, _plus_minus(mean, spread)))
+            cells.append(_cell(kept, number(kept)))
     cells.append(_cell(row['z-score'], number(row['z-score'], '{:+.2f}')))
     for key in _shown(results):
         _, unit, digits = COSTS[key]
@@ -126,6 +131,11 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     seconds = row['training_seconds']
     cells.append(_cell(seconds, number(seconds, '{:.0f}')))
     return [*cells, _cell(row['failed'])]
+
+
+def _plus_minus(mean: float | None, spread: float | None) -> str:
+    shown = '' if spread is None else f' ± {spread:.3f}'
+    return number(mean) + shown
 
 
 def _cell(value: Any, text: str | None = None) -> dict[str, Any]:

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..analysis.log_curves import RunLog, read_run
+from ..datasets.corruption import CORRUPTIONS
 from ..errors import UserError
 from ..studies.statistics import CONFIDENCE, interval
+from .corruptions import Condition, read_corrupted
 from .costs import EntryCost, read_costs
 from .figures import KINDS, Figures, read_figures
 from .manifest import read_manifest
+from .robustness import Robustness, robustness
 from .run_folders import failures, read_choice, run_folder
 
 
@@ -53,6 +56,7 @@ class EntryResult:
         seeds: the figures of the test split by seed.
         logs: the logs of the same runs.
         failed: why runs failed, by the names of their folders.
+        corrupted: the figures on corrupted images, by seed and condition.
     """
 
     data: str
@@ -61,6 +65,7 @@ class EntryResult:
     seeds: Mapping[int, Figures]
     logs: Mapping[int, RunLog]
     failed: Mapping[str, str]
+    corrupted: Mapping[int, Mapping[Condition, Figures]]
 
     def values(self, name: str) -> list[float]:
         """Give a figure, such as ``box AP50``, of each seed that has it."""
@@ -181,6 +186,37 @@ class Results:
         )
         return Difference(mean, float(low), float(high), half)
 
+    def conditions(self, data: str) -> list[Condition]:
+        """List the corruptions and levels that were tried on a data set."""
+        order = {name: place for place, name in enumerate(CORRUPTIONS)}
+        found = {
+            condition
+            for name in self.entries
+            for done in self.results[data, name].corrupted.values()
+            for condition in done
+        }
+        return sorted(found, key=lambda c: (order[c.corruption], c.severity))
+
+    @property
+    def corruptions(self) -> list[str]:
+        """The names of the corruptions that were tried on any data set."""
+        found = {
+            one.corruption for d in self.datas for one in self.conditions(d)
+        }
+        return [name for name in CORRUPTIONS if name in found]
+
+    def robustness(
+        self, data: str, entry: str, kind: str
+    ) -> Robustness | None:
+        """Summarize an entry on corrupted images.
+
+        All entries are measured by the same conditions: those that any of
+        them was tried on. One that lacks some has no summary yet.
+        """
+        one = self.results[data, entry]
+        conditions = self.conditions(data)
+        return robustness(one.seeds, one.corrupted, conditions, f'{kind} AP')
+
     def z_scores(self) -> dict[str, float]:
         """Give the mean z-score over all tasks, of entries that have all.
 
@@ -260,7 +296,7 @@ def collect(folder: Path, reference: str | None = None) -> Results:
 
 def _collect(runs: Path, data: str, name: str) -> EntryResult:
     lr = read_choice(runs)
-    seeds, logs = {}, {}
+    seeds, logs, corrupted = {}, {}, {}
     if lr is not None:
         parent = run_folder(runs, lr, 0).parent
         for run in sorted(parent.glob('seed-*')):
@@ -269,8 +305,10 @@ def _collect(runs: Path, data: str, name: str) -> EntryResult:
             if figures is None:
                 continue
             seeds[seed] = figures
+            corrupted[seed] = read_corrupted(run)
             try:
                 logs[seed] = read_run(run)
             except UserError:  # fewer steps than the log's interval
                 continue
-    return EntryResult(data, name, lr, seeds, logs, failures(runs))
+    failed = failures(runs)
+    return EntryResult(data, name, lr, seeds, logs, failed, corrupted)

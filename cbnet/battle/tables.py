@@ -51,6 +51,7 @@ def rows(results: Results) -> list[dict[str, Any]]:
             row[f'{kind} AP difference high'] = apart and apart.high
             row[f'{kind} AP difference seeds'] = apart and apart.seeds
             row[f'{kind} AP inside noise'] = apart and apart.noise
+            row |= _robustness(results, data, name, kind)
         row['z-score'] = z.get(name)
         cost = results.costs.get(name)
         row |= {key: cost and getattr(cost, key) for key in COSTS}
@@ -62,6 +63,22 @@ def rows(results: Results) -> list[dict[str, Any]]:
         )
         found.append(row)
     return found
+
+
+def _robustness(
+    results: Results, data: str, name: str, kind: str
+) -> dict[str, float | None]:
+    """Give the cells of corrupted images, if there are any."""
+    names = results.corruptions
+    if not names:
+        return {}
+    found = results.robustness(data, name, kind)
+    each = found.corruptions if found else {}
+    return {
+        f'{kind} AP corrupted': found and found.corrupted,
+        f'{kind} AP corrupted spread': found and found.spread,
+        f'{kind} relative robustness': found and found.relative,
+    } | {f'{kind} AP {one}': each.get(one) for one in names}
 
 
 def as_csv(results: Results) -> str:
@@ -86,6 +103,10 @@ def as_json(results: Results) -> dict[str, Any]:
             key: results.front(key)
             for key in ('latency', 'parameters', 'macs')
         },
+        conditions={
+            data: [vars(one) for one in results.conditions(data)]
+            for data in results.datas
+        },
         runs=[
             dict(
                 data=data,
@@ -93,6 +114,10 @@ def as_json(results: Results) -> dict[str, Any]:
                 seed=seed,
                 figures=one.figures,
                 classes=one.classes,
+                corrupted=[
+                    vars(condition) | dict(figures=on.figures)
+                    for condition, on in found.corrupted[seed].items()
+                ],
             )
             for (data, name), found in results.results.items()
             for seed, one in found.seeds.items()
@@ -109,6 +134,9 @@ def as_markdown(results: Results) -> str:
         parts.append(_ap_table(results, data))
         for kind in results.kinds:
             parts.append(_class_table(results, data, kind))
+        if results.conditions(data):
+            for kind in results.kinds:
+                parts.append(_corruption_table(results, data, kind))
     parts += ['## Costs', cost_table(results.costs)]
     return '\n\n'.join(parts) + '\n'
 
@@ -152,6 +180,20 @@ def _class_table(results: Results, data: str, kind: str) -> str:
         for entry, classes in found.items()
     ]
     return text_table([f'{kind} AP', *names], table)
+
+
+def _corruption_table(results: Results, data: str, kind: str) -> str:
+    conditions = results.conditions(data)
+    names = [*dict.fromkeys(one.corruption for one in conditions)]
+    keys = [f'{kind} AP corrupted', f'{kind} relative robustness']
+    keys += [f'{kind} AP {name}' for name in names]
+    table = [
+        [row['entry'], *(number(row[key]) for key in keys)]
+        for row in rows(results)
+        if row['data'] == data
+    ]
+    head = [f'{kind} AP on corrupted images', 'mean', 'relative robustness']
+    return text_table([*head, *names], table)
 
 
 def cost_table(costs: Mapping[str, EntryCost]) -> str:

@@ -13,6 +13,7 @@ def paragraphs(results: Results) -> list[str]:
         results: the results of a battle.
     """
     parts = [' '.join(_about(results, data)) for data in results.datas]
+    parts += [' '.join(_corrupted(results, data)) for data in results.datas]
     parts += [' '.join(_budgets(results)), ' '.join(_failures(results))]
     return [*filter(None, parts)] or ['No run has ended yet.']
 
@@ -75,6 +76,44 @@ def _cheapest(results: Results, names: list[str]) -> str | None:
         if len(prices) == len(names) and None not in prices.values():
             return min(prices, key=prices.get)
     return None
+
+
+def _corrupted(results: Results, data: str) -> Iterator[str]:
+    """Say what is left of the box AP on corrupted images."""
+    found = {
+        name: one
+        for name in results.entries
+        if (one := results.robustness(data, name, 'box'))
+    }
+    if not found:
+        return
+    conditions = results.conditions(data)
+    names = dict.fromkeys(one.corruption for one in conditions)
+    order = sorted(found, key=lambda n: found[n].corrupted, reverse=True)
+    shown = [
+        f'{name} {found[name].corrupted:.3f}' + _kept(found[name].relative)
+        for name in order
+    ]
+    yield (
+        f'On corrupted images of {data} '
+        f'({number_of(len(names), "corruptions")}, '
+        f'{number_of(len(conditions), "evaluations")} of each training), the '
+        f'mean box AP is: {listed(shown, 12)}.'
+    )
+    each = found[order[0]].corruptions
+    yield (
+        f'The lowest of {order[0]} is {min(each.values()):.3f} with '
+        f'{min(each, key=each.get)}.'
+    )
+    if len(found) > 1:
+        yield (
+            'No interval was computed for these, so no difference between '
+            'entries is claimed.'
+        )
+
+
+def _kept(relative: float | None) -> str:
+    return '' if relative is None else f' ({relative:.0%} of the clean one)'
 
 
 def _budgets(results: Results) -> Iterator[str]:

@@ -18,6 +18,7 @@ docs/battle.md explains entries, protocols and the report.
 """
 
 from argparse import ArgumentTypeError, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from ..battle.budgets import Budget, read_budget
@@ -26,10 +27,11 @@ from ..battle.configs import PROTOCOLS
 from ..battle.heads import HEADS
 from ..battle.report import write_page, write_tables
 from ..battle.results import collect
+from ..datasets.corruption import CORRUPTIONS
 from ..errors import UserError, UserValueError
 from .argument_types import at_least, scale
 from .battle_estimate import estimate
-from .battle_plan import Plan, make_plan
+from .battle_plan import make_plan
 from .battle_runs import Battle, RunOptions
 from .battle_slurm import share, slurm_script
 from .command_parser import CommandParser
@@ -62,6 +64,7 @@ def make_parser() -> CommandParser:
         'the entry that others are compared with (default: the first)',
     )
     add_protocol_options(parser)
+    add_corruption_options(parser)
     add_run_options(parser)
     return parser
 
@@ -109,6 +112,24 @@ def add_protocol_options(parser: CommandParser) -> None:
     )
     parser.option(
         '--amp', 'train in mixed precision, also in the plain protocol'
+    )
+
+
+def add_corruption_options(parser: CommandParser) -> None:
+    """Add how the trained models are tried on corrupted images."""
+    parser.section(
+        'corrupted images',
+        'The trained models are evaluated on corrupted test images, too.\n'
+        "  This needs: pip install 'cbnet[robustness]'",
+    )
+    parser.option(
+        '--corruptions NAME ...',
+        f'all, or some of: {", ".join(CORRUPTIONS)}',
+    )
+    parser.option(
+        '--severities N ...',
+        'the levels of the corruptions, from 1 to 5 (default: all)',
+        at_least(1, 5),
     )
 
 
@@ -201,7 +222,7 @@ def run(args: Namespace) -> None:
     if args.only:
         first, number = args.only
         chosen = plan.contests[first - 1 :: number]
-        plan = Plan(chosen, plan.lrs, plan.seeds)
+        plan = replace(plan, contests=chosen)
 
     def tables() -> list[Path]:
         return write_tables(collect(args.out, args.reference), args.out)

@@ -21,11 +21,19 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
         f'{len(plan.contests) // len(costs)}, rates {len(plan.lrs)}, seeds '
         f'{len(plan.seeds)}'
     )
+    if plan.tried:
+        lines.append(
+            f'{number_of(len(plan.contests) * plan.tried, "evaluations")} on '
+            f'corrupted images: {len(plan.conditions)} of each training with '
+            f'the chosen rate'
+        )
     timed = [one for one in plan.contests if not one.cost.failed]
     if any(one.cost.step is None for one in timed):
         lines.append('no estimate of the time: not every step was measured')
         return '\n'.join(lines)
-    hours = sum(map(_seconds, timed)) * plan.runs / 3600
+    seconds = sum(map(_seconds, timed)) * plan.runs
+    seconds += sum(map(_evaluation, timed)) * plan.tried
+    hours = seconds / 3600
     text = f'about {hours:.2g} hours of a device'
     if jobs > 1:
         text += f', {hours / jobs:.2g} hours with {jobs} runs at a time'
@@ -36,5 +44,8 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
 
 def _seconds(contest: Contest) -> float:
     """Estimate one training and its evaluation."""
-    images = contest.data.images('test')
-    return contest.steps * contest.cost.step + images * contest.cost.latency
+    return contest.steps * contest.cost.step + _evaluation(contest)
+
+
+def _evaluation(contest: Contest) -> float:
+    return contest.data.images('test') * contest.cost.latency

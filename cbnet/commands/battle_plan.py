@@ -1,7 +1,7 @@
 """Plan a battle: check everything before anything is trained."""
 
 from argparse import Namespace
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,12 @@ from mmengine.logging import MMLogger
 
 from ..battle.budgets import count_steps
 from ..battle.configs import PROTOCOLS, Settings, entry_config, on_data
+from ..battle.corruptions import (
+    Condition,
+    check_sizes,
+    corrupted_config,
+    read_conditions,
+)
 from ..battle.costs import EntryCost
 from ..battle.data import BattleData, find_data
 from ..battle.entries import Entry, read_entries
@@ -35,6 +41,7 @@ class Contest:
         steps: the steps of a run.
         cost: what the entry costs.
         folder: the folder of its runs.
+        corrupted_config: the config that evaluates corrupted images, if any.
     """
 
     entry: Entry
@@ -44,6 +51,7 @@ class Contest:
     steps: int
     cost: EntryCost
     folder: Path
+    corrupted_config: str = ''
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,18 @@ class Plan:
         contests: the runs of each entry on each data set.
         lrs: the learning rates to choose from.
         seeds: the seeds of the runs with the chosen rate.
+        conditions: the corruptions that the trained models are tried on.
     """
 
     contests: tuple[Contest, ...]
     lrs: tuple[float, ...]
     seeds: tuple[int, ...]
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def tried(self) -> int:
+        """The evaluations of a contest on corrupted images."""
+        return len(self.conditions) * len(self.seeds)
 
     @property
     def runs(self) -> int:
@@ -80,6 +95,7 @@ def make_plan(args: Namespace) -> Plan:
             f'--out {args.out}: commas and brackets would be read as lists; '
             f'name another folder'
         )
+    conditions = read_conditions(args.corruptions, args.severities)
     settings = read_settings(args)
     identity = identity_of(args, settings)
     check_folder(args.out, identity)
@@ -89,6 +105,8 @@ def make_plan(args: Namespace) -> Plan:
     configs = {one.name: entry_config(one, settings) for one in entries}
     datas = find_data(args.data_root, args.out / 'data')
     for data in datas:
+        if conditions:
+            check_sizes(data)
         for name, cfg in configs.items():
             on_data(cfg, data.as_found(), 'test', 2, settings)
             if args.budget.kind != 'seconds':
@@ -108,7 +126,16 @@ def make_plan(args: Namespace) -> Plan:
                 files[name] = cfg.pretty_text
             paths = [str(args.out / 'configs' / name) for name in names]
             runs = args.out / 'runs' / data.name / entry.folder
-            contests.append(Contest(entry, data, *paths, steps, cost, runs))
+            contest = Contest(entry, data, *paths, steps, cost, runs)
+            if conditions:
+                name = f'{data.name}/{entry.folder}.corrupted.py'
+                cfg = on_data(
+                    configs[entry.name], data, 'test', steps, settings
+                )
+                files[name] = corrupted_config(cfg, entry.name).pretty_text
+                path = str(args.out / 'configs' / name)
+                contest = replace(contest, corrupted_config=path)
+            contests.append(contest)
     # From here on the folder is that of this battle.
     claim(args.out, identity, **described(entries, datas))
     keep_configs(files, args.out / 'configs', '--out')
@@ -116,7 +143,8 @@ def make_plan(args: Namespace) -> Plan:
     for data in datas:
         data.write()
     lrs = dict.fromkeys(args.lrs or PROTOCOLS[args.protocol].lrs)
-    return Plan(tuple(contests), tuple(lrs), tuple(range(args.seeds)))
+    seeds = tuple(range(args.seeds))
+    return Plan(tuple(contests), tuple(lrs), seeds, conditions)
 
 
 def steps_of(

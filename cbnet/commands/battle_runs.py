@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from ..battle.corruptions import Condition
 from ..battle.figures import RESULTS, Figures, read_figures, write_figures
 from ..battle.run_folders import (
     note_choice,
@@ -53,7 +54,11 @@ class Battle:
         self.plan, self.options, self.done = plan, options, done
         self.failed = 0
         units = sum(self._units(contest) for contest in plan.contests)
-        self.queue = CommandQueue(units * plan.runs)
+        tried = sum(
+            self._step(contest) * TEST_STEP * contest.data.images('test')
+            for contest in plan.contests
+        )
+        self.queue = CommandQueue(units * plan.runs + tried * plan.tried)
         self.devices: SimpleQueue = SimpleQueue()
         for number in range(options.jobs):
             known = options.devices
@@ -107,7 +112,8 @@ class Battle:
             runs = Runs(self.queue, environment)
             lr = self._choose(contest, runs)
             for seed in self.plan.seeds if lr else ():
-                self._run(contest, runs, lr, seed, 'test')
+                if self._run(contest, runs, lr, seed, 'test'):
+                    self._try_corrupted(contest, runs, lr, seed)
             self.done()
         finally:
             self.devices.put(device)
@@ -136,10 +142,36 @@ class Battle:
         note_choice(contest.folder, best, found)
         return best
 
+    def _try_corrupted(
+        self, contest: Contest, runs: Runs, lr: float, seed: int
+    ) -> None:
+        """Evaluate a trained model on corrupted images.
+
+        What makes one of these fail makes the others fail, too, so that they
+        wait for the next call.
+        """
+        for condition in self.plan.conditions:
+            if not self._run(contest, runs, lr, seed, condition):
+                break
+
     def _run(
-        self, contest: Contest, runs: Runs, lr: float, seed: int, role: str
+        self,
+        contest: Contest,
+        runs: Runs,
+        lr: float,
+        seed: int,
+        role: str | Condition,
     ) -> Figures | None:
-        """Train and evaluate; None if it fails."""
+        """Train and evaluate; None if it fails.
+
+        Args:
+            contest: the entry and the data.
+            runs: runs the commands.
+            lr: the learning rate.
+            seed: the seed.
+            role: the split to evaluate on, or how the split of the figures
+                is corrupted.
+        """
         folder = run_folder(contest.folder, lr, seed)
         title = (
             f'{contest.data.name}, {contest.entry.name}, rate {lr:g}, seed '
@@ -175,22 +207,49 @@ class Battle:
         folder: Path,
         lr: float,
         seed: int,
-        role: str,
+        role: str | Condition,
     ) -> Figures:
-        cost = self._step(contest)
+        if isinstance(role, Condition):  # of a training that has ended
+            last = runs.last_checkpoint(folder)
+            folder, config = folder / role.folder, contest.corrupted_config
+            found = self._evaluate(
+                contest, runs, config, last, folder, 'test', role.options
+            )
+            for file in folder.glob(f'{RESULTS}.*.json'):
+                file.unlink()  # large, and there is one for each condition
+            return found
         options = [
             f'randomness.seed={seed}',
             f'optim_wrapper.optimizer.lr={lr}',
         ]
+        cost = self._step(contest)
         last = runs.train(contest.config, folder, contest.steps, options, cost)
-        images = contest.data.images(role)
-        known = read_figures(folder / role)
+        config = contest.config if role == 'test' else contest.val_config
+        samples = self.options.samples if role == 'test' else 0
+        folder = folder / role
+        return self._evaluate(
+            contest, runs, config, last, folder, role, samples=samples
+        )
+
+    def _evaluate(
+        self,
+        contest: Contest,
+        runs: Runs,
+        config: str,
+        checkpoint: str,
+        folder: Path,
+        role: str,
+        options: Sequence[str] = (),
+        samples: int = 0,
+    ) -> Figures:
+        """Evaluate on a split, or read what an earlier call has found."""
+        cost, images = self._step(contest), contest.data.images(role)
+        known = read_figures(folder)
         if known is not None:
             self.queue.skip(TEST_STEP * cost * images)
             return known
-        config = contest.config if role == 'test' else contest.val_config
-        prefix = f'test_evaluator.outfile_prefix={folder / role / RESULTS}'
-        runs.evaluate(config, last, folder / role, images, [prefix], cost)
+        prefix = f'test_evaluator.outfile_prefix={folder / RESULTS}'
+        options = [prefix, *options]
+        runs.evaluate(config, checkpoint, folder, images, options, cost)
         annotations = contest.data.splits[role].annotations
-        samples = self.options.samples if role == 'test' else 0
-        return write_figures(folder / role, annotations, samples)
+        return write_figures(folder, annotations, samples)

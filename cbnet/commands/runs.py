@@ -68,6 +68,11 @@ class Runs:
             command += ['--cfg-options', *NO_VALIDATION, *options]
             log = folder / 'train.log'
             self.queue.run(command, log, cost, done, self.environment)
+        return self.last_checkpoint(folder)
+
+    @staticmethod
+    def last_checkpoint(folder: Path) -> str:
+        """Give the last checkpoint of a training."""
         # The name is absolute; the folder may have moved since.
         return str(folder / Path(find_latest_checkpoint(folder)).name)
 

@@ -8,7 +8,9 @@ Except in the first test, stand-ins write what training and evaluation leave.
    A run that fails is a row with its reason, and is tried again on demand.
 2. More entries and seeds add to the tables; options that change runs do not.
 3. A dry run counts and estimates without training.
-4. Mistakes end in one sentence before anything is trained.
+4. Trained models are tried on corrupted images, each once; a new corruption
+   tries no other one again.
+5. Mistakes end in one sentence before anything is trained.
 """
 
 import csv
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from cbnet.battle import corruptions
 from cbnet.commands import main as entry
 from cbnet.commands.command_queue import (
     CommandFailed,
@@ -96,11 +99,14 @@ def rows(folder):
         return {row['entry']: row for row in csv.DictReader(file)}
 
 
-def test_real_commands(battle, tmp_path):
+def test_real_commands(battle, tmp_path, stand_in_corruptions):
     battle.real = True
-    status, said = battle('--entries', SINGLE, '--lrs', '1e-3')
+    options = ['--corruptions', 'fog', '--severities', '5']
+    status, said = battle('--entries', SINGLE, '--lrs', '1e-3', *options)
     assert status == 0, said
-    assert [call[0] for call in battle.calls] == ['train', 'test']
+    assert [call[0] for call in battle.calls] == ['train', 'test', 'test']
+    assert {call[:2] for call in stand_in_corruptions} == {('fog', 5)}
+    assert len(stand_in_corruptions) == 2  # images
     row = rows(tmp_path / 'out')[SINGLE]
     for kind in ('box', 'mask'):
         assert 0 <= float(row[f'{kind} AP']) <= 1
@@ -190,6 +196,38 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert status == 0 and battle.calls == []
 
 
+def test_corruptions(battle, tmp_path, stand_in_corruptions):
+    options = ['--entries', SINGLE, '--lrs', '1e-3', '--corruptions']
+    battle.broken = 'severity=3'
+    status, said = battle(*options, 'snow', 'fog', '--severities', '1', '3')
+    assert status == 2 and '1 of the runs failed' in said
+    assert [one[-1] for one in called(battle)] == [
+        'seed-0', 'test', 'snow-1', 'snow-3',
+    ]  # fmt: skip
+    assert 'loss is nan' in rows(tmp_path / 'out')[SINGLE]['failed']
+
+    battle.broken = ''
+    status, said = battle(*options, 'snow', '--retry-failed')
+    assert status == 0, said
+    assert [one[-1] for one in called(battle)] == [
+        'snow-2', 'snow-3', 'snow-4', 'snow-5',
+    ]  # fmt: skip
+    assert 'severity=5' in ' '.join(battle.calls[-1])
+    assert float(rows(tmp_path / 'out')[SINGLE]['box AP snow']) > 0.999
+    folder = next((tmp_path / 'out' / 'runs').rglob('snow-3'))
+    assert not [*folder.glob('results.*')] and [*folder.glob('figures.json')]
+    status, said = battle(*options, 'snow')
+    assert status == 0 and battle.calls == []
+
+
+def test_small_images(battle, tmp_path, stand_in_corruptions, monkeypatch):
+    monkeypatch.setattr(corruptions, 'LEAST_SIDE', 65)
+    status, said = battle('--entries', SINGLE, '--corruptions', 'all')
+    assert status == 2 and not (tmp_path / 'out').exists()
+    assert 'mine/val.json has 96 x 64 pixels, expected 65 or more' in said
+    assert battle('--entries', SINGLE, '--dry-run')[0] == 0
+
+
 def test_data_without_masks(battle, tmp_path):
     file = tmp_path / 'mine' / 'val.json'
     content = json.loads(file.read_text())
@@ -213,6 +251,10 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--out', 'mine'], 'holds no battle'),
         (['--entries', SINGLE, '--out', 'a,b'], 'commas and brackets'),
         (['--entries', SINGLE, '--only', '3/2'], 'I from 1 to N'),
+        (['--entries', SINGLE, '--corruptions', 'fgo'], "mean 'fog'"),
+        (['--entries', SINGLE, '--corruptions', 'fog'], 'not installed'),
+        (['--entries', SINGLE, '--severities', '1'], 'add --corruptions'),
+        (['--entries', SINGLE, '--severities', '6'], 'expected 5 or less'),
         (['--entries', SINGLE, '--lrs', '0'], 'expected a number above 0'),
         (
             ['--entries', SINGLE, '--budget', '1s', '--timed', '0'],
@@ -220,7 +262,8 @@ def test_data_without_masks(battle, tmp_path):
         ),
     ],
 )
-def test_mistakes(battle, tmp_path, arguments, sentence):
+def test_mistakes(battle, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.setitem(sys.modules, 'imagecorruptions', None)
     status, said = battle(*arguments)
     assert status == 2, said
     assert sentence in said.splitlines()[-1]
