@@ -64,6 +64,7 @@ VALID = dict(
     SWAHook=dict,
     SafeCheckpointHook=dict,
     SafeStopHook=dict,
+    SeededCorrupt=lambda: dict(corruption='fog', severity=1),
     SimpleFeaturePyramid=lambda: dict(in_channels=8, out_channels=8),
     StageMeanHTCRoIHead=lambda: _htc_head(),
     TimmBackbone=lambda: dict(model_name='test_resnet'),
