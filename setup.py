@@ -39,6 +39,7 @@ EXTRAS = {
     'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
     'battle': ['plotly>=6', 'jinja2', 'pyyaml'],  # the report; lists
     'robustness': ['imagecorruptions-imaug>=1.1.5'],  # corrupted images
+    'energy': ['zeus'],  # the energy that a training takes
     'loggers': ['tensorboard', 'wandb'],
     'dev': [
         'pytest',

@@ -10,7 +10,7 @@ from ..atomic_files import write_whole
 from .charts import charts
 from .pictures import pictures
 from .results import Results
-from .tables import COSTS, as_csv, as_json, as_markdown, number, rows
+from .tables import COSTS, TAKEN, as_csv, as_json, as_markdown, number, rows
 from .words import paragraphs
 
 
@@ -83,7 +83,17 @@ def _columns(results: Results) -> list[str]:
         if results.corruptions:
             names += [f'{kind} AP corrupted', f'{kind} robustness']
     names += ['z-score', *(COSTS[key][0] for key in _shown(results))]
-    return [*names, 'training [s]', 'failed']
+    names += [TAKEN[key][0] for key in _taken(results)]
+    return [*names, 'failed']
+
+
+def _taken(results: Results) -> list[str]:
+    found = results.results.values()
+    return [
+        key
+        for key in TAKEN
+        if any(one.taken(key) is not None for one in found)
+    ]
 
 
 def _shown(results: Results) -> list[str]:
@@ -125,17 +135,21 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     cells.append(_cell(row['z-score'], number(row['z-score'], '{:+.2f}')))
     for key in _shown(results):
         _, unit, digits = COSTS[key]
-        value = row[key]
-        shown = None if value is None else value / unit
-        cells.append(_cell(value, number(shown, f'{{:.{digits}f}}')))
-    seconds = row['training_seconds']
-    cells.append(_cell(seconds, number(seconds, '{:.0f}')))
+        cells.append(_in_unit(row[key], unit, digits))
+    for key in _taken(results):
+        _, unit, digits = TAKEN[key]
+        cells.append(_in_unit(row[f'training_{key}'], unit, digits))
     return [*cells, _cell(row['failed'])]
 
 
 def _plus_minus(mean: float | None, spread: float | None) -> str:
     shown = '' if spread is None else f' ± {spread:.3f}'
     return number(mean) + shown
+
+
+def _in_unit(value: float | None, unit: float, digits: int) -> dict[str, Any]:
+    shown = None if value is None else value / unit
+    return _cell(value, number(shown, f'{{:.{digits}f}}'))
 
 
 def _cell(value: Any, text: str | None = None) -> dict[str, Any]:

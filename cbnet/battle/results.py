@@ -11,6 +11,7 @@ import numpy as np
 
 from ..analysis.log_curves import RunLog, read_run
 from ..datasets.corruption import CORRUPTIONS
+from ..engine.resources import read_resources
 from ..errors import UserError
 from ..studies.statistics import CONFIDENCE, interval
 from .corruptions import Condition, read_corrupted
@@ -55,6 +56,7 @@ class EntryResult:
         lr: the learning rate; None if none was chosen yet.
         seeds: the figures of the test split by seed.
         logs: the logs of the same runs.
+        resources: what these trainings took, see ``ResourcesHook``.
         failed: why runs failed, by the names of their folders.
         corrupted: the figures on corrupted images, by seed and condition.
     """
@@ -64,6 +66,7 @@ class EntryResult:
     lr: float | None
     seeds: Mapping[int, Figures]
     logs: Mapping[int, RunLog]
+    resources: Mapping[int, Mapping[str, float | None]]
     failed: Mapping[str, str]
     corrupted: Mapping[int, Mapping[Condition, Figures]]
 
@@ -96,15 +99,16 @@ class EntryResult:
         """Why runs failed, and how many did so for that reason."""
         return dict(Counter(self.failed.values()))
 
-    @property
-    def training_seconds(self) -> float | None:
-        """The mean time of the steps of a training."""
-        times = [
-            fmean(line['time'] for _, line in log.train) * log.train[-1][0]
-            for log in self.logs.values()
-            if all('time' in line for _, line in log.train)
-        ]
-        return fmean(times) if times else None
+    def taken(self, name: str) -> float | None:
+        """Give the mean of what a training took.
+
+        Args:
+            name: ``seconds``, ``memory`` (the peak of the process, in bytes)
+                or ``energy`` (in joules).
+        """
+        found = [one.get(name) for one in self.resources.values()]
+        known = [value for value in found if value is not None]
+        return fmean(known) if known else None
 
     @property
     def training_memory(self) -> float | None:
@@ -297,6 +301,7 @@ def collect(folder: Path, reference: str | None = None) -> Results:
 def _collect(runs: Path, data: str, name: str) -> EntryResult:
     lr = read_choice(runs)
     seeds, logs, corrupted = {}, {}, {}
+    resources = {}
     if lr is not None:
         parent = run_folder(runs, lr, 0).parent
         for run in sorted(parent.glob('seed-*')):
@@ -306,9 +311,12 @@ def _collect(runs: Path, data: str, name: str) -> EntryResult:
                 continue
             seeds[seed] = figures
             corrupted[seed] = read_corrupted(run)
+            resources[seed] = read_resources(run)
             try:
                 logs[seed] = read_run(run)
             except UserError:  # fewer steps than the log's interval
                 continue
     failed = failures(runs)
-    return EntryResult(data, name, lr, seeds, logs, failed, corrupted)
+    return EntryResult(
+        data, name, lr, seeds, logs, resources, failed, corrupted
+    )

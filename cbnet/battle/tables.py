@@ -25,6 +25,12 @@ COSTS = {
     'memory_inference': ('GPU memory, inference [MB]', 1e6, 0),
     'memory_training': ('GPU memory, training [MB]', 1e6, 0),
 }
+#: what a training took -> heading, unit and digits
+TAKEN = {
+    'seconds': ('training [s]', 1, 0),
+    'memory': ('memory of the process, training [MB]', 1e6, 0),
+    'energy': ('energy, training [kJ]', 1e3, 1),
+}
 #: the costs that an entry can be best at
 FRONTS = 'latency', 'parameters', 'macs'
 
@@ -55,7 +61,7 @@ def rows(results: Results) -> list[dict[str, Any]]:
         row['z-score'] = z.get(name)
         cost = results.costs.get(name)
         row |= {key: cost and getattr(cost, key) for key in COSTS}
-        row['training_seconds'] = one.training_seconds
+        row |= {f'training_{key}': one.taken(key) for key in TAKEN}
         row['training_memory_MB'] = one.training_memory
         row['failed'] = '; '.join(
             f'{number_of(count, "runs")}: {reason}'

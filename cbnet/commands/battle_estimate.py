@@ -34,12 +34,18 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
     seconds = sum(map(_seconds, timed)) * plan.runs
     seconds += sum(map(_evaluation, timed)) * plan.tried
     hours = seconds / 3600
-    text = f'about {hours:.2g} hours of a device'
+    text = f'about {_spelt(seconds)} of a device'
     if jobs > 1:
-        text += f', {hours / jobs:.2g} hours with {jobs} runs at a time'
+        text += f', {_spelt(seconds / jobs)} with {jobs} runs at a time'
     if price is not None:
         text += f', and {hours * price:.2f} at {price:g} an hour'
     return '\n'.join([*lines, text])
+
+
+def _spelt(seconds: float) -> str:
+    if seconds < 5400:
+        return number_of(max(round(seconds / 60), 1), 'minutes')
+    return f'{seconds / 3600:.2g} hours'
 
 
 def _seconds(contest: Contest) -> float:

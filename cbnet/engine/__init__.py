@@ -9,6 +9,7 @@ from .layer_decay import MemberLayerDecayConstructor
 from .loss_guard import LossGuardHook
 from .memory_format import ChannelsLastHook
 from .mixed_precision import CpuAmpOptimWrapper
+from .resources import ResourcesHook
 from .safe_stop import SafeStopHook
 from .swa import SWAHook
 
@@ -22,6 +23,7 @@ __all__ = [
     'MemberLayerDecayConstructor',
     'SafeCheckpointHook',
     'SafeStopHook',
+    'ResourcesHook',
     'SWAHook',
     'add_guards',
 ]

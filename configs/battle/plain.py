@@ -22,3 +22,4 @@ optim_wrapper = dict(
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+custom_hooks = [dict(type='ResourcesHook')]

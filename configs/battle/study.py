@@ -11,3 +11,4 @@ optim_wrapper = dict(
     # RTMDet's heads share convolutions.
     paramwise_cfg=dict(bypass_duplicate=True),
 )
+custom_hooks = [dict(type='ResourcesHook')]

@@ -61,6 +61,7 @@ VALID = dict(
     MemberLayerDecayConstructor=lambda: dict(
         optim_wrapper_cfg=dict(optimizer=OPTIMIZER)
     ),
+    ResourcesHook=dict,
     SWAHook=dict,
     SafeCheckpointHook=dict,
     SafeStopHook=dict,

@@ -58,7 +58,7 @@ def test_differences(made):
     twin = results.difference(data.name, 'twin </script>', 'good', 'box')
     assert (twin.mean, twin.low, twin.high, twin.noise) == (0, 0, 0, True)
     assert results.difference(data.name, 'broken', 'base', 'box') is None
-    assert base.training_seconds == 50
+    assert (base.taken('seconds'), base.taken('energy')) == (51, None)
     assert set(base.classes('mask')) == {'square', 'triangle'}
 
 

@@ -183,7 +183,7 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert status == 0, said
     assert battle.calls == []
     assert '4 trainings: entries 1, data sets 1, rates 2, seeds 3' in said
-    assert 'hours of a device, and 0.' in said and 'MACs [G]' in said
+    assert 'minute of a device, and 0.' in said and 'MACs [G]' in said
     assert not (tmp_path / 'out' / 'runs').exists()
     words = ['cbnet', *BATTLE, *options, '--slurm', 'jobs.sh']
     monkeypatch.setattr(sys, 'argv', words)
