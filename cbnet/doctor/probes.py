@@ -92,6 +92,7 @@ PIECES = {
     'cv2': Piece('numpy'),
     'shapely': Piece('numpy'),
     'faster_coco_eval': Piece('numpy'),
+    'hotcoco': Piece('numpy'),
     'mmengine': Piece('torch cv2 matplotlib'),
     'mmcv': Piece('mmengine cv2'),
     'mmcv.ops': Piece(

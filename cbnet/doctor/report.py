@@ -26,6 +26,7 @@ NEEDED = [
 ]  # fmt: skip
 # import name, which is that of the distribution but for underscores -> use
 OPTIONAL = {
+    'hotcoco': 'the fastest COCO evaluation',
     'faster_coco_eval': 'fast COCO evaluation',
     'tensorboard': 'logging to TensorBoard',
     'wandb': 'logging to Weights & Biases',

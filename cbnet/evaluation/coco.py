@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from ..errors import UserValueError
-from .coco_backends import load_backend, run
+from .coco_backends import FASTEST, fastest_backend, load_backend, run
 from .coco_input import IOU_TYPES, read_pair
 
 #: the numbers of detections per image in COCO's own figures, and in mmdet's
@@ -80,7 +80,7 @@ def evaluate(
     ann_file: str | os.PathLike,
     results_file: str | os.PathLike,
     iou_type: str = 'bbox',
-    backend: str = 'pycocotools',
+    backend: str = FASTEST,
 ) -> CocoFigures:
     """Evaluate a results file against an annotation file.
 
@@ -91,7 +91,9 @@ def evaluate(
         iou_type: ``bbox`` to compare boxes, ``segm`` to compare masks. The
             size class of a mask depends on the mask's own area, as in mmdet,
             even if the results contain boxes as well.
-        backend: one of ``cbnet.evaluation.coco_backends.BACKENDS``.
+        backend: one of ``cbnet.evaluation.coco_backends.BACKENDS``, all of
+            which give the same figures, or ``fastest``: the fastest one that
+            is installed.
 
     Raises:
         ValueError: a file or one of its entries is wrong, an argument is
@@ -101,10 +103,14 @@ def evaluate(
         raise UserValueError(
             f'iou_type is {iou_type!r}, expected {" or ".join(IOU_TYPES)}'
         )
+    if backend == FASTEST:
+        backend = fastest_backend()
     loaded = load_backend(backend)
     content, entries = read_pair(ann_file, results_file, iou_type)
     images, detections = len(content['images']), len(entries)
-    precision, recall = run(loaded, content, entries, iou_type, _MAX_DETS)
+    precision, recall = run(
+        loaded, content, entries, iou_type, dict(maxDets=_MAX_DETS)
+    )
     stats, table = _summarize(precision, recall, iou_type, COCO_MAX_DETS)
     mmdet, _ = _summarize(precision, recall, iou_type, MMDET_MAX_DETS)
     names = (f'{iou_type}_{name}' for name in MMDET_NAMES)

@@ -1,8 +1,11 @@
 """The packages that can run COCO's evaluation, behind one function."""
 
 import contextlib
+import importlib
 import importlib.util
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -11,30 +14,50 @@ from pycocotools.cocoeval import COCOeval
 from ..datasets.annotations import index
 from ..errors import UserValueError
 
-#: pycocotools, and the package faster-coco-eval
-BACKENDS = ('pycocotools', 'faster')
+#: name -> module, class of the evaluation, and package; the fastest first
+_PACKAGES = {
+    'hotcoco': ('hotcoco', 'COCOeval', 'hotcoco'),
+    'faster': ('faster_coco_eval', 'COCOeval_faster', 'faster-coco-eval'),
+}
+PYCOCOTOOLS, FASTEST = 'pycocotools', 'fastest'
+BACKENDS = (*_PACKAGES, PYCOCOTOOLS)
+_PARAMETERS = (
+    'imgIds', 'catIds', 'iouThrs', 'recThrs', 'maxDets', 'areaRng', 'useCats'
+)  # fmt: skip
+
+
+def fastest_backend() -> str:
+    """Name the fastest backend whose package is installed."""
+    return next(filter(_is_installed, _PACKAGES), PYCOCOTOOLS)
 
 
 def load_backend(name: str) -> tuple[type, type]:
     """Import a backend's classes ``COCO`` and ``COCOeval``.
+
+    Args:
+        name: one of ``BACKENDS``.
 
     Raises:
         ValueError: the backend is unknown, or its package is missing.
     """
     if name not in BACKENDS:
         raise UserValueError(
-            f'backend is {name!r}, expected {" or ".join(BACKENDS)}'
+            f'backend is {name!r}, expected {FASTEST}, {" or ".join(BACKENDS)}'
         )
-    if name == 'pycocotools':
+    if name == PYCOCOTOOLS:
         return COCO, COCOeval
-    if importlib.util.find_spec('faster_coco_eval') is None:
+    module, evaluation, package = _PACKAGES[name]
+    if not _is_installed(name):
         raise UserValueError(
-            'the backend faster needs the package faster-coco-eval, which is '
-            'not installed; run: pip install faster-coco-eval'
+            f'the backend {name} needs the package {package}, which is '
+            f'not installed; run: pip install {package}'
         )
-    import faster_coco_eval
+    loaded = importlib.import_module(module)
+    return loaded.COCO, getattr(loaded, evaluation)
 
-    return faster_coco_eval.COCO, faster_coco_eval.COCOeval_faster
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(_PACKAGES[name][0]) is not None
 
 
 def run(
@@ -42,7 +65,7 @@ def run(
     content: dict,
     entries: list[dict],
     iou_type: str,
-    max_dets: list[int],
+    parameters: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate detections; the backend may change both inputs.
 
@@ -51,23 +74,77 @@ def run(
         content: the content of the annotation file.
         entries: the detections in COCO's results format.
         iou_type: ``bbox`` or ``segm``.
-        max_dets: the numbers of detections per image, in ascending order.
+        parameters: the attributes of ``COCOeval.params`` to set, such as
+            ``maxDets``, in ascending order.
 
     Returns:
-        The precisions, of shape (IoUs, recalls, classes, areas, max_dets),
-        and the recalls, of shape (IoUs, classes, areas, max_dets). Classes
+        The precisions, of shape (IoUs, recalls, classes, areas, maxDets),
+        and the recalls, of shape (IoUs, classes, areas, maxDets). Classes
         are in the order of their ids; -1 stands for "nothing to measure".
     """
-    coco, evaluator = backend
+    coco, _ = backend
     with contextlib.redirect_stdout(io.StringIO()):  # both print a lot
         truth = index(coco, content)
         if entries:
             found = truth.loadRes(entries)
         else:  # pycocotools looks at the first entry
             found = index(coco, {**content, 'annotations': []})
-        evaluation = evaluator(truth, found, iou_type)
-        evaluation.params.maxDets = max_dets
+    return _evaluate(backend, truth, found, iou_type, parameters)
+
+
+def _evaluate(
+    backend: tuple[type, type],
+    truth: Any,
+    found: Any,
+    iou_type: str,
+    parameters: Mapping[str, Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = backend[1](truth, found, iou_type)
+        for name, value in parameters.items():
+            setattr(evaluation.params, name, value)
         evaluation.evaluate()
         evaluation.accumulate()
     precision, recall = evaluation.eval['precision'], evaluation.eval['recall']
     return np.asarray(precision), np.asarray(recall)
+
+
+def quick_evaluation(name: str) -> type[COCOeval]:
+    """Give pycocotools' evaluation with the figures of another backend.
+
+    It serves code that was written for ``COCOeval``: ``evaluate`` only puts
+    the parameters in order, and ``accumulate`` fills ``eval`` with the
+    precisions and recalls.
+
+    Args:
+        name: one of ``BACKENDS``.
+
+    Raises:
+        ValueError: see ``load_backend``.
+    """
+    backend = load_backend(name)
+    if name == PYCOCOTOOLS:
+        return COCOeval
+
+    class QuickEvaluation(COCOeval):
+        def evaluate(self) -> None:
+            params = self.params
+            params.imgIds = np.unique(params.imgIds)
+            if params.useCats:
+                params.catIds = np.unique(params.catIds)
+            params.maxDets = sorted(params.maxDets)
+
+        def accumulate(self, p: Any = None) -> None:
+            precision, recall = _evaluate(
+                backend,
+                index(backend[0], self.cocoGt.dataset),
+                index(backend[0], self.cocoDt.dataset),
+                self.params.iouType,
+                {
+                    name: np.asarray(getattr(self.params, name)).tolist()
+                    for name in _PARAMETERS
+                },
+            )
+            self.eval = dict(precision=precision, recall=recall)
+
+    return QuickEvaluation

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from mmdet.evaluation import CocoMetric
+from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
@@ -13,11 +15,20 @@ from ..compat.mmengine_internals import replace_registered
 from ..datasets.annotations import reindex
 from ..errors import UserValueError
 from ..messages import number_of
+from .coco_backends import (
+    BACKENDS,
+    FASTEST,
+    PYCOCOTOOLS,
+    fastest_backend,
+    quick_evaluation,
+)
 
 
 # A single threshold, which mmdet's annotation allows, stops pycocotools.
 @METRICS.register_module()
-@validated(iou_thrs=Sequence[float] | None)
+@validated(
+    iou_thrs=Sequence[float] | None, backend=Literal[(FASTEST, *BACKENDS)]
+)
 class CheckedCocoMetric(CocoMetric):
     """mmdet's ``CocoMetric``, with the same options and figures.
 
@@ -27,7 +38,22 @@ class CheckedCocoMetric(CocoMetric):
     An annotation without ``iscrowd`` is a single object; pycocotools stops at
     it.  Annotations may be numbered from 0, which pycocotools takes for "no
     match", so that this object would never count as found.
+
+    Args:
+        args, options: those of mmdet's ``CocoMetric``.
+        backend: the package that computes the figures, which are the same:
+            one of ``cbnet.evaluation.coco_backends.BACKENDS``, or the
+            fastest one that is installed.
     """
+
+    def __init__(
+        self, *args: Any, backend: str = FASTEST, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        # pycocotools cannot look for 0.5 in a list.
+        self.iou_thrs = np.asarray(self.iou_thrs)
+        self.backend = fastest_backend() if backend == FASTEST else backend
+        self.evaluation = quick_evaluation(self.backend)
 
     def process(
         self, data_batch: dict, data_samples: Sequence[dict[str, Any]]
@@ -66,10 +92,14 @@ class CheckedCocoMetric(CocoMetric):
             )
             others = [metric for metric in asked if metric != 'segm']
             self.metrics = others or ['bbox']
+        # mmdet has no option for the class that evaluates.
+        usual, coco_metric.COCOeval = coco_metric.COCOeval, self.evaluation
         try:
+            if self.backend != PYCOCOTOOLS and not self.use_mp_eval:
+                print_log(f'COCO evaluation by {self.backend}', 'current')
             return super().compute_metrics(results)
         finally:
-            self.metrics = asked
+            self.metrics, coco_metric.COCOeval = asked, usual
 
     def _why_no_masks(self, results: list[Any]) -> str:
         if not any('masks' in found for _, found in results):

@@ -278,12 +278,19 @@ def test_files_of_another_kind_are_named(evaluation, tmp_path):
             evaluate(*arguments)
     with pytest.raises(ValueError, match='iou_type is .mask.'):
         evaluate(ann, results, 'mask')
-    with pytest.raises(ValueError, match='backend is .fast., expected'):
+    with pytest.raises(ValueError, match='.fast., expected fastest, hotcoco'):
         evaluate(ann, results, backend='fast')
 
 
 def test_missing_package_is_named(evaluation, monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-    with pytest.raises(ValueError, match='pip install faster-coco-eval'):
-        evaluate(evaluation.ann, evaluation.results, backend='faster')
-    evaluate(evaluation.ann, evaluation.results)
+    for backend, package in (('faster', 'faster-coco-eval'), ('hotcoco',) * 2):
+        with pytest.raises(ValueError, match=f'pip install {package}'):
+            evaluate(evaluation.ann, evaluation.results, backend=backend)
+    figures = evaluate(evaluation.ann, evaluation.results)
+    assert figures.backend == 'pycocotools'
+
+
+def test_the_fastest_is_the_default(evaluation):
+    figures = evaluate(evaluation.ann, evaluation.results)
+    assert figures.backend == BACKENDS[0] == 'hotcoco'

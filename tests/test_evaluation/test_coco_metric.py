@@ -3,17 +3,23 @@
 The objects of a file, fed back as detections, must have a box and mask AP of
 1.0: without ``iscrowd``, numbered from 0, or both. Where the detector or an
 object has no mask, boxes alone are evaluated, and a line says why.
+
+With any backend, the figures are those of mmdet's own metric, whatever it is
+asked for.
 """
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 import torch
+from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
+from cbnet.evaluation.coco_backends import BACKENDS
 from cbnet.evaluation.coco_metric import CheckedCocoMetric, use_checked_metric
 
 SIDE, BOXES = 32, ([2, 3, 10, 8], [15, 12, 9, 14])
@@ -100,3 +106,52 @@ def test_every_evaluator_is_reached(monkeypatch):
     with DefaultScope.overwrite_default_scope('mmdet'):
         metric = METRICS.build(dict(type='CocoMetric'))
     assert type(metric) is CheckedCocoMetric
+
+
+def from_file(kind, evaluation, **options):
+    """Evaluate a results file by a metric."""
+
+    class OnFile(kind):
+        def results2json(self, results, outfile_prefix):
+            return dict.fromkeys(
+                ('bbox', 'segm', 'proposal'), str(evaluation.results)
+            )
+
+    metric = OnFile(ann_file=str(evaluation.ann), **options)
+    # The classes are in the order of the config, not of their ids.
+    metric.dataset_meta = dict(classes=('fig', 'nut', 'pea', 'never there'))
+    masks = [((), dict(masks=[], img_id=n)) for n in range(1, 13)]
+    return metric.compute_metrics(masks)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(metric='bbox', classwise=True),
+        dict(metric='segm', classwise=True),
+        dict(metric=['bbox', 'segm'], proposal_nums=(1, 10, 100)),
+        dict(metric='proposal'),
+        dict(metric='bbox', iou_thrs=[0.3, 0.5]),
+    ],
+)
+def test_any_backend(evaluation, backend, options):
+    usual = dict(options)
+    if 'iou_thrs' in options:
+        usual['iou_thrs'] = np.array(options['iou_thrs'])
+    expected = from_file(CocoMetric, evaluation, **usual)
+    found = from_file(
+        CheckedCocoMetric, evaluation, backend=backend, **options
+    )
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-12, nan_ok=True)
+    assert len({*expected.values()}) > 3
+
+
+def test_a_missing_backend_is_named_at_the_start(evaluation, monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ValueError, match='pip install hotcoco'):
+        CheckedCocoMetric(ann_file=str(evaluation.ann), backend='hotcoco')
+    metric = CheckedCocoMetric(ann_file=str(evaluation.ann))
+    assert metric.backend == 'pycocotools'

@@ -1,0 +1,165 @@
+"""Write the tables, sentences and pictures of the evidence page."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from zoo.marked_blocks import fill_blocks
+
+from cbnet.analysis.plain_texts import plain_figure
+from cbnet.messages import listed
+from cbnet.text_tables import text_table
+
+from .figures import KINDS, Evidence, spread
+
+PAGE = 'evidence.md'
+_COLOURS = 'C0', 'C1'
+
+
+def write_page(evidence: Evidence, folder: Path) -> None:
+    """Write the page and the pictures of its studies.
+
+    Args:
+        evidence: the figures.
+        folder: the folder of the documentation.
+
+    Raises:
+        ValueError: the page lacks a block.
+    """
+    page = folder / PAGE
+    page.write_text(fill_blocks(page.read_text(), _blocks(evidence)))
+    for study in evidence.studies():
+        figure = draw_study(evidence, study)
+        figure.savefig(folder / 'figures' / f'evidence_{study}.png')
+
+
+def find_stale(evidence: Evidence, folder: Path) -> bool:
+    """Tell whether the page differs from what its files give."""
+    text = (folder / PAGE).read_text()
+    return fill_blocks(text, _blocks(evidence)) != text
+
+
+def _blocks(evidence: Evidence) -> dict[str, str]:
+    return {
+        f'evidence: {study}, {data}': '\n\n'.join(
+            [study_table(evidence, study, data), words(evidence, study, data)]
+        )
+        for study in evidence.studies()
+        for data in evidence.datas(study)
+    }
+
+
+def study_table(evidence: Evidence, study: str, data: str) -> str:
+    """Lay out the figures of a data set: a row for each entry."""
+    head = ['entry', 'seeds']
+    for kind in KINDS:
+        head += [f'{kind} AP', 'to the first']
+    head += ['MACs', 'parameters [M]', 'trained [M]', 'step']
+    entries = evidence.entries(study)
+    first = evidence.cost(study, entries[0])
+    rows = []
+    for entry in entries:
+        values = evidence.values(study, data, entry, 'box AP')
+        if not values:
+            continue
+        row = [entry, len(values)]
+        for kind in KINDS:
+            figure = f'{kind} AP'
+            row.append(_mean(evidence.values(study, data, entry, figure)))
+            row.append(_apart(evidence.difference(study, data, entry, figure)))
+        cost = evidence.cost(study, entry)
+        row += [_ratio(cost, first, 'macs'), _millions(cost, 'parameters')]
+        row += [_millions(cost, 'trained'), _ratio(cost, first, 'step')]
+        rows.append(row)
+    return text_table(head, rows)
+
+
+def _mean(values: dict[int, float]) -> str:
+    if not values:
+        return '-'
+    wide = spread(values)
+    mean = f'{sum(values.values()) / len(values):.3f}'
+    return mean if wide is None else f'{mean} ± {wide:.3f}'
+
+
+def _apart(found: tuple[float, float | None] | None) -> str:
+    if found is None:
+        return '-'
+    mean, half = found
+    return f'{mean:+.3f}' + ('' if half is None else f' ± {half:.3f}')
+
+
+def _ratio(cost: dict[str, float], first: dict[str, float], key: str) -> str:
+    known = key in cost and key in first
+    return f'{cost[key] / first[key]:.2f}' if known else '-'
+
+
+def _millions(cost: dict[str, float], key: str) -> str:
+    return f'{cost[key] / 1e6:.2f}' if key in cost else '-'
+
+
+def words(evidence: Evidence, study: str, data: str) -> str:
+    """Say which differences are outside the noise, and which are not."""
+    reference, *others = evidence.entries(study)
+    sentences = []
+    for kind in KINDS:
+        outside, inside = [], []
+        for entry in others:
+            found = evidence.difference(study, data, entry, f'{kind} AP')
+            if found is None:
+                continue
+            mean, half = found
+            if half is None or abs(mean) <= half:
+                inside.append(entry)
+            else:
+                outside.append(f'{entry} ({mean:+.3f})')
+        if not (inside or outside):
+            continue
+        text = f'In {kind} AP, '
+        if outside:
+            text += (
+                f'these differ from {reference} by more than the interval '
+                f'over the seeds: {listed(outside, 20)}.'
+            )
+            if inside:
+                text += f' Inside the noise are {listed(inside, 20)}.'
+        else:
+            text += f'every difference to {reference} is inside the noise.'
+        sentences.append(text)
+    return ' '.join(sentences)
+
+
+def draw_study(evidence: Evidence, study: str) -> Figure:
+    """Draw the AP of each entry: a point for each seed, a bar for the mean."""
+    datas = evidence.datas(study)
+    entries = evidence.entries(study)
+    size = 3.2 + 3.4 * len(datas), 0.9 + 0.36 * len(entries)
+    figure = Figure(size, 110, facecolor='white', layout='constrained')
+    panels = figure.subplots(1, len(datas), sharey=True, squeeze=False)[0]
+    for axes, data in zip(panels, datas, strict=True):
+        for row, entry in enumerate(entries):
+            _draw_entry(axes, evidence, (study, data, entry), row)
+        axes.set_title(data, fontsize=11, loc='left')
+        axes.set_yticks(range(len(entries)), entries, fontsize=8)
+        axes.grid(axis='x', alpha=0.3)
+    panels[0].invert_yaxis()
+    handles = [
+        panels[0].plot([], [], ls='', color=colour, marker='o')[0]
+        for colour in _COLOURS
+    ]
+    figure.legend(
+        handles, [f'{kind} AP' for kind in KINDS],
+        loc='outside lower center', ncols=2, frameon=False,
+    )  # fmt: skip
+    return plain_figure(figure)
+
+
+def _draw_entry(
+    axes, evidence: Evidence, of: tuple[str, str, str], row: int
+) -> None:
+    for kind, colour, up in zip(KINDS, _COLOURS, (-0.15, 0.15), strict=True):
+        values = [*evidence.values(*of, f'{kind} AP').values()]
+        if values:
+            heights = [row + up] * len(values)
+            axes.plot(values, heights, 'o', color=colour, alpha=0.6, ms=4)
+            mean = sum(values) / len(values)
+            axes.plot([mean], [row + up], 'k|', ms=10, mew=1.5)
