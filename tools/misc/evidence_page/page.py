@@ -121,7 +121,7 @@ def words(evidence: Evidence, study: str, data: str) -> str:
                 f'over the seeds: {listed(outside, 20)}.'
             )
             if inside:
-                text += f' Inside the noise are {listed(inside, 20)}.'
+                text += f' Inside the noise: {listed(inside, 20)}.'
         else:
             text += f'every difference to {reference} is inside the noise.'
         sentences.append(text)
