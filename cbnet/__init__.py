@@ -6,14 +6,24 @@ checkpoints, lets mmdet paste masks beyond the image, lays out the text of
 configs quickly, and registers everything in mmdet's registries.  In a config:
 ``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
 says what is wrong with an installation.
+
+A command does all this after it has read its arguments.
 """
 
 import os
+import sys
 
 from .version import __version__
 
-# The doctor sets this: it examines stacks that are too broken to start.
-if os.environ.get('CBNET_START') != 'no':
+__all__ = ['__version__', 'start']
+
+
+def start() -> None:
+    """Do what importing the package does; further calls change nothing.
+
+    Raises:
+        ImportError: a package is missing, too old or broken.
+    """
     from .compat.versions import DOCTOR, check_versions
 
     check_versions()
@@ -46,4 +56,18 @@ if os.environ.get('CBNET_START') != 'no':
             f'To find the cause and the command that repairs it, run: {DOCTOR}'
         ) from error
 
-__all__ = ['__version__']
+
+def _is_module_command() -> bool:
+    """Tell whether Python is about to run ``python -m cbnet``.
+
+    While it looks for the module, ``sys.argv`` begins with ``-m``.
+    """
+    if sys.argv[:1] != ['-m']:
+        return False
+    return sys.orig_argv[-len(sys.argv)].removeprefix('-m') == 'cbnet'
+
+
+# The doctor sets this, because it examines stacks that are too broken to
+# start, and so does cbnet_command.
+if os.environ.get('CBNET_START') != 'no' and not _is_module_command():
+    start()

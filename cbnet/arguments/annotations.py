@@ -10,11 +10,7 @@ from typing import Annotated, Any, Literal, Union
 
 from annotated_types import BaseMetadata
 from mmengine.config import Config
-from pydantic import ConfigDict, PlainValidator, TypeAdapter
 
-_STRICT = ConfigDict(
-    strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
-)
 _WORDS = {
     bool: 'True or False',
     int: 'a whole number',
@@ -105,7 +101,12 @@ def _any_of(hints: Iterable[Any]) -> Any:
 
 @cache
 def _validator(hint: Any, bounds: bool) -> Any:
-    return TypeAdapter(_for_pydantic(hint, bounds), config=_STRICT).validator
+    from pydantic import ConfigDict, TypeAdapter  # late: it takes long
+
+    strict = ConfigDict(
+        strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
+    return TypeAdapter(_for_pydantic(hint, bounds), config=strict).validator
 
 
 def _for_pydantic(hint: Any, bounds: bool) -> Any:
@@ -123,6 +124,8 @@ def _for_pydantic(hint: Any, bounds: bool) -> Any:
         item = _for_pydantic(item_of(hint), bounds)
         return list[item] | tuple[item, ...]
     if _is_mapping(hint):
+        from pydantic import PlainValidator
+
         return Annotated[Any, PlainValidator(_settings)]
     return hint
 

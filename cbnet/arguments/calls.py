@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope, Registry
 from ..errors import UserError, UserTypeError, UserValueError
 from ..messages import brief, did_you_mean, listed, one_line
 from .signatures import Taken, hints_of, taken
-from .values import check_value, prepare
+from .values import check_value
 
 
 def validated(target: Any = None, /, **annotations: Any) -> Any:
@@ -33,9 +33,6 @@ def validated(target: Any = None, /, **annotations: Any) -> Any:
     is_class = inspect.isclass(target)
     call = target.__init__ if is_class else target
     inherited = is_class and '__init__' not in vars(target)
-
-    for hint in {**hints_of(target), **annotations}.values():
-        prepare(hint)  # so that the first build is as fast as the others
 
     @wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:

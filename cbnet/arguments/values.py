@@ -66,22 +66,6 @@ def check_settings(
         check_value(f'{key}.{name}', hints[name], settings[name])
 
 
-def prepare(hint: Any) -> None:
-    """Do what the first check of an annotation would do."""
-    fits(hint, None)
-    if typing.get_origin(hint) is Annotated:
-        inner, *parts = typing.get_args(hint)
-        prepare(inner)
-        for part in parts:
-            if is_dataclass(part):
-                settings = isinstance(part, type) and _field_hints(part)
-                for field in (settings or {}).values():
-                    prepare(field)
-    elif is_union(hint):
-        for part in typing.get_args(hint):
-            prepare(part)
-
-
 @cache
 def _field_hints(declaration: type) -> dict[str, Any]:
     hints = typing.get_type_hints(declaration, include_extras=True)

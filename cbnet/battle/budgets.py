@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 from ..errors import UserValueError
 from ..messages import number_of
-from .data import BattleData
+
+if TYPE_CHECKING:  # the command line reads budgets, quickly
+    from .data import BattleData
 
 _EPOCHS = 12  # of mmdet's schedule 1x
 _UNITS = {
@@ -53,7 +56,7 @@ def read_budget(text: str) -> Budget:
 
 
 def count_steps(
-    budget: Budget, data: BattleData, batch: int, seconds: float, entry: str
+    budget: Budget, data: 'BattleData', batch: int, seconds: float, entry: str
 ) -> int:
     """Count the steps of an entry on a data set.
 

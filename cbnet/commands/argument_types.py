@@ -79,3 +79,13 @@ def scale(text: str) -> tuple[int, int]:
             f'1600,1400'
         )
     return int(match[1]), int(match[2])
+
+
+def share(text: str) -> tuple[int, int]:
+    """Read ``I/N``, the share I of N."""
+    found = re.fullmatch(r'(\d+)/(\d+)', text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ArgumentTypeError(
+            f'{text!r}, expected I/N with I from 1 to N, such as 2/8'
+        )
+    return int(found[1]), int(found[2])

@@ -16,6 +16,7 @@ from ..battle.run_folders import (
 )
 from ..errors import UserError
 from ..messages import one_line
+from ..threads import BESIDE
 from .battle_plan import Contest, Plan
 from .command_queue import CommandFailed, CommandQueue, Interrupted
 from .runs import TEST_STEP, Runs
@@ -108,7 +109,9 @@ class Battle:
             if contest.cost.failed:
                 self._refuse(contest)
                 return
-            environment = device and dict(CUDA_VISIBLE_DEVICES=device)
+            environment = {BESIDE: str(self.options.jobs)}
+            if device:
+                environment['CUDA_VISIBLE_DEVICES'] = device
             runs = Runs(self.queue, environment)
             lr = self._choose(contest, runs)
             for seed in self.plan.seeds if lr else ():

@@ -1,9 +1,7 @@
 """A battle as an array of jobs of Slurm."""
 
-import re
 import shlex
 import sys
-from argparse import ArgumentTypeError
 from pathlib import Path
 
 from ..atomic_files import write_whole
@@ -21,16 +19,6 @@ _SCRIPT = """\
 cd {folder}
 srun {command} --only "$SLURM_ARRAY_TASK_ID/{number}"
 """
-
-
-def share(text: str) -> tuple[int, int]:
-    """Read ``I/N``, the share I of N."""
-    found = re.fullmatch(r'(\d+)/(\d+)', text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise ArgumentTypeError(
-            f'{text!r}, expected I/N with I from 1 to N, such as 2/8'
-        )
-    return int(found[1]), int(found[2])
 
 
 def slurm_script(file: Path, number: int) -> None:

@@ -1,17 +1,4 @@
-r"""Show the images that a config feeds to its model, after augmentation.
-
-The config's data set with its wrappers, its sampler and the model's data
-preprocessor make the batches as in training; only the normalisation is
-undone. A dashed line separates an image from its padding. Ignored objects
-(crowds) are grey.
-
-Examples:
-  cbnet browse-data configs/cbnet/quickstart.py
-  cbnet browse-data my_config.py --num 8 --seed 3 \
-      --out fed.png --cfg-options train_dataloader.batch_size=4
-  cbnet browse-data my_config.py --split val \
-      --out fed
-"""
+"""Show the images that a detector is fed, as ``cbnet browse-data``."""
 
 from argparse import Namespace
 from itertools import islice
@@ -23,36 +10,7 @@ from ..datasets.checked_images import use_checked_loader
 from ..datasets.loader_check import check_loaders
 from ..errors import UserValueError
 from ..messages import listed
-from .argument_types import at_least
-from .command_line import config_parser, load_config
-from .command_parser import CommandParser
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = config_parser(__name__, __doc__)
-    parser.option(
-        '--split',
-        'the dataloader of the config',
-        choices=('train', 'val'),
-        default='train',
-    )
-    parser.option(
-        '--num N', 'the number of images to show', at_least(1), default=16
-    )
-    parser.option(
-        '--out FILE.png|DIR',
-        'one figure of all images, or a folder for one figure each',
-        Path,
-        default=Path('fed_images.png'),
-    )
-    parser.option(
-        '--seed N',
-        'the seed of the order and the augmentations',
-        at_least(0, 2**32 - 1),  # numpy takes no more
-        default=0,
-    )
-    return parser
+from .command_line import load_config
 
 
 def run(args: Namespace) -> None:

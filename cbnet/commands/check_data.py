@@ -1,21 +1,8 @@
-r"""Check that a config can train on data, and be evaluated on them.
-
-The annotation files are checked, every training image goes through the
-training pipeline, and the objects of the validation set are evaluated as if
-a detector had found them: their AP must be 1.0. The exit status is 0 only if
-all is well.
-
-Examples:
-  cbnet check-data --data-root data/balloon
-  cbnet check-data --data-root data/mine --json report.json \
-      --config mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py
-  cbnet check-data --config configs/cbnet/dual_r50.py
-"""
+"""Check that a config can train on data, as ``cbnet check-data``."""
 
 import json
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 from ..atomic_files import write_whole
 from ..datasets.annotations import read_once
@@ -24,30 +11,12 @@ from ..errors import UserError
 from ..evaluation.data_report import DataReport, inspect_data
 from ..messages import listed, number_of, one_line
 from .command_line import (
-    CONFIG,
-    add_overrides,
-    add_work_dir_option,
     load_config,
     require_section,
 )
-from .command_parser import CommandParser
-from .train import add_data_options, use_own_data
+from .train import use_own_data
 
 _SHOWN = 20
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = CommandParser(__name__, __doc__)
-    parser.option('--config', CONFIG, default='cbnet::cbnet/dual_lite0.py')
-    add_overrides(parser)
-    add_work_dir_option(parser, 'copies of annotation files, where needed')
-    parser.option(
-        '--json FILE', 'also write what was found to this file', Path
-    )
-    add_data_options(parser)
-    parser.option('--no-val', 'check only what is trained on')
-    return parser
 
 
 def run(args: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The options and the steps that commands share."""
+"""The steps that commands share."""
 
 import os
 from argparse import Namespace
@@ -14,98 +14,9 @@ from mmengine.runner import Runner, TestLoop, ValLoop
 from ..arguments import explained
 from ..config_files import find_config
 from ..datasets.checked_pipelines import naming
-from ..engine.launch import LAUNCHERS, prepare_launch
+from ..engine.launch import prepare_launch
 from ..errors import UserValueError
-from .argument_types import scale
-from .command_parser import CommandParser, Overrides
-from .overrides import refuse_variables
-
-#: the help of the argument or option that names a config
-CONFIG = (
-    'the config file, or one that an installed package carries: '
-    'cbnet::cbnet/quickstart.py'
-)
-
-
-def config_parser(
-    module: str, text: str, arguments: str = 'CONFIG'
-) -> CommandParser:
-    """Make the parser of a command that takes a config and overrides."""
-    parser = CommandParser(module, text, arguments)
-    parser.option('config', CONFIG)
-    add_overrides(parser)
-    return parser
-
-
-def add_overrides(parser: CommandParser) -> None:
-    """Add ``--cfg-options``."""
-    parser.option(
-        '--cfg-options KEY=VALUE ...',
-        'override settings of the config, such as '
-        'train_dataloader.batch_size=2 model.assistance.weights="[0.25]" '
-        '(quote brackets, no spaces inside); variables of the file, such as '
-        'data_root, have been used by then',
-        action=Overrides,
-    )
-
-
-def add_work_dir_option(parser: CommandParser, files: str) -> None:
-    """Add ``--work-dir`` for some files."""
-    parser.option(
-        '--work-dir DIR',
-        f'the folder for {files} '
-        '(default: work_dir of the config, or ./work_dirs/<its name>)',
-    )
-
-
-def run_parser(
-    module: str, text: str, arguments: str = 'CONFIG'
-) -> CommandParser:
-    """Make the parser of a command that runs mmengine's runner."""
-    parser = config_parser(module, text, arguments)
-    add_work_dir_option(parser, 'logs, results and checkpoints')
-    parser.option(
-        '--launcher',
-        'what started the processes of a distributed run '
-        '(default: none, a single process)',
-        choices=['none', *LAUNCHERS],
-        default='none',
-    )
-    parser.add_argument(
-        '--local-rank',
-        '--local_rank',
-        type=int,
-        metavar='N',
-        help='for launchers that pass the local rank as an argument',
-    )
-    return parser
-
-
-def add_tta_options(parser: CommandParser) -> None:
-    """Add ``--tta`` and ``--tta-scales``; either asks for ``add_tta``."""
-    parser.option(
-        '--tta',
-        'merge the detections in several views of each image '
-        '(test-time augmentation): the views of tta_pipeline in the config, '
-        'or else the test scale, plain and flipped',
-    )
-    parser.option(
-        '--tta-scales W,H ...',
-        'test-time augmentation with these scales, each plain and flipped',
-        scale,
-    )
-
-
-def add_verify_option(
-    parser: CommandParser, file: str = 'the checkpoint'
-) -> None:
-    """Add ``--verify`` for a file that the help calls ``file``."""
-    parser.option(
-        '--verify',
-        f'first compare the weights of {file}, and what the detector '
-        f'computes with them from a fixed image, with the fingerprint in '
-        f'that file; stop if they differ',
-    )
+from .overrides import read_overrides, refuse_variables
 
 
 def load_config(args: Namespace) -> Config:
@@ -117,9 +28,10 @@ def load_config(args: Namespace) -> Config:
     path = find_config(args.config)
     with explained(args.config):  # a config is code: it raises anything
         cfg = Config.fromfile(path)
-    refuse_variables(cfg, args.cfg_options or {})
+    overrides = read_overrides(args.cfg_options or ())
+    refuse_variables(cfg, overrides)
     with explained('--cfg-options'):
-        cfg.merge_from_dict(args.cfg_options or {})
+        cfg.merge_from_dict(overrides)
     given = vars(args)
     cfg.work_dir = (
         given.get('work_dir')

@@ -1,14 +1,14 @@
 """The parser of the commands, which names the default of every option."""
 
 from argparse import (
+    Action,
     ArgumentError,
     ArgumentParser,
+    Namespace,
     RawDescriptionHelpFormatter,
 )
 from collections.abc import Callable
 from typing import Any
-
-from mmengine.config import DictAction
 
 from .main import program
 
@@ -70,16 +70,18 @@ class CommandParser(ArgumentParser):
         self._group.add_argument(name, help=text, **settings)
 
 
-class Overrides(DictAction):
-    """mmengine's reader of KEY=VALUE pairs, with an error for the user."""
+class Overrides(Action):
+    """Collect KEY=VALUE pairs, which ``read_overrides`` reads later."""
 
-    def __call__(self, *arguments: Any) -> None:
-        """Read the pairs."""
-        try:
-            super().__call__(*arguments)
-        except (AssertionError, ValueError):
-            raise ArgumentError(
-                self,
-                'takes KEY=VALUE pairs; brackets and parentheses in a value '
-                'must be closed',
-            ) from None
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the texts, also those of an earlier such option."""
+        if not all('=' in text for text in values):
+            raise ArgumentError(self, 'takes KEY=VALUE pairs')
+        before = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*before, *values])

@@ -11,8 +11,11 @@ from argparse import (
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import start
 from ..messages import did_you_mean
+from ..threads import settle_threads
 from ..version import __version__
+from .user_errors import plain_errors
 
 COMMANDS = {
     'train': 'train the detector of a config',
@@ -36,6 +39,12 @@ COMMANDS = {
     'published-to-cbnet': 'convert a published checkpoint',
     'migrate-config': 'convert a published config',
 }
+
+# Those that run a model, and say how many threads do so.
+COMPUTING = (
+    'train', 'test', 'infer', 'quickstart', 'upgrade', 'battle',
+    'study-upgrades', 'show-connections',
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int | None:
@@ -62,12 +71,25 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     if name == 'doctor':  # it must also run where nothing else can
         doctor = importlib.import_module('cbnet.doctor.__main__')
         return doctor.main(args.arguments)
-    from .user_errors import plain_errors
-
     with plain_errors(program(name)):
-        module = f'cbnet.commands.{name.replace("-", "_")}'
-        command = importlib.import_module(module)
-        command.run(command.make_parser().parse_args(args.arguments))
+        run(name, args.arguments)
+
+
+def run(name: str, arguments: Sequence[str]) -> None:
+    """Run one command.
+
+    torch, mmdet and what is registered there are imported after the
+    arguments are read: a help or a wrong argument should not take seconds,
+    and threads cannot be settled any more once torch is there.
+    """
+    stem = name.replace('-', '_')
+    parsers = importlib.import_module(f'cbnet.commands.parsers.{stem}')
+    args = parsers.make_parser().parse_args(arguments)
+    args.threads = settle_threads(getattr(args, 'launcher', 'none'))
+    if name in COMPUTING and args.threads:
+        print(args.threads, file=sys.stderr, flush=True)
+    start()
+    importlib.import_module(f'cbnet.commands.{stem}').run(args)
 
 
 def make_parser() -> ArgumentParser:

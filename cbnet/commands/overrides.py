@@ -1,14 +1,15 @@
-"""Refuse overrides that would change nothing.
+"""Read overrides, and refuse those that would change nothing.
 
 A config file uses its own variables while it is read: ``data_root`` and
 ``max_epochs`` are parts of other settings by then, and nobody reads them.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from ..errors import UserValueError
@@ -22,6 +23,23 @@ _READ = {
     *('log_name', 'model_wrapper_cfg', 'resource_limit', 'runner_type'),
     *('strategy', 'tta_model', 'tta_pipeline'),
 }
+
+
+def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """Read KEY=VALUE pairs as mmengine does.
+
+    Raises:
+        UserValueError: a text is none, or its brackets are not closed.
+    """
+    found = Namespace(read={})
+    try:
+        DictAction([], 'read')(None, found, list(texts))
+    except (AssertionError, ValueError):
+        raise UserValueError(
+            '--cfg-options takes KEY=VALUE pairs; brackets and parentheses in '
+            'a value must be closed'
+        ) from None
+    return found.read
 
 
 def refuse_variables(cfg: Config, keys: Iterable[str]) -> None:

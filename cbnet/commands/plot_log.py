@@ -1,57 +1,10 @@
-r"""Draw the curves of training runs into one figure.
-
-There are panels for the losses of the lead and of each assistant, AP, the
-learning rate, the time per step, and memory, which mmengine logs on a GPU
-only.
-
-Examples:
-  cbnet plot-log work_dirs/quickstart/trained
-  cbnet plot-log work_dirs/dual work_dirs/single \
-      --labels dual single --smooth 5 --out curves.png
-  cbnet plot-log work_dirs/dual \
-      --keys loss_mask assist0.loss_mask bbox_mAP
-"""
+"""Draw the curves of training runs, as ``cbnet plot-log``."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from ..analysis.curve_figure import choose_panels, draw_curves, panels_of
 from ..analysis.log_curves import labels_of, read_run
 from ..errors import UserValueError
-from .argument_types import at_least, ends_in
-from .command_parser import CommandParser
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = CommandParser(__name__, __doc__, 'RUN [RUN ...]')
-    parser.option(
-        'runs RUN ...',
-        'a work dir (a resumed run is drawn as one), the folder of one '
-        'process inside it, or a scalars.json',
-    )
-    parser.option(
-        '--out FILE',
-        'the figure: .png, .pdf or .svg',
-        ends_in('.png', '.pdf', '.svg'),
-        default=Path('curves.png'),
-    )
-    parser.option(
-        '--keys KEY ...',
-        'draw a panel for each of these (default: the usual panels); '
-        'the prefix of an evaluator (coco/) may be left out',
-    )
-    parser.option(
-        '--labels TEXT ...',
-        'the names of the runs (default: the ends of their paths)',
-    )
-    parser.option(
-        '--smooth N',
-        'draw running means over N logged values (default: 1, none)',
-        at_least(1),
-        default=1,
-    )
-    return parser
 
 
 def run(args: Namespace) -> None:

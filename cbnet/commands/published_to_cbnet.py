@@ -1,15 +1,4 @@
-r"""Convert a published CBNetV2 checkpoint; its keys tell the config.
-
-The published files are read as they are: zipped or not, averaged (SWA) or
-not. Only the weights are kept. Before anything is written, the result is
-loaded strictly into the config's detector.
-
-Examples:
-  cbnet published-to-cbnet \
-      faster_rcnn_cbv2d1_r50_fpn_1x_coco.pth.zip dual_r50.pth
-  cbnet published-to-cbnet own.pth dual_own.pth \
-      --config configs/own.py
-"""
+"""Convert a published checkpoint, as ``cbnet published-to-cbnet``."""
 
 from argparse import Namespace
 from collections import Counter
@@ -27,27 +16,9 @@ from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
 from ..messages import listed
 from .command_line import refuse_output
-from .command_parser import CommandParser
 from .publish import record
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = CommandParser(
-        __name__, __doc__, 'IN.pth[.zip] OUT.pth [--config CONFIG]'
-    )
-    parser.option(
-        'source IN.pth[.zip]', 'a checkpoint in the published layout', Path
-    )
-    parser.option('out OUT.pth', 'the file to write', Path)
-    parser.option(
-        '--config CONFIG',
-        'the config of the model, if it is none of the published models '
-        'or has other classes (default: the config that the keys tell)',
-    )
-    return parser
 
 
 def run(args: Namespace) -> None:

@@ -1,14 +1,4 @@
-"""Generate a data set, train a composite detector, show what it learned.
-
-Fine-tunes a dual EfficientNet-Lite0 Mask R-CNN on generated shapes,
-evaluates it on others, and writes a table and a sheet of detections.
-Everything goes into the current folder: data/shapes and
-work_dirs/quickstart.  After an interruption, the same command continues.
-
-Examples:
-  cbnet quickstart
-  cbnet quickstart --work-dir runs/fcc --cfg-options model.backbone.style=fcc
-"""
+"""Generate a data set, train on it, show what was learned."""
 
 import time
 from argparse import Namespace
@@ -25,9 +15,9 @@ from ..analysis.sheet import detection_sheet
 from ..datasets.generated.shapes import generate_shapes
 from ..datasets.results import read_results
 from ..text_tables import text_table
-from .command_line import config_parser, load_config
-from .command_parser import CommandParser
+from .command_line import load_config
 from .command_queue import CommandQueue
+from .options import config_parser
 from .publish import publish
 from .runs import TEST_STEP, Runs
 
@@ -96,31 +86,6 @@ def save_untrained(file: Path, cfg: Config) -> str:
         model.init_weights()
         save_checkpoint(dict(state_dict=model.state_dict()), str(file))
     return str(file)
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = CommandParser(__name__, __doc__)
-    for split, use, number in (('train', 'train', 320), ('val', 'test', 80)):
-        parser.option(
-            f'--num-{split} N',
-            f'the number of images to {use} on',
-            int,
-            default=number,
-        )
-    parser.option(
-        '--cfg-options KEY=VALUE ...',
-        'override settings of the config in all runs; '
-        'give another --work-dir than before',
-        default=[],
-    )
-    parser.option(
-        '--work-dir DIR',
-        'the folder for checkpoints, logs and results',
-        Path,
-        default=Path('work_dirs', 'quickstart'),
-    )
-    return parser
 
 
 def read_config(options: list[str]) -> Config:

@@ -1,17 +1,6 @@
-r"""Evaluate a checkpoint with the test set and the metrics of a config.
-
-Examples:
-  cbnet test configs/cbnet/quickstart.py \
-      work_dirs/quickstart/iter_320.pth --show-dir figures
-  cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
-  cbnet test configs/cbnet/quickstart.py \
-      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
-  torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \
-      dual_r50.pth --launcher pytorch
-"""
+"""Evaluate a checkpoint, as ``cbnet test``."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from mmdet.evaluation import DumpDetResults
 
@@ -21,41 +10,14 @@ from ..datasets.data_check import check_data
 from ..datasets.loader_check import check_loaders
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
+from ..engine.loader_threads import leave_cpus
 from ..errors import UserValueError
 from ..tta.config import add_tta
-from .argument_types import ends_in, file_or_address
 from .command_line import (
-    add_tta_options,
-    add_verify_option,
     build_runner,
     load_config,
     require_section,
-    run_parser,
 )
-from .command_parser import CommandParser
-
-
-def make_parser() -> CommandParser:
-    """Describe the command line."""
-    parser = run_parser(__name__, __doc__, 'CONFIG CHECKPOINT')
-    parser.option(
-        'checkpoint', 'the file or address of the weights', file_or_address
-    )
-    parser.option(
-        '--out FILE',
-        'also write the predictions as a pickle file (.pkl): a list '
-        'with one dict per image, masks as COCO run lengths',
-        ends_in('.pkl', '.pickle'),
-    )
-    parser.option(
-        '--show-dir DIR',
-        'also write one figure per image, with the ground truth on the '
-        'left and the detections on the right',
-        Path,
-    )
-    add_tta_options(parser)
-    add_verify_option(parser)
-    return parser
 
 
 def run(args: Namespace) -> None:
@@ -77,6 +39,7 @@ def run(args: Namespace) -> None:
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
     lines = check_loaders(cfg, 'test')
+    lines += leave_cpus(cfg, getattr(args, 'threads', None), 'test')
     if is_first(cfg.launcher):
         check_data(cfg, 'test')
         print(*lines, sep='\n', end='\n' if lines else '', flush=True)

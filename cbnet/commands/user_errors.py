@@ -13,9 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.error import URLError
 
-import torch.distributed as dist
-from mmengine.logging import MMLogger
-
 from ..errors import UserError
 from ..messages import one_line
 
@@ -50,7 +47,8 @@ def plain_errors(program: str) -> Iterator[None]:
         sys.stdout.flush()
         print(f'{hint}\n{program}: error: {message}', file=sys.stderr)
         sys.stderr.flush()
-        if dist.is_available() and dist.is_initialized():
+        dist = sys.modules.get('torch.distributed')
+        if dist and dist.is_available() and dist.is_initialized():
             # A regular exit would wait in the threads of the process group
             # for the other processes, and abort the interpreter.
             os._exit(2)
@@ -73,6 +71,10 @@ def user_message(error: Exception) -> str | None:
 
 def _log_traceback(error: Exception) -> str | None:
     """Write the traceback into the run's log file; give its path."""
+    if 'mmengine.logging' not in sys.modules:  # there is no run yet
+        return None
+    from mmengine.logging import MMLogger
+
     kept = None
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):

@@ -40,13 +40,13 @@ def every_owner(modules: Iterable[str]) -> dict[str, list[Owner]]:
     """Find the owners of each import name, in the order of ``sys.path``."""
     owners: dict[str, list[Owner]] = {module: [] for module in modules}
     for distribution in metadata.distributions():
-        fields = distribution.metadata
-        name, version = fields.get('Name'), fields.get('Version')
+        name, version = _name_and_version(distribution)
         if not name or not version:
             continue  # pip may leave a folder without metadata behind
         folder = Path(str(distribution.locate_file(''))).resolve()
         owner = Owner(name, version, folder)
-        for module in owners.keys() & {name, *_modules(distribution)}:
+        found = _modules(distribution, owners)
+        for module in owners.keys() & {name, *found}:
             if owner not in owners[module]:
                 owners[module].append(owner)
     return owners
@@ -66,13 +66,32 @@ def in_use(owners: Sequence[Owner]) -> list[Owner]:
     return sorted(names.values())
 
 
-def _modules(distribution: metadata.Distribution) -> set[str]:
-    """List a distribution's packages.
+def _name_and_version(
+    distribution: metadata.Distribution,
+) -> tuple[str, str]:
+    """Read two of the headers, many times as fast as the whole metadata."""
+    names = ('METADATA', 'PKG-INFO', '')  # of a wheel, of an egg, a file
+    texts = (distribution.read_text(name) for name in names)
+    headers = next(filter(None, texts), '').partition('\n\n')[0]
+    found = {
+        name: value.strip()
+        for name, value in re.findall(r'^(\w+):(.*)$', headers, re.M)
+    }
+    return found.get('Name', ''), found.get('Version', '')
+
+
+def _modules(
+    distribution: metadata.Distribution, wanted: Iterable[str]
+) -> set[str]:
+    """List those of some packages that a distribution installs.
 
     ``metadata.packages_distributions`` of Python 3.10 skips distributions
     without a top_level.txt, which most build tools no longer write.
     """
-    declared = distribution.read_text('top_level.txt') or ''
-    record = distribution.read_text('RECORD') or ''
-    found = re.findall(r'^([^/\n]+)/__init__\.py,', record, re.M)
-    return {*declared.split(), *found}
+    declared = (distribution.read_text('top_level.txt') or '').split()
+    record = f'\n{distribution.read_text("RECORD") or ""}'
+    return {
+        module
+        for module in wanted
+        if module in declared or f'\n{module}/__init__.py,' in record
+    }

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from .owners import Owner, every_owner, in_use
@@ -78,6 +77,8 @@ def find_problems(owners: dict[str, list[Owner]]) -> list[Problem]:
 
 def repair_problems(problems: Sequence[Problem]) -> str:
     """Give the one command that installs versions that work."""
+    from packaging.requirements import Requirement  # late: it takes long
+
     names = {problem.name for problem in problems}
     if names & {'torch', 'torchvision'}:
         names |= {'torch', 'torchvision'}  # releases come in pairs

@@ -12,8 +12,6 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from .report import examine, print_report
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Examine the installation, print the report, return the exit status."""
@@ -26,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--json', metavar='FILE', help='also write the report as JSON'
     )
     args = parser.parse_args(argv)
+    from .report import examine, print_report  # late: a help is quick
+
     if sys.stderr.isatty():
         sys.stderr.write('loading the stack takes some seconds ...\n')
     report = examine()

@@ -1,5 +1,6 @@
 """Stop at a loss that is nan or inf, before it reaches the weights."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -41,9 +42,12 @@ class LossGuardHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin to check the model's losses."""
-        self.leave_model = call_on_losses(
-            bare_model(runner), partial(self._check, runner)
-        )
+        check = partial(self._check, runner)
+        # Whatever has compiled the model has imported the compiler; a
+        # decorator would import it for everybody, which takes a second.
+        if 'torch._dynamo' in sys.modules:
+            check = torch.compiler.disable(check)
+        self.leave_model = call_on_losses(bare_model(runner), check)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -56,7 +60,6 @@ class LossGuardHook(Hook):
         self.leave_model()
         self.batch = None
 
-    @torch.compiler.disable
     def _check(
         self, runner: Runner, total: Tensor, values: dict[str, Tensor]
     ) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import timm
 from torch import nn
 
 SCHEME = 'timm://'
@@ -24,6 +23,8 @@ def licence_of(source: str, backbone: nn.Module | None = None) -> str:
         an empty text if timm does not know the licence of this file.
     """
     if source.startswith(SCHEME):
+        import timm  # late: only some members need it, and it takes long
+
         cfg = timm.get_pretrained_cfg(source.removeprefix(SCHEME))
         config = cfg.to_dict() if cfg else {}
     else:

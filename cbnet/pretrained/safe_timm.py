@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import timm
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -54,6 +53,8 @@ def timm_weights(name: str) -> dict[str, Tensor]:
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
+    import timm  # late: only some members need it, and it takes long
+
     if not isinstance(name, str) or not timm.is_model(name):
         raise UserValueError(
             f'model_name={name!r} is not a timm model; timm.list_models() '

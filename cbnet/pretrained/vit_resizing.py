@@ -9,7 +9,6 @@ positions bicubically.
 from collections.abc import Mapping
 from math import isqrt
 
-from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from torch import Tensor
 
 _KERNEL, _PLACES = 'patch_embed.proj.weight', 'pos_embed'
@@ -38,12 +37,16 @@ def resize_patches(
 def _kernel(value: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     if value.dim() != 4 or len(shape) != 4:
         return None
+    from timm.layers import resample_patch_embed  # late: it takes long
+
     return resample_patch_embed(value, list(shape[2:]))
 
 
 def _places(value: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     if value.dim() != 3 or len(shape) != 3:
         return None
+    from timm.layers import resample_abs_pos_embed
+
     for prefix in (1, 0):
         before, after = value.shape[1] - prefix, shape[1] - prefix
         sides = isqrt(before), isqrt(after)

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from cbnet.commands.check_data import make_parser
 from cbnet.commands.command_line import load_config
+from cbnet.commands.parsers.check_data import make_parser
 from cbnet.commands.train import use_own_data
 from cbnet.datasets.annotations import read_once
 from cbnet.datasets.data_check import check_data

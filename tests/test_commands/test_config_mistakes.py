@@ -187,7 +187,7 @@ def odd_files(tmp_path, tiny_coco, weights):
 
 
 def parser_of(command):
-    module = f'cbnet.commands.{command.replace("-", "_")}'
+    module = f'cbnet.commands.parsers.{command.replace("-", "_")}'
     return importlib.import_module(module).make_parser()
 
 

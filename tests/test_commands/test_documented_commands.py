@@ -19,7 +19,7 @@ PAGES = [
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'configs').rglob('*.py')),
 ]
-SOURCES = sorted((ROOT / 'cbnet' / 'commands').glob('*.py'))
+SOURCES = sorted((ROOT / 'cbnet' / 'commands').rglob('*.py'))
 CODE = re.compile(r'```.*?```|`[^`]+`', re.S)
 # `cbnet needs mmdet` and `cbnet does not start` are messages.
 # A call may go on after a backslash; a comment ends it.

@@ -82,7 +82,8 @@ def test_each_command_is_a_module_and_a_script():
     for name in FROM_SHELL:
         stem = name.replace('-', '_')
         command = importlib.import_module(f'cbnet.commands.{stem}')
-        assert callable(command.make_parser) and callable(command.run)
+        parsers = importlib.import_module(f'cbnet.commands.parsers.{stem}')
+        assert callable(parsers.make_parser) and callable(command.run)
         assert f"main(['{name}', *sys.argv[1:]])" in scripts[stem]
 
 

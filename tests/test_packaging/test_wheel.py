@@ -61,6 +61,7 @@ def test_wheel_holds_the_package_and_mim(wheel, source):
             if path.is_file()
         }
     expected |= {'cbnet/.mim/model-index.yml', 'cbnet/py.typed'}
+    expected.add('cbnet_command.py')
     expected.add('cbnet/battle/report.html.j2')
     found = {name for name in files if '.dist-info/' not in name}
     assert found == expected

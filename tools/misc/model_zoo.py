@@ -9,8 +9,6 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from zoo.pages import find_stale, write_pages
-
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = """examples:
   python tools/misc/model_zoo.py            # write the stale pages
@@ -46,6 +44,8 @@ def main() -> None:
     """Write the tables, or check them."""
     parser = make_parser()
     args = parser.parse_args()
+    from zoo.pages import find_stale, write_pages  # late: a help is quick
+
     try:
         pages = (find_stale if args.check else write_pages)(args.root)
     except (OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 import sys
 
-from cbnet.commands.main import main
+from cbnet_command import main
 
 if __name__ == '__main__':
     main(['replicate-members', *sys.argv[1:]])

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-import torchvision  # noqa: F401 (defines torch.ops.torchvision)
 from torch import Tensor
 
 from .bilinear import gather_padded

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms as torchvision_nms
 
 from .precision import round_to_float32, widen
 from .table import serve
@@ -43,7 +42,7 @@ def nms(
         rank = torch.arange(
             len(boxes), 0, -1, dtype=boxes.dtype, device=boxes.device
         )
-        keep = torchvision_nms(boxes, rank, threshold)
+        keep = torch.ops.torchvision.nms(boxes, rank, threshold)
     else:
         keep = _suppress(
             boxes, lambda one, other: _iou(one, other, offset) > threshold

@@ -1,7 +1,6 @@
 """RoIAlign: torchvision's kernels for averages, plain torch for maxima."""
 
 import torch
-import torchvision  # noqa: F401 (defines torch.ops.torchvision)
 from torch import Tensor
 
 from ...errors import UserValueError

@@ -6,7 +6,6 @@ bins goes through the kernel as a region of its own, with one bin.
 """
 
 import torch
-import torchvision  # noqa: F401 (defines torch.ops.torchvision)
 from torch import Tensor
 
 from .precision import widen

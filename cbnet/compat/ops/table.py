@@ -1,5 +1,6 @@
 """The table of served operators and the decorator that fills it."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -40,7 +41,24 @@ def serve(source: Source) -> Callable[[Callable], Callable]:
                 f'{SERVED[name].function.__module__} and '
                 f'{function.__module__}; rename or remove one'
             )
+        if source == 'torchvision':
+            function = _with_kernels(function)
         SERVED[name] = ServedOp(torch.no_grad()(function), source)
         return SERVED[name].function
 
     return register
+
+
+def _with_kernels(function: Callable) -> Callable:
+    """Import torchvision, which defines its kernels, at the first call.
+
+    It imports torch's compiler, which takes longer than all of mmdet.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        import torchvision  # noqa: F401 (defines torch.ops.torchvision)
+
+        return function(*args, **kwargs)
+
+    return call

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import timm
 import torch
 from torch import nn
 
@@ -24,12 +23,16 @@ def create_model(name: str, arguments: dict[str, Any]) -> nn.Module:
         ValueError: there is no such model, an argument does not fit it, or
             an argument makes timm read a file.
     """
+    import timm  # late: only some members need it, and it takes long
+
     check_foreign(name, timm.create_model, arguments, complete=False)
     with explained(f'{name} does not accept its arguments'):
         return _create(name, arguments)
 
 
 def _create(name: str, arguments: dict[str, Any]) -> nn.Module:
+    import timm
+
     cfg = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if cfg is not None and cfg.fixed_input_size:
         state = torch.get_rng_state()
@@ -45,6 +48,8 @@ def native_size(name: str, arguments: dict[str, Any]) -> tuple[int, int]:
     """Tell the (H, W) that a model is built for, in pixels."""
     size = arguments.get('img_size')
     if size is None:
+        import timm
+
         cfg = timm.get_pretrained_cfg(name)
         size = (224, 224) if cfg is None else cfg.input_size[-2:]
     return (size, size) if isinstance(size, int) else tuple(size)

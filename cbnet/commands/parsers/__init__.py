@@ -1,0 +1,1 @@
+"""The command lines: what a command takes, and its help."""

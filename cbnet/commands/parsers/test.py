@@ -1,0 +1,40 @@
+r"""Evaluate a checkpoint with the test set and the metrics of a config.
+
+Examples:
+  cbnet test configs/cbnet/quickstart.py \
+      work_dirs/quickstart/iter_320.pth --show-dir figures
+  cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
+  cbnet test configs/cbnet/quickstart.py \
+      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
+  torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \
+      dual_r50.pth --launcher pytorch
+"""
+
+from pathlib import Path
+
+from ..argument_types import ends_in, file_or_address
+from ..command_parser import CommandParser
+from ..options import add_tta_options, add_verify_option, run_parser
+
+
+def make_parser() -> CommandParser:
+    """Describe the command line."""
+    parser = run_parser(__name__, __doc__, 'CONFIG CHECKPOINT')
+    parser.option(
+        'checkpoint', 'the file or address of the weights', file_or_address
+    )
+    parser.option(
+        '--out FILE',
+        'also write the predictions as a pickle file (.pkl): a list '
+        'with one dict per image, masks as COCO run lengths',
+        ends_in('.pkl', '.pickle'),
+    )
+    parser.option(
+        '--show-dir DIR',
+        'also write one figure per image, with the ground truth on the '
+        'left and the detections on the right',
+        Path,
+    )
+    add_tta_options(parser)
+    add_verify_option(parser)
+    return parser
