@@ -36,6 +36,7 @@ class Detector:
         member: the backbone, without a file of weights, in the code of a
             config that inherits from this one.
         prefix: what the names of the backbone's weights begin with.
+        fast: whether its backbone computes in the faster way of a composite.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Detector:
     lead: MemberAdapter
     member: str
     prefix: str
+    fast: bool
 
 
 def read_detector(config: str) -> Detector:
@@ -71,7 +73,8 @@ def read_detector(config: str) -> Detector:
     code = f'dict({member}, init_cfg=None)'
     if has_settings(plain.model.backbone):
         code = f'dict({member}, backbone={inner})'
-    return Detector(config, cfg, lead, code, prefix)
+    fast = is_composite(own) and own.get('fast', True)
+    return Detector(config, cfg, lead, code, prefix, fast)
 
 
 def is_composite(backbone: Mapping[str, Any]) -> bool:

@@ -72,6 +72,8 @@ def _text(
     settings = member_settings(assistant, detector.lead, preprocessor, options)
     if options.leave_out:  # loading has to find the weights
         settings['backbone']['init_cfg'] = _seen_from(out, assistant.init_cfg)
+    # To the last bit, the lead computes what it computed before.
+    exact = {} if detector.fast else dict(fast='assistants')
     imports = (cfg.get('custom_imports') or {}).get('imports')
     assisted = str(cfg.model.type).rpartition('.')[2] == 'AssistedDetector'
     assistance = '    assistance=dict(weights=[0.0]),\n' * assisted
@@ -80,6 +82,7 @@ def _text(
     composite = dict(
         _delete_=True,
         type='CompositeBackbone',
+        **exact,
         member=Code(f'[assistant, {detector.member}]'),
         style=options.style,
         shared_stages=None,

@@ -145,7 +145,7 @@ BOOLEANS = [
 @pytest.mark.parametrize(('name', 'key'), BOOLEANS)
 def test_a_boolean_is_a_boolean(name, key):
     for value in (0, 1, 'yes', None, [], torch.tensor(True)):
-        with pytest.raises(TypeError, match=f'{key}=.*; expected True or Fa'):
+        with pytest.raises(UserError, match=f'{key}=.*; expected True or Fa'):
             build(name, **{**arguments_of(name), key: value})
 
 

@@ -91,8 +91,9 @@ def test_what_is_found_is_what_was_computed(name, settings, tmp_path):
     plain = join(kept(name, None, **settings), lead).train()
     composite = join(kept(name, tmp_path, **settings), lead).train()
     ran = []
-    for part in composite.members[0].modules():
-        part.register_forward_pre_hook(lambda *_: ran.append(1))
+    for place, part in composite.members[0].named_modules():
+        if not place.endswith('w_msa'):  # with hooks it is not fast
+            part.register_forward_pre_hook(lambda *_: ran.append(1))
     first = gradients(composite, IMAGE)
     assert counts(composite) == (0, 2) and ran
     ran.clear()

@@ -1,6 +1,7 @@
 """Connections that start at zero in effect (``init='zero'``).
 
-1. the lead's maps are those of the single, to the last bit, in every family;
+1. the lead's maps are those of the single, to the last bit, in every family,
+   if it computes as the single does (``fast='assistants'``);
 2. every connection has a gradient from the first step on, and learns;
 3. identities of Swins become scales; published composites keep theirs;
 4. maps are enlarged as before between usual strides.
@@ -29,6 +30,7 @@ def upgraded(lead, assistant, style='dhlc', **options):
             style=style,
             shared_stages=None,
             connection=options,
+            fast='assistants',
         )
     )
 

@@ -8,7 +8,7 @@ from the member before it.
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count, pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from mmdet.registry import MODELS
@@ -52,6 +52,10 @@ class CompositeBackbone(FrozenMembers, BaseModule):
             those that the members return.
         with_cp: whether to recompute each stage's activations in the
             backward pass instead of keeping them.
+        fast: which members compute in a faster way where their family has
+            one, as Swin has: all, no one, or the ``'assistants'``.  Numbers
+            are the same up to rounding, names of weights the same.  Others
+            compute as their own code does, bit for bit.
         frozen: whether to keep weights and statistics as they are, as for
             comparing pretrained members.
         init_cfg: the weights of the whole composite, not of a member.
@@ -70,6 +74,7 @@ class CompositeBackbone(FrozenMembers, BaseModule):
         connection: Annotated[dict[str, Any] | None, ConnectionOptions] = None,
         out_indices: Sequence[int] | None = None,
         with_cp: bool = False,
+        fast: bool | Literal['assistants'] = True,
         frozen: bool = False,
         init_cfg: InitConfig = None,
     ) -> None:
@@ -78,7 +83,8 @@ class CompositeBackbone(FrozenMembers, BaseModule):
         self.frozen = frozen
         self._build_members(checks.member_configs(member, num_members))
         for adapter in self.adapters:
-            adapter.with_cp = with_cp
+            adapter.with_cp, adapter.fast = with_cp, bool(fast)
+        self.adapters[-1].fast = fast is True
         checks.check_members(self.adapters, shared_stages)
         self.out_indices = checks.settle_stages(self.adapters, out_indices)
         self._connect_members(connection)

@@ -2,7 +2,8 @@
 
 An adapter holds an unmodified backbone and lets the composite add a map to
 the input of every stage.  If nothing is added, the result equals the
-backbone's own, bit for bit; the tests check this for every adapter.
+backbone's own, bit for bit, or up to rounding if the member is ``fast``; the
+tests check this for every adapter.
 """
 
 from collections.abc import Callable, Mapping
@@ -80,6 +81,9 @@ class MemberAdapter:
     shared_stages: int | None = None
     #: whether to recompute each stage's activations in the backward pass
     with_cp: bool = False
+    #: whether to compute in a faster way, if this family has one, whose
+    #: numbers are those of the backbone's own code up to rounding
+    fast: bool = False
 
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone

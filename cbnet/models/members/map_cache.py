@@ -155,6 +155,7 @@ class MapCache:
             weights.int().tolist(),
             (kind, device, precision),
             autocast and torch.get_autocast_dtype(kind),
+            member.fast,
         ]
         return repr(settings)
 

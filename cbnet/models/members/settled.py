@@ -43,6 +43,7 @@ class SettledAdapter(MemberAdapter):
     cfg = _of_inner('cfg')
     connection = _of_inner('connection')
     emittable = _of_inner('emittable')
+    fast = _of_inner('fast')
     norm_cfg = _of_inner('norm_cfg')
     out_indices = _of_inner('out_indices')
     published_shared_stages = _of_inner('published_shared_stages')

@@ -9,6 +9,7 @@ from mmdet.models.backbones import SwinTransformer
 from torch import Tensor, nn
 
 from .base import MemberAdapter, StageSpec
+from .fast_swin import is_fast, set_speed
 from .registry import register_adapter
 
 
@@ -42,6 +43,15 @@ class SwinAdapter(MemberAdapter):
         # Deviation: freezing of Swin.  mmdet freezes stages only in train(),
         # but frozen parameters must be marked before DDP collects them.
         backbone.train(backbone.training)
+
+    @property
+    def fast(self) -> bool:
+        """Whether blocks move tokens once and look their masks up."""
+        return is_fast(self.backbone)
+
+    @fast.setter
+    def fast(self, value: bool) -> None:
+        set_speed(self.backbone, value)
 
     @property
     def emittable(self) -> tuple[int, ...]:
