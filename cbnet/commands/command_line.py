@@ -108,6 +108,15 @@ def add_verify_option(
     )
 
 
+def add_fast_option(parser: CommandParser) -> None:
+    """Add ``--fast``."""
+    parser.option(
+        '--fast',
+        'fold norms into convolutions, and lay out maps as channels last, '
+        'for speed; detections are the same up to rounding',
+    )
+
+
 def load_config(args: Namespace) -> Config:
     """Read the config, apply the overrides, set work_dir and launcher.
 

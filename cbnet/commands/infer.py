@@ -42,6 +42,7 @@ from ..messages import number_of
 from ..tta.config import add_tta
 from .argument_types import at_least, ends_in, file_or_address, score
 from .command_line import (
+    add_fast_option,
     add_tta_options,
     add_verify_option,
     config_parser,
@@ -95,6 +96,7 @@ def make_parser() -> CommandParser:
         'file, by their names (default: numbered from 1)',
     )
     add_tta_options(parser)
+    add_fast_option(parser)
     add_verify_option(parser)
     return parser
 
@@ -110,7 +112,9 @@ def run(args: Namespace) -> None:
     paths, video, target = find_input(args)
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
-    inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
+    inferencer = Inferencer(
+        cfg, args.checkpoint, args.device, args.verify, args.fast
+    )
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
     if video is None:

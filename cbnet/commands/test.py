@@ -19,12 +19,14 @@ from ..analysis.visualizing import use_plain_texts
 from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
 from ..datasets.loader_check import check_loaders
+from ..engine.fast_inference import add_fast_inference
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
 from ..errors import UserValueError
 from ..tta.config import add_tta
 from .argument_types import ends_in, file_or_address
 from .command_line import (
+    add_fast_option,
     add_tta_options,
     add_verify_option,
     build_runner,
@@ -54,6 +56,7 @@ def make_parser() -> CommandParser:
         Path,
     )
     add_tta_options(parser)
+    add_fast_option(parser)
     add_verify_option(parser)
     return parser
 
@@ -84,6 +87,8 @@ def run(args: Namespace) -> None:
         views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
+    if args.fast:
+        add_fast_inference(cfg)
     use_plain_texts()
     add_guards(cfg, training=False, verify=args.verify)
     name_dumped_config(cfg, 'test')
