@@ -48,7 +48,9 @@ def run(args: Namespace) -> None:
     paths, video, target = find_input(args)
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
-    inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
+    inferencer = Inferencer(
+        cfg, args.checkpoint, args.device, args.verify, args.fast
+    )
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
     if video is None:

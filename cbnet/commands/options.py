@@ -80,6 +80,15 @@ def add_tta_options(parser: CommandParser) -> None:
     )
 
 
+def add_fast_option(parser: CommandParser) -> None:
+    """Add ``--fast``."""
+    parser.option(
+        '--fast',
+        'fold norms into convolutions, and lay out maps as channels last, '
+        'for speed; detections are the same up to rounding',
+    )
+
+
 def add_verify_option(
     parser: CommandParser, file: str = 'the checkpoint'
 ) -> None:

@@ -8,6 +8,7 @@ from ..analysis.visualizing import use_plain_texts
 from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
 from ..datasets.loader_check import check_loaders
+from ..engine.fast_inference import add_fast_inference
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
 from ..engine.loader_threads import leave_cpus
@@ -47,6 +48,8 @@ def run(args: Namespace) -> None:
         views = add_tta(cfg, args.tta_scales)
         if is_first(cfg.launcher):
             print(f'test-time augmentation: {views} views of an image')
+    if args.fast:
+        add_fast_inference(cfg)
     use_plain_texts()
     add_guards(cfg, training=False, verify=args.verify)
     name_dumped_config(cfg, 'test')

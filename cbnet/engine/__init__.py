@@ -2,6 +2,7 @@
 
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
+from .fast_inference import FoldedNormsHook
 from .gradient_guard import GradientGuardHook
 from .guards import add_guards
 from .launch import CpuDataParallel
@@ -18,6 +19,7 @@ __all__ = [
     'CheckpointFitHook',
     'CpuAmpOptimWrapper',
     'CpuDataParallel',
+    'FoldedNormsHook',
     'GradientGuardHook',
     'LossGuardHook',
     'MemberLayerDecayConstructor',

@@ -43,9 +43,9 @@ def add_guards(
     if training:
         _guard_training(cfg)
     else:
-        _add_hook(cfg, CheckpointFitHook, complete=True)
+        add_hook(cfg, CheckpointFitHook, complete=True)
     if verify:
-        _add_hook(cfg, VerificationHook)
+        add_hook(cfg, VerificationHook)
 
 
 def _guard_training(cfg: Config) -> None:
@@ -66,10 +66,11 @@ def _guard_training(cfg: Config) -> None:
         GradientGuardHook,
         SafeStopHook,
     ):
-        _add_hook(cfg, hook)
+        add_hook(cfg, hook)
 
 
-def _add_hook(cfg: Config, hook: type, **options: Any) -> None:
+def add_hook(cfg: Config, hook: type, **options: Any) -> None:
+    """Add a custom hook to a config, unless it has one of this type."""
     present = list(cfg.get('custom_hooks') or [])
     types = [h.get('type') for h in present if isinstance(h, dict)]
     if hook not in types and hook.__name__ not in types:

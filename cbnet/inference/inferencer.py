@@ -27,6 +27,7 @@ from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..datasets.checked_pipelines import naming, not_passing
 from ..engine.checkpoint_fit import check_fit
+from ..engine.fast_inference import make_fast
 from ..engine.verification import verify_outputs, verify_weights
 from ..errors import UserError, UserValueError
 
@@ -46,9 +47,12 @@ class Inferencer:
             is one.
         verify: whether to compare the checkpoint and the model with the
             fingerprint in the checkpoint.
+        fast: whether to fold norms into convolutions and to lay out maps as
+            channels last; detections are the same up to rounding.
 
     Attributes:
-        model: the detector, or the test-time augmentation around it.
+        model: the detector, or the test-time augmentation around it; if
+            ``fast``, some of its layers have other names.
         classes: the names of the labels, in their order.
 
     Raises:
@@ -62,6 +66,7 @@ class Inferencer:
         checkpoint: str | None = None,
         device: str | None = None,
         verify: bool = False,
+        fast: bool = False,
     ) -> None:
         device = device or get_device()
         _require_device(device)
@@ -83,6 +88,8 @@ class Inferencer:
         self.model.to(device).eval()
         if made:
             verify_outputs(bare, made, checkpoint)
+        if fast:
+            make_fast(self.model)
         self.classes = classes or _config_classes(cfg)
         with explained('the test pipeline of the config cannot be built'):
             self._build_pipeline(*get_test_pipeline_cfg(cfg))

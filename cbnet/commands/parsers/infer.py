@@ -16,7 +16,12 @@ from pathlib import Path
 
 from ..argument_types import at_least, ends_in, file_or_address, score
 from ..command_parser import CommandParser
-from ..options import add_tta_options, add_verify_option, config_parser
+from ..options import (
+    add_fast_option,
+    add_tta_options,
+    add_verify_option,
+    config_parser,
+)
 
 
 def make_parser() -> CommandParser:
@@ -60,5 +65,6 @@ def make_parser() -> CommandParser:
         'file, by their names (default: numbered from 1)',
     )
     add_tta_options(parser)
+    add_fast_option(parser)
     add_verify_option(parser)
     return parser

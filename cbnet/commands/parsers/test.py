@@ -14,7 +14,12 @@ from pathlib import Path
 
 from ..argument_types import ends_in, file_or_address
 from ..command_parser import CommandParser
-from ..options import add_tta_options, add_verify_option, run_parser
+from ..options import (
+    add_fast_option,
+    add_tta_options,
+    add_verify_option,
+    run_parser,
+)
 
 
 def make_parser() -> CommandParser:
@@ -36,5 +41,6 @@ def make_parser() -> CommandParser:
         Path,
     )
     add_tta_options(parser)
+    add_fast_option(parser)
     add_verify_option(parser)
     return parser

@@ -6,12 +6,15 @@ with the same neck and heads in every term.
 
 from typing import Any
 
+import torch
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import UserTypeError
+from .backward import PerMember, Together
 from .checks import check_assisted, settle_proposals, settle_weights
+from .head_scale import HeadScale
 from .memory import STATISTICS, kept_memory
 from .plan import AssistanceOptions, make_plans
 from .replay import LEAD, Replay
@@ -45,6 +48,9 @@ class AssistantSupervision:
         self.plans = make_plans(options, weights)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
+        self.head_scale = (
+            HeadScale() if options.backward == 'per_member' else None
+        )
         self._has_assisted = not any(self.assistant_weights)
 
     @property
@@ -74,7 +80,8 @@ class AssistantSupervision:
         weights = [plan.weight_now() for plan in self.plans]
         if not any(weights):
             return super().loss(batch_inputs, batch_data_samples, **kwargs)
-        replay = Replay(self, relays=self.proposals == 'lead')
+        backward = self._backward()
+        replay = Replay(self, backward, relays=self.proposals == 'lead')
         moved = () if self.lead_statistics else STATISTICS
 
         # The lead comes first, so that its random numbers, proposals and
@@ -82,6 +89,7 @@ class AssistantSupervision:
         with replay.of(LEAD):
             samples = fresh(batch_data_samples)
             losses = super().loss(batch_inputs, samples, **kwargs)
+        losses = backward.end_pass(losses)
         for i, weight in enumerate(weights):
             if not weight:
                 continue
@@ -91,8 +99,15 @@ class AssistantSupervision:
             # Deviation: accuracy of assistants.  It is not weighted.
             part = reweight_loss_dict(self.plans[i].chosen(part), weight)
             # Deviation: names of losses.
-            losses.update(rename_loss_dict(f'assist{i}.', part))
-        return losses
+            part = rename_loss_dict(f'assist{i}.', part)
+            losses.update(backward.end_pass(part))
+        return backward.join(losses)
+
+    def _backward(self) -> Together | PerMember:
+        """Choose when neck and heads run their backward pass."""
+        if self.head_scale is None or not torch.is_grad_enabled():
+            return Together()
+        return PerMember(self, self.head_scale)
 
     def extract_feat(self, *args: Any, **kwargs: Any) -> Any:
         """Extract features; see that training does not end with them.

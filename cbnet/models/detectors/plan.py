@@ -37,6 +37,10 @@ class AssistanceOptions(Options):
         losses: the names of the losses that an assistant has, with ``*`` and
             ``?``, such as ``['loss_rpn*']``; None: all; or a list or None
             for each.
+        backward: when neck and heads run their backward pass:
+            ``'together'``, in the backward pass of the step, or
+            ``'per_member'``, right after the pass of each member, so that
+            the activations of only one pass are kept at a time.
     """
 
     key = 'assistance'
@@ -49,6 +53,7 @@ class AssistanceOptions(Options):
     schedule: Schedule | Sequence[Schedule] = 'constant'
     every: Steps | Sequence[Steps] = 1
     losses: Sequence[str] | Sequence[Sequence[str] | None] | None = None
+    backward: Literal['together', 'per_member'] = 'together'
 
 
 @dataclass(frozen=True)

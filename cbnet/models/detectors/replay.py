@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...compat.mmengine_internals import answer_calls
 from ...errors import UserTypeError
+from .backward import PerMember, Together
 
 LEAD = -1
 
@@ -29,10 +30,14 @@ class Replay:
 
     Args:
         detector: the detector.
+        backward: what hands out maps to the passes.
         relays: whether all RoI losses use the lead's proposals.
     """
 
-    def __init__(self, detector: nn.Module, relays: bool) -> None:
+    def __init__(
+        self, detector: nn.Module, backward: Together | PerMember, relays: bool
+    ) -> None:
+        self._backward = backward
         self._name = type(detector).__bases__[-1].__name__
         self._backbone = detector.backbone
         self._rpn = detector.rpn_head if relays else None
@@ -55,7 +60,7 @@ class Replay:
         def maps(images: Tensor) -> tuple[Tensor, ...]:
             if member == LEAD:
                 self._maps.record(forward(images, all_members=True))
-            return self._maps.next()[member]
+            return self._backward.hand_out(self._maps.next()[member])
 
         with answer_calls(self._backbone, 'forward', maps):
             with self._relayed(member) if self._rpn else nullcontext():
@@ -77,6 +82,7 @@ class Replay:
             else:
                 losses, proposals = select(x, samples, **kwargs)
             if member == LEAD:
+                self._backward.see_relayed(proposals)
                 self._proposals.record([p.new() for p in proposals])
             return losses, [p.new() for p in self._proposals.next()]
 
