@@ -27,6 +27,7 @@ from rich.progress import track
 
 from ..analysis.drawing import draw_instances
 from ..arguments import explained
+from ..datasets.bit_depths import describe_dark
 from ..errors import UserError, UserValueError
 from ..inference import Inferencer
 from ..inference.media import (
@@ -113,6 +114,8 @@ def run(args: Namespace) -> None:
     inferencer = Inferencer(cfg, args.checkpoint, args.device, args.verify)
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
+    if dark := describe_dark([*paths.values()]):
+        print(dark)
     if video is None:
         items = read_images(inferencer, paths, results, tally)
     else:

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import UserValueError
 from ..messages import one_line
 from .annotations import LISTS, is_noted, note, read_coco
+from .areas import area_problem
 from .boxes_only import CONFIG
 from .coco_entries import (
     BOX,
@@ -147,7 +148,8 @@ def find_problems(
     }
     yield from wrong_entries('images', content['images'], image_rules)
     no_mask = _NO_MASK if needs_masks else ''
-    checks = _size_problem, partial(mask_problem, if_missing=no_mask)
+    masks = partial(mask_problem, if_missing=no_mask)
+    checks = _size_problem, masks, area_problem
     yield from annotation_problems(content, _ID, checks)
     yield from repeated_ids(content)
 
