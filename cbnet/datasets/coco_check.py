@@ -197,7 +197,10 @@ def _image_rule(folder: str | os.PathLike | None) -> Rule:
         return _NAME
     is_name, _ = _NAME
     return (
-        lambda name: is_name(name) and os.path.isfile(Path(folder, name)),
+        # Path would leave out a slash at the end.
+        lambda name: (
+            is_name(name) and os.path.isfile(os.path.join(folder, name))
+        ),
         f'an image file in {folder}; put it there, name the folder that '
         'contains the images, or leave such images out (--skip-missing of '
         'cbnet train with --data-root)',

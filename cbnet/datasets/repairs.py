@@ -213,7 +213,9 @@ def _without_missing(content: Content, folder: Path) -> Repaired:
     there, missing = [], []
     for entry in content['images']:
         name = entry.get('file_name')
-        if isinstance(name, str) and not os.path.isfile(folder / name):
+        if isinstance(name, str) and not os.path.isfile(
+            os.path.join(folder, name)
+        ):
             missing.append(entry)
         else:
             there.append(entry)
