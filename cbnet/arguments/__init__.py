@@ -8,12 +8,20 @@ config whose ``type`` is registered, and a dataclass for settings that
 override its fields.
 """
 
-from .calls import BuiltFrom, check_foreign, explained, validated
-from .values import check_settings, check_value
+from .calls import (
+    BuiltFrom,
+    check_foreign,
+    check_kinds,
+    explained,
+    validated,
+)
+from .values import check_known, check_settings, check_value
 
 __all__ = [
     'BuiltFrom',
     'check_foreign',
+    'check_kinds',
+    'check_known',
     'check_settings',
     'check_value',
     'explained',

@@ -74,36 +74,36 @@ class BuiltFrom:
         given = {k: cfg[k] for k in cfg if k not in others}
         check_foreign(key, found, given, self.complete)
         for name, value in given.items():
-            self._check_like_defaults(f'{key}.{name}', value)
-
-    def _check_like_defaults(self, key: str, value: Any) -> None:
-        """Check the configs at any depth of a value, but not their names."""
-        if isinstance(value, list | tuple):
-            for i, item in enumerate(value):
-                self._check_like_defaults(f'{key}[{i}]', item)
-        if isinstance(value, dict):
-            kind = value.get('type')
-            known = self._registered(kind) if isinstance(kind, str) else kind
-            kinds = taken(known).kinds if callable(known) else {}
-            for name, item in value.items():
-                if name in kinds:
-                    check_value(f'{key}.{name}', kinds[name], item)
-                self._check_like_defaults(f'{key}.{name}', item)
+            check_kinds(f'{key}.{name}', self.registry, value)
 
     def _find(self, kind: str, cfg: Mapping[str, Any]) -> Any:
         current = DefaultScope.get_current_instance()
         scopes = (cfg.get('_scope_'), current and current.scope_name)
         # To look up scopes is slow, and mostly there is only one.
         if all(name in (None, self.registry.scope) for name in scopes):
-            if found := self._registered(kind):
+            if found := self.registry.module_dict.get(kind):
                 return found
         with explained(f'type={brief(kind)} cannot be looked up'):
             scope = cfg.get('_scope_')
             with self.registry.switch_scope_and_registry(scope) as registry:
                 return registry.get(kind)
 
-    def _registered(self, kind: str) -> Any:
-        return self.registry.module_dict.get(kind)
+
+def check_kinds(key: str, registry: Registry, value: Any) -> None:
+    """Check the configs at any depth of a value, but not their names."""
+    if isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            check_kinds(f'{key}[{i}]', registry, item)
+    if isinstance(value, dict):
+        kind = value.get('type')
+        known = (
+            registry.module_dict.get(kind) if isinstance(kind, str) else kind
+        )
+        kinds = taken(known).kinds if callable(known) else {}
+        for name, item in value.items():
+            if name in kinds:
+                check_value(f'{key}.{name}', kinds[name], item)
+            check_kinds(f'{key}.{name}', registry, item)
 
 
 def _missing_package(kind: Any) -> str:

@@ -5,10 +5,13 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from .annotations import fits, is_plain
+from .annotations import describe, fits, is_plain
 
+# Annotations and defaults do not tell all that may be given instead of a
+# number, but never a text.
+_NO_TEXT = float | bool | Sequence[Any] | dict[str, Any] | None
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -101,7 +104,12 @@ def _like_default(parameter: inspect.Parameter) -> Any:
     hint, default = parameter.annotation, parameter.default
     if hint is parameter.empty and default != ():
         kinds = (bool, str, Sequence[int])
-        return next((kind for kind in kinds if fits(kind, default)), None)
+        kind = next((kind for kind in kinds if fits(kind, default)), None)
+        if kind is None and fits(float, default):
+            return Annotated[_NO_TEXT, 'a number']
+        return kind
     if isinstance(default, bool) and is_plain(hint):
         return hint | bool  # such as FPN's bool | str, or even int
+    if is_plain(hint) and fits(hint, 1) and not fits(hint, ''):
+        return Annotated[_NO_TEXT, describe(hint)]
     return None

@@ -66,6 +66,25 @@ def check_settings(
         check_value(f'{key}.{name}', hints[name], settings[name])
 
 
+def check_known(
+    key: str, kinds: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Check those of some settings that a table knows.
+
+    Args:
+        key: the config key that holds the settings, for errors.
+        kinds: annotations by name.
+        settings: what the config holds; other names are left alone.
+
+    Raises:
+        TypeError: a setting is of another kind.
+        ValueError: one is out of range.
+    """
+    for name, kind in kinds.items():
+        if name in settings:
+            check_value(f'{key}.{name}', kind, settings[name])
+
+
 @cache
 def _field_hints(declaration: type) -> dict[str, Any]:
     hints = typing.get_type_hints(declaration, include_extras=True)

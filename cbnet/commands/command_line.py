@@ -9,12 +9,20 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, TestLoop, ValLoop
+from mmengine.runner import (
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    Runner,
+    TestLoop,
+    ValLoop,
+)
 
 from ..arguments import explained
 from ..config_files import find_config
+from ..datasets.checked_images import ImageFileError
 from ..datasets.checked_pipelines import naming
 from ..engine.launch import prepare_launch
+from ..engine.run_settings import check_model
 from ..errors import UserValueError
 from .overrides import read_overrides, refuse_variables
 
@@ -32,6 +40,7 @@ def load_config(args: Namespace) -> Config:
     refuse_variables(cfg, overrides)
     with explained('--cfg-options'):
         cfg.merge_from_dict(overrides)
+    check_model(cfg)
     given = vars(args)
     cfg.work_dir = (
         given.get('work_dir')
@@ -119,19 +128,28 @@ def _blaming(keys: str, build: Callable[..., Any]) -> Callable[..., Any]:
         with explained(f'{keys} of the config cannot be built'):
             built = build(*args, **options)
         if isinstance(built, ValLoop | TestLoop):
-            built.run_iter = _naming_images(built.run_iter)
+            built.run_iter = _naming_images('evaluation', built.run_iter)
+        elif isinstance(built, EpochBasedTrainLoop | IterBasedTrainLoop):
+            built.run_iter = _naming_images('training', built.run_iter)
         return built
 
     return blaming
 
 
-def _naming_images(run_iter: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the step of an evaluation name its first image in its errors."""
+def _naming_images(run: str, run_iter: Callable[..., Any]) -> Callable:
+    """Let a step of a run name its first image in its errors."""
 
     @wraps(run_iter)
-    def naming_images(idx: int, data_batch: Any) -> Any:
-        with naming(_first_image(data_batch), 'stops the evaluation'):
-            return run_iter(idx, data_batch)
+    def naming_images(*args: Any) -> Any:
+        *_, data_batch = args
+        try:
+            with naming(_first_image(data_batch), f'stops the {run}'):
+                return run_iter(*args)
+        except ImageFileError as error:
+            # A full disk has an advice of its own.
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
 
     return naming_images
 

@@ -15,6 +15,7 @@ from rich.progress import track
 
 from ..analysis.drawing import draw_instances
 from ..arguments import explained
+from ..datasets.bit_depths import describe_dark
 from ..errors import UserError, UserValueError
 from ..inference import Inferencer
 from ..inference.media import (
@@ -53,6 +54,8 @@ def run(args: Namespace) -> None:
     )
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
+    if dark := describe_dark([*paths.values()]):
+        print(dark)
     if video is None:
         items = read_images(inferencer, paths, results, tally)
     else:

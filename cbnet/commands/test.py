@@ -42,7 +42,7 @@ def run(args: Namespace) -> None:
     lines = check_loaders(cfg, 'test')
     lines += leave_cpus(cfg, getattr(args, 'threads', None), 'test')
     if is_first(cfg.launcher):
-        check_data(cfg, 'test')
+        lines += check_data(cfg, 'test')
         print(*lines, sep='\n', end='\n' if lines else '', flush=True)
     if args.tta or args.tta_scales:
         views = add_tta(cfg, args.tta_scales)

@@ -1,13 +1,14 @@
 """The pixels that the annotated objects cover."""
 
+import math
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from ..messages import number_of
-from .coco_entries import BOX
+from ..messages import brief, number_of
+from .coco_entries import BOX, MISSING, PIXELS, is_id, is_number
 from .coco_lists import by_id
-from .coco_masks import encoded, to_rle
+from .coco_masks import to_rle
 
 # Masks of fewer pixels, or in thinner boxes, may well be empty.
 _SMALL, _THIN = 32, 4
@@ -27,6 +28,38 @@ def object_area(entry: dict[str, Any], image: dict[str, Any]) -> float:
     except ValueError:
         return 0.0
     return float(box[2] * box[3] if rle is None else coco_mask.area(rle))
+
+
+def wrong_area(entry: dict[str, Any], image: dict[str, Any]) -> float:
+    """Compute the area of an object whose ``area`` cannot be right.
+
+    Returns:
+        The number of pixels; 0 if ``area`` can be right, if the object covers
+        no pixel, or if the size of the image is not known.
+    """
+    area = entry.get('area')
+    sides = image.get('width'), image.get('height')
+    if not all(map(PIXELS[0], sides)) or (
+        is_number(area) and 0 < area <= math.prod(sides)
+    ):
+        return 0.0
+    return object_area(entry, image)
+
+
+def area_problem(entry: dict[str, Any], image: dict[str, Any]) -> str:
+    """Describe an ``area`` that cannot be right.
+
+    mmdet would leave such an object out of a training, but not out of an
+    evaluation.
+    """
+    area = wrong_area(entry, image)
+    if not area or _is_empty_box(entry['bbox'], image):
+        return ''
+    return (
+        f'area is {brief(entry.get("area", MISSING))}, but the object covers '
+        f'{area:g} pixels; correct it, or train with --data-root, which '
+        f'computes such areas'
+    )
 
 
 def leave_out_nothings(
@@ -61,12 +94,21 @@ def leave_out_nothings(
 def find_nothings(
     content: dict[str, Any], training: bool = False
 ) -> list[dict[str, Any]]:
-    """List the annotations of a checked file that cover no pixel."""
+    """List the annotations that cover no pixel; wrong ones are none of them.
+
+    Args:
+        content: the content of an annotation file.
+        training: see ``leave_out_nothings``.
+    """
     images = by_id(content, 'images')
     found = []
     for entry in content['annotations']:
-        image = images[entry['image_id']]
-        empty = _is_empty_box(entry['bbox'], image)
+        key, box = entry.get('image_id'), entry.get('bbox')
+        image = images.get(key, {}) if is_id(key) else {}
+        sides = image.get('width'), image.get('height')
+        if not (BOX[0](box) and all(map(PIXELS[0], sides))):
+            continue
+        empty = _is_empty_box(box, image)
         if training and (empty or not _is_small(entry)):
             continue
         if empty or _is_empty_mask(entry, image):
@@ -84,9 +126,14 @@ def _is_empty_box(box: list[float], image: dict[str, Any]) -> bool:
 
 
 def _is_empty_mask(entry: dict[str, Any], image: dict[str, Any]) -> bool:
-    rle = encoded(entry, image)
+    try:
+        rle = to_rle(entry, image)
+    except ValueError:
+        return False
     return rle is not None and not coco_mask.area(rle)
 
 
 def _is_small(entry: dict[str, Any]) -> bool:
+    if isinstance(entry.get('segmentation'), dict):
+        return True  # the pixels of run lengths are counted at once
     return entry['area'] < _SMALL or min(entry['bbox'][2:]) < _THIN

@@ -7,7 +7,6 @@ A decoder keeps the upper 8 bits. The 12 bits of a camera or a scanner become
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,24 +14,23 @@ from PIL import Image
 
 _PNG, _PNG_BITS = b'\x89PNG\r\n\x1a\n', 24
 _TIFF_BITS = 258
-#: the number of images of a data set that are looked at
+#: the number of images that are looked at
 LOOKED_AT = 40
 # A quarter of the range that a decoder keeps.
 _DARK = 64 << 8
 
 
-def describe_dark(content: dict[str, Any], folder: str | Path) -> str:
-    """Look at some images of an annotation file, the same at each call.
+def describe_dark(names: Sequence[str | Path], folder: str | Path = '') -> str:
+    """Look at some of many images, the same at each call.
 
     Args:
-        content: the content of the file.
-        folder: the folder of the images.
+        names: the image files.
+        folder: the folder to which the names are relative.
 
     Returns:
         A sentence about images that are loaded almost black; empty if there
         are none.
     """
-    names = [entry['file_name'] for entry in content['images']]
     chosen = names[:: -(-len(names) // LOOKED_AT)]
     found = {
         name: highest

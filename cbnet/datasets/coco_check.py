@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import UserValueError
 from ..messages import one_line
 from .annotations import LISTS, is_noted, note, read_coco
+from .areas import area_problem
 from .boxes_only import CONFIG
 from .coco_entries import (
     BOX,
@@ -147,7 +148,8 @@ def find_problems(
     }
     yield from wrong_entries('images', content['images'], image_rules)
     no_mask = _NO_MASK if needs_masks else ''
-    checks = _size_problem, partial(mask_problem, if_missing=no_mask)
+    masks = partial(mask_problem, if_missing=no_mask)
+    checks = _size_problem, masks, area_problem
     yield from annotation_problems(content, _ID, checks)
     yield from repeated_ids(content)
 
@@ -195,7 +197,10 @@ def _image_rule(folder: str | os.PathLike | None) -> Rule:
         return _NAME
     is_name, _ = _NAME
     return (
-        lambda name: is_name(name) and os.path.isfile(Path(folder, name)),
+        # Path would leave out a slash at the end.
+        lambda name: (
+            is_name(name) and os.path.isfile(os.path.join(folder, name))
+        ),
         f'an image file in {folder}; put it there, name the folder that '
         'contains the images, or leave such images out (--skip-missing of '
         'cbnet train with --data-root)',

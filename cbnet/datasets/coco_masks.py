@@ -164,13 +164,6 @@ def to_rle(
     problem = mask_problem(entry, image)
     if problem:
         raise UserValueError(problem)
-    return encoded(entry, image)
-
-
-def encoded(
-    entry: dict[str, Any], image: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Convert a segmentation that is known to be right, as ``to_rle``."""
     mask = entry.get('segmentation')
     if not mask:
         return None

@@ -13,12 +13,15 @@ from ..arguments import explained
 from ..errors import UserValueError
 from ..messages import number_of
 from .annotations import starts_with_mark
-from .areas import find_nothings
+from .areas import find_nothings, leave_out_nothings
 from .bit_depths import describe_dark
 from .coco_check import check_coco
-from .kept import count_kept, describe_kept
+from .evaluated_files import metrics_of, require_same_data
+from .kept import Kept, count_kept
 from .walking import innermost_datasets, loads, walk_dicts
 
+# metrics that write the results and compute no figures
+_WRITERS = ('DumpResults', 'DumpDetResults')
 _WITHOUT_SEMANTIC = '_without_semantic'
 
 
@@ -37,21 +40,48 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
     """
     lines = []
     for split, dataset, content in checked_datasets(cfg, *splits):
-        if dark := describe_dark(
-            content, dataset.data_prefix.get('img') or '.'
-        ):
-            lines.append(dark)
+        written = _only_formats(cfg, split)
+        if written:  # objects are of no interest
+            content = content | dict(annotations=[])
+        kept, remarks = count_used(dataset, content)
+        lines += remarks
         if not dataset.test_mode:
-            lines += describe_kept(dataset, content)
-        elif split == 'val' and not _only_formats(cfg, split):
-            kept = count_kept(dataset, content)
-            kept.require_objects('evaluate')
-            if missed := len(find_nothings(content)):
-                lines.append(
-                    f'{kept.name}: {number_of(missed, "objects")} whose box '
-                    f'or mask covers no pixel will count as missed'
-                )
+            kept.require_objects('train')
+            lines += kept.lines()
+        elif not written:
+            kept.require_objects('evaluate' if split == 'val' else 'test')
     return lines
+
+
+def count_used(
+    dataset: CocoDataset, content: dict[str, Any]
+) -> tuple[Kept, list[str]]:
+    """Count what of a checked file is used, by training or by evaluation.
+
+    Args:
+        dataset: the data set, which has not read the file.
+        content: the content of the file.
+
+    Returns:
+        What is kept; and lines about what is strange, but no mistake:
+        objects that cover no pixel, and images that are almost black.
+    """
+    name, folder = Path(dataset.ann_file).name, dataset.data_prefix.get('img')
+    lines, kept = [], content
+    if dataset.test_mode:
+        # The evaluation does not count them either.
+        kept, lines = leave_out_nothings(content, training=False)
+    elif empty := len(find_nothings(content, training=True)):
+        are = 'is' if empty == 1 else 'are'
+        lines = [
+            f'{number_of(empty, "objects")} whose mask covers no pixel {are} '
+            f'learned with an empty mask; --data-root leaves such objects out'
+        ]
+    lines = [f'{name}: {line}' for line in lines]
+    images = [image['file_name'] for image in content['images']]
+    if dark := describe_dark(images, folder or ''):
+        lines.append(dark)
+    return count_kept(dataset, kept), lines
 
 
 def checked_datasets(
@@ -75,13 +105,14 @@ def checked_datasets(
     """
     checked = set()
     for split in splits:
+        metrics = metrics_of(cfg.get(f'{split}_evaluator'))
         for config in innermost_datasets(cfg.get(f'{split}_dataloader')):
             with explained(f'{split}_dataloader.dataset cannot be built'):
                 dataset = _build_unread(config)
             if dataset is None:
                 continue
             pipeline = config.get('pipeline')
-            evaluator = dataset.test_mode and cfg.get(f'{split}_evaluator')
+            evaluator = dataset.test_mode and metrics
             with_masks = loads(pipeline, 'with_mask') or any(
                 'segm' in (metric.get('metric') or ())
                 for metric in walk_dicts(evaluator)
@@ -101,6 +132,8 @@ def checked_datasets(
                 continue
             content = check_coco(*arguments)
             _refuse_mark(Path(dataset.ann_file))
+            if dataset.test_mode:
+                require_same_data(split, metrics, dataset.ann_file, content)
             if maps:
                 names = _images_with_maps(dataset, content)
                 suffix = dataset.seg_map_suffix
@@ -120,10 +153,10 @@ def _refuse_mark(file: Path) -> None:
 
 def _only_formats(cfg: Config, split: str) -> bool:
     """Tell whether the results of a split are written and not evaluated."""
-    evaluator = cfg.get(f'{split}_evaluator') or ()
-    metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    metrics = metrics_of(cfg.get(f'{split}_evaluator'))
     return bool(metrics) and all(
-        isinstance(metric, dict) and metric.get('format_only')
+        isinstance(metric, dict)
+        and (metric.get('format_only') or metric.get('type') in _WRITERS)
         for metric in metrics
     )
 

@@ -59,7 +59,7 @@ class Kept:
         """Refuse a file of which no object is left.
 
         Args:
-            use: what the objects are for: ``train`` or ``evaluate``.
+            use: what the objects are for: ``train``, ``evaluate`` or ``test``.
 
         Raises:
             ValueError: no object is left.
@@ -79,9 +79,7 @@ class Kept:
         return ', '.join(number_of(n, what) for what, n in reasons.items())
 
 
-def describe_kept(
-    dataset: BaseDataset, content: dict[str, Any] | None = None
-) -> list[str]:
+def describe_kept(dataset: BaseDataset) -> list[str]:
     """Say what a data set keeps of its annotation file, see ``count_kept``.
 
     Returns:
@@ -91,7 +89,7 @@ def describe_kept(
     Raises:
         ValueError: the data set is for training, and no object is left.
     """
-    kept = count_kept(dataset, content)
+    kept = count_kept(dataset)
     if not dataset.test_mode:
         kept.require_objects('train')
     return kept.lines()

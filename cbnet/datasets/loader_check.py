@@ -13,7 +13,7 @@ from mmdet.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
-from ..arguments import BuiltFrom, check_foreign, check_value
+from ..arguments import BuiltFrom, check_foreign, check_known, check_value
 from ..errors import UserTypeError, UserValueError
 from ..messages import brief
 from .walking import loads
@@ -159,11 +159,9 @@ def _refuse_old(key: str, settings: _Settings, *names: str) -> None:
 def _check_values(
     key: str, kinds: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
-    for name, kind in kinds.items():
-        if name not in settings:
-            continue
+    for name in kinds:
         try:
-            check_value(f'{key}.{name}', kind, settings[name])
+            check_known(key, {name: kinds[name]}, settings)
         except (UserTypeError, UserValueError) as error:
             more = _INSTEAD.get(name, '')
             raise type(error)(f'{error}{more}') from None

@@ -5,7 +5,6 @@ one line about it, or None if there is nothing to repair.  The content itself
 is never changed, because others may have read the same file.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 from ..messages import listed, number_of
 from .annotations import LISTS
-from .areas import object_area
-from .coco_entries import PIXELS, is_id, is_number
+from .areas import wrong_area
+from .coco_entries import is_id
 from .coco_lists import by_id
 
 Content = dict[str, Any]
@@ -137,15 +136,10 @@ def _areas(content: Content, _: Path) -> Repaired:
     images = by_id(content, 'images')
     changed, count = [], 0
     for entry in content['annotations']:
-        area, key = entry.get('area'), entry.get('image_id')
+        key = entry.get('image_id')
         image = images.get(key, {}) if is_id(key) else {}
-        sides = image.get('width'), image.get('height')
-        if all(map(PIXELS[0], sides)) and not (
-            is_number(area) and 0 < area <= math.prod(sides)
-        ):
-            new = object_area(entry, image)
-            if new > 0:
-                entry, count = entry | dict(area=new), count + 1
+        if new := wrong_area(entry, image):
+            entry, count = entry | dict(area=new), count + 1
         changed.append(entry)
     if not count:
         return None
@@ -219,7 +213,9 @@ def _without_missing(content: Content, folder: Path) -> Repaired:
     there, missing = [], []
     for entry in content['images']:
         name = entry.get('file_name')
-        if isinstance(name, str) and not os.path.isfile(folder / name):
+        if isinstance(name, str) and not os.path.isfile(
+            os.path.join(folder, name)
+        ):
             missing.append(entry)
         else:
             there.append(entry)

@@ -1,12 +1,10 @@
 """Add the guards of a run to its config; see docs/training_safety.md."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook
 
-from ..arguments import check_value
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.checked_pipelines import use_checked_pipelines
 from ..evaluation.coco_metric import use_checked_metric
@@ -14,11 +12,10 @@ from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .gradient_guard import GradientGuardHook
 from .loss_guard import LossGuardHook
+from .run_settings import check_training
 from .safe_stop import SafeStopHook
 from .verification import VerificationHook
 
-#: whole numbers of the training loop, and their least values
-_LOOP = dict(max_iters=0, max_epochs=0, val_begin=0, val_interval=1)
 _PLAIN = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
@@ -49,10 +46,7 @@ def add_guards(
 
 
 def _guard_training(cfg: Config) -> None:
-    for name, least in _LOOP.items():
-        if name in (cfg.get('train_cfg') or {}):
-            number = Annotated[int, Ge(least)]
-            check_value(f'train_cfg.{name}', number, cfg.train_cfg[name])
+    check_training(cfg)
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = ConfigDict()
     hooks = cfg.default_hooks  # read again: assigning to a config copies

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from ..arguments import validated
 from ..compat.mmengine_internals import replace_registered
 from ..datasets.annotations import reindex
+from ..datasets.areas import find_nothings
 from ..errors import UserValueError
 from ..messages import number_of
 from .coco_backends import (
@@ -37,7 +38,11 @@ class CheckedCocoMetric(CocoMetric):
 
     An annotation without ``iscrowd`` is a single object; pycocotools stops at
     it.  Annotations may be numbered from 0, which pycocotools takes for "no
-    match", so that this object would never count as found.
+    match", so that this object would never count as found.  Objects whose box
+    or mask covers no pixel are neither found nor missed, as crowds: no
+    detection of them could be right.
+
+    Deviation: objects without pixels.
 
     Args:
         args, options: those of mmdet's ``CocoMetric``.
@@ -72,15 +77,9 @@ class CheckedCocoMetric(CocoMetric):
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Compute COCO's figures from what ``process`` has collected."""
-        if self._coco_api is not None:
-            # A file of test images has none, if results are only written.
-            annotations = self._coco_api.dataset.get('annotations', ())
-            for entry in annotations:
-                entry.setdefault('iscrowd', 0)
-            if any(entry['id'] == 0 for entry in annotations):
-                for number, entry in enumerate(annotations, start=1):
-                    entry['id'] = number
-                reindex(self._coco_api)
+        # A file of test images has none, if results are only written.
+        if self._coco_api is not None and not self.format_only:
+            self._prepare(self._coco_api.dataset)
         asked = self.metrics
         written = self.format_only or 'segm' not in asked
         if not written and (reason := self._why_no_masks(results)):
@@ -100,6 +99,18 @@ class CheckedCocoMetric(CocoMetric):
             return super().compute_metrics(results)
         finally:
             self.metrics, coco_metric.COCOeval = asked, usual
+
+    def _prepare(self, content: dict[str, Any]) -> None:
+        """Change the annotations to what pycocotools evaluates rightly."""
+        annotations = content['annotations']
+        for entry in annotations:
+            entry.setdefault('iscrowd', 0)
+        for entry in find_nothings(content):
+            entry['iscrowd'] = 1
+        if any(entry['id'] == 0 for entry in annotations):
+            for number, entry in enumerate(annotations, start=1):
+                entry['id'] = number
+            reindex(self._coco_api)
 
     def _why_no_masks(self, results: list[Any]) -> str:
         if not any('masks' in found for _, found in results):

@@ -15,11 +15,10 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from ..arguments import explained
-from ..datasets.bit_depths import describe_dark
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.checked_pipelines import use_checked_pipelines
-from ..datasets.data_check import checked_datasets
-from ..datasets.kept import Kept, count_kept
+from ..datasets.data_check import checked_datasets, count_used
+from ..datasets.kept import Kept
 from ..datasets.pipelines import feed_all, with_objects
 from ..messages import listed, number_of
 from ..text_tables import text_table
@@ -159,13 +158,11 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
     with DefaultScope.overwrite_default_scope(scope), _quiet():
         for name, dataset, content in checked_datasets(cfg, *SPLITS):
             split = report.splits.setdefault(name, SplitReport())
-            kept = count_kept(dataset, content)
+            kept, remarks = count_used(dataset, content)
             kept.require_objects(SPLITS[name])
             split.kept.append(kept)
-            folder = str(dataset.data_prefix.get('img') or '.')
-            split.folders.append(folder)
-            if dark := describe_dark(content, folder):
-                report.notes.append(dark)
+            split.folders.append(str(dataset.data_prefix.get('img') or '.'))
+            report.notes += remarks
         _feed(cfg, report)
 
 

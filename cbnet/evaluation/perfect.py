@@ -16,6 +16,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
 
 from ..arguments import explained
 from ..datasets.checked_pipelines import NOT_PASSING, naming
@@ -113,7 +114,8 @@ def perfect_detections(
     Returns:
         ``bboxes`` (n, 4), xyxy in pixels of the original image, ``labels``
         (n,), ``scores`` (n,), and perhaps ``masks``, n run lengths in the
-        size of the image file. Crowds are left out.
+        size of the image file. Crowds are left out, and objects whose mask
+        covers no pixel, which are not evaluated.
     """
     objects = [o for o in info['instances'] if not o['ignore_flag']]
     boxes, labels, masks = [torch.zeros(0, 4)], [torch.zeros(0).long()], []
@@ -131,6 +133,8 @@ def perfect_detections(
     found.scores = torch.ones(len(found.bboxes))
     if loader.with_mask:
         found.masks = masks
+        areas = [int(coco_mask.area(mask)) for mask in masks]
+        found = found[torch.tensor(areas, dtype=torch.long) > 0]
     return found
 
 

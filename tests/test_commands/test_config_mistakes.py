@@ -5,6 +5,7 @@
 2. any arguments on the command line, also files of a wrong kind.
 """
 
+import errno
 import importlib
 import json
 import re
@@ -40,7 +41,7 @@ MISTAKES = {
         "mean 'depth'"
     ),
     'model.backbone.with_cp=1': (
-        'AssistedDetector.backbone.with_cp=1; expected True or False'
+        'model.backbone.with_cp=1; expected True or False'
     ),
     'model.rpn_hed=None': (
         "MaskRCNN has no argument 'rpn_hed'; did you mean 'rpn_head'"
@@ -60,6 +61,10 @@ def call(run_command):
     return run
 
 
+PADDING = (
+    "model.data_preprocessor.pad_size_divisor='x'; expected a whole number "
+    'from 1'
+)
 FIRST = next(iter(MISTAKES.items()))
 
 
@@ -67,6 +72,10 @@ FIRST = next(iter(MISTAKES.items()))
     ('command', 'option', 'message'),
     [(name, *FIRST) for name in ('train', 'test', 'infer')]
     + [('get-flops', *mistake) for mistake in MISTAKES.items()]
+    + [
+        (name, 'model.data_preprocessor.pad_size_divisor=x', PADDING)
+        for name in ('train', 'test', 'infer', 'get-flops', 'browse-data')
+    ]
     + [
         ('train', 'model.type=No', 'the config cannot be built: KeyError: No'),
         ('train', 'train_cfg.val_interval=0', 'train_cfg.val_interval=0; ex'),
@@ -76,7 +85,22 @@ FIRST = next(iter(MISTAKES.items()))
             'optim_wrapper.optimizer.type=Adamm',
             'optim_wrapper of the',
         ),
-        ('train', 'param_scheduler.end=x', 'param_scheduler of the config ca'),
+        (
+            'train',
+            'param_scheduler.end=x',
+            "param_scheduler.end='x'; expected",
+        ),
+        (
+            'train',
+            'param_scheduler.type=x',
+            'param_scheduler of the config ca',
+        ),
+        (
+            'train',
+            'optim_wrapper.optimizer.lr=x',
+            'optim_wrapper.optimizer.lr',
+        ),
+        ('train', 'default_hooks.logger.interval=x', 'default_hooks.logger.i'),
         ('train', 'train_dataloader.batch_size=two', 'train_dataloader.batch'),
         ('test', 'test_dataloader.num_workers=two', 'test_dataloader.num_wor'),
         ('browse-data', 'train_dataloader.sampler=No', 'train_dataloader.sam'),
@@ -120,6 +144,32 @@ def test_an_image_that_stops_an_evaluation(
     ):
         status, line = call(command, tiny_config, *arguments)
         assert (status, line) == (2, f'cbnet {command}: error: {reason}')
+
+
+def test_an_image_that_stops_a_training(call, tiny_config, monkeypatch):
+    def fail(self, batch_inputs, *args, **options):
+        raise error
+
+    monkeypatch.setattr('mmdet.models.MaskRCNN.loss', fail)
+    error = RuntimeError('out of memory')
+    for further in ('', EPOCHS):
+        tiny_config.write_text(tiny_config.read_text() + further)
+        status, line = call('train', tiny_config)
+        assert status == 2
+        assert re.fullmatch(
+            r'cbnet train: error: image \S+/train/00\d.png stops the '
+            r'training: RuntimeError: out of memory',
+            line,
+        )
+    error = OSError(errno.ENOSPC, 'No space left')
+    status, line = call('train', tiny_config)
+    assert status == 2 and line.endswith('then go on with --resume')
+
+
+EPOCHS = """
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
+train_dataloader['sampler'] = dict(type='DefaultSampler', shuffle=False)
+"""
 
 
 def causes(error):

@@ -20,17 +20,13 @@ def write(folder, name, highest, bits=16, colour=True):
     return folder / name
 
 
-def about(*names):
-    return dict(images=[dict(file_name=name) for name in names])
-
-
 @pytest.mark.parametrize('colour', [True, False])
 @pytest.mark.parametrize('name', ['a.png', 'a.tif'])
 def test_12_bits(tmp_path, name, colour):
     path = write(tmp_path, name, 4095, colour=colour)
     write(tmp_path, 'b.png', 65535)
     assert mmcv.imread(str(path)).max() in (15, 16)
-    assert describe_dark(about(name, 'b.png'), tmp_path) == (
+    assert describe_dark([name, 'b.png'], tmp_path) == (
         f'{path} has 16 bits, and values up to 4095, which are loaded as 0 to '
         f'15 of 255 (1 of 2 images that were looked at); stretch the '
         f'values to 0 to 65535, or save them with 8 bits'
@@ -46,13 +42,13 @@ def test_nothing_to_say(tmp_path):
     (tmp_path / 'cut.png').write_bytes(whole[:40])
     (tmp_path / 'empty.png').touch()
     names = 'full.png dark.png dark.tif dark.jpg cut.png empty.png gone.png'
-    assert describe_dark(about(*names.split()), tmp_path) == ''
+    assert describe_dark(names.split(), tmp_path) == ''
 
 
 def test_many_images_are_sampled(tmp_path):
     path = write(tmp_path, 'a.png', 4095)
     for number in (1, LOOKED_AT, LOOKED_AT + 1, 10_000):
         names = [path.name] * (number - 1) + ['gone.png']
-        looked_at = describe_dark(about(path.name, *names), tmp_path)
+        looked_at = describe_dark([path, *names])
         looked_at = int(looked_at.split(' of ')[2].split()[0])
         assert min(number, LOOKED_AT / 2) <= looked_at <= LOOKED_AT

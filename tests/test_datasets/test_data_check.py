@@ -35,6 +35,7 @@ def config(tiny_coco, tmp_path):
             data.ann_file = f'{split}.json'
             data.data_prefix.img = f'{split}/'
             data.metainfo = dict(classes=tiny_coco.classes)
+        cfg.val_evaluator.ann_file = str(tiny_coco.root / 'val.json')
         folder = tmp_path / 'stuffthingmaps'
         if maps is not None:
             folder.mkdir()
@@ -112,6 +113,7 @@ def test_evaluation_without_maps(tiny_coco):
         metainfo=dict(classes=tiny_coco.classes),
     )
     assert data.pipeline[2].with_seg
+    cfg.val_evaluator.ann_file = str(tiny_coco.root / 'val.json')
     check_data(cfg, 'val')
 
 

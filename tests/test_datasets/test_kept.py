@@ -90,6 +90,32 @@ def test_nothing_is_left(tmp_path, side):
         check_data(cfg, 'train')
 
 
+def test_masks_that_are_empty(tmp_path):
+    empty = dict(segmentation=dict(size=[40, 40], counts=[1600]))
+    cfg = data(tmp_path, [(40, [CAT, (1, empty)])], **USUAL)
+    line, used = check_data(cfg, 'train')
+    assert line == (
+        'train.json: 1 object whose mask covers no pixel is learned with an '
+        'empty mask; --data-root leaves such objects out'
+    )
+    assert '2 objects are used' in used
+
+
+@pytest.mark.parametrize('area', [0, -5, 1e12])
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_areas_that_cannot_be_right(tmp_path, area, split):
+    """Training would leave such objects out without a word."""
+    wrong = (1, dict(area=area))
+    if split == 'train':
+        cfg = data(tmp_path, [(40, [CAT, wrong])])
+    else:
+        cfg = evaluation(tmp_path, [(40, [CAT, wrong])])
+    with pytest.raises(
+        ValueError, match=r'\[1\] .* but the object covers 64 '
+    ):
+        check_data(cfg, split)
+
+
 def test_classes_that_are_one_text(tmp_path):
     cfg = data(tmp_path, [(40, [CAT])], classes='red')
     with pytest.raises(ValueError, match="a single class is .'red',."):
@@ -109,7 +135,13 @@ def test_nothing_to_evaluate_on(tmp_path):
     cfg = evaluation(tmp_path, [(40, [(1, dict(bbox=[1, 1, 0.5, 8]))])])
     with pytest.raises(ValueError, match='no object is left to evaluate on'):
         check_data(cfg, 'val')
-    cfg.test_dataloader = cfg.val_dataloader
+    cfg.test_dataloader, cfg.test_evaluator = (
+        cfg.val_dataloader,
+        cfg.val_evaluator,
+    )
+    with pytest.raises(ValueError, match=r'test on .* \(cat|cat, dog$'):
+        check_data(cfg, 'test')
+    cfg.test_evaluator.format_only = True
     assert check_data(cfg, 'test') == []
 
 
@@ -117,8 +149,8 @@ def test_objects_that_no_detection_can_find(tmp_path):
     thin = (1, dict(bbox=[1, 1, 0.5, 8]))
     (line,) = check_data(evaluation(tmp_path, [(40, [CAT, thin])]), 'val')
     assert line == (
-        'train.json: 1 object whose box or mask covers no pixel will count '
-        'as missed'
+        'train.json: left out, because box or mask cover no pixel: 1 of 2 '
+        'objects'
     )
     assert check_data(evaluation(tmp_path, [(40, [CAT])]), 'val') == []
 

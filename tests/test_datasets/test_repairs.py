@@ -193,7 +193,7 @@ def test_objects_without_pixels(tmp_path, nothing):
         (tmp_path / name).touch()
     data = find_own_data(tmp_path)
     # mmdet leaves out empty boxes of a training by itself.
-    assert bool(data.train.repairs) == ('area' in nothing)
+    assert bool(data.train.repairs) == ('segmentation' in nothing)
     split = data.val
     assert pairs(split.content) == [('b.png', 'dog')]
     line = 'left out, because box or mask cover no pixel: 1 of 2 objects'

@@ -2,7 +2,8 @@
 
 The objects of a file, fed back as detections, must have a box and mask AP of
 1.0: without ``iscrowd``, numbered from 0, or both. Where the detector or an
-object has no mask, boxes alone are evaluated, and a line says why.
+object has no mask, boxes alone are evaluated, and a line says why. What
+covers no pixel is neither found nor missed.
 
 With any backend, the figures are those of mmdet's own metric, whatever it is
 asked for.
@@ -77,6 +78,23 @@ def figures_of(folder, annotations, metric, masks=None):
 @pytest.mark.parametrize('crowd', [{}, dict(iscrowd=0)])
 def test_perfect_detections(tmp_path, first, crowd):
     masks, annotations = objects(first, **crowd)
+    figures = figures_of(tmp_path, annotations, ['bbox', 'segm'], masks)
+    assert figures['coco/bbox_mAP'] == figures['coco/segm_mAP'] == 1.0
+
+
+@pytest.mark.parametrize(
+    'nothing',
+    [
+        dict(bbox=[4, 4, 0.5, 9], area=4.5),
+        dict(bbox=[4, 4, 9, 0], area=0),
+        dict(bbox=[32, 4, 1, 9]),  # beside the image, within the tolerance
+        dict(segmentation=dict(size=[SIDE, SIDE], counts=[SIDE * SIDE])),
+        dict(segmentation=[[4, 4, 9, 4.2, 4, 4.2]]),
+    ],
+)
+def test_objects_without_pixels(tmp_path, nothing):
+    masks, annotations = objects()
+    annotations.append(annotations[0] | dict(id=3) | nothing)
     figures = figures_of(tmp_path, annotations, ['bbox', 'segm'], masks)
     assert figures['coco/bbox_mAP'] == figures['coco/segm_mAP'] == 1.0
 
