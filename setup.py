@@ -40,6 +40,9 @@ EXTRAS = {
     'battle': ['plotly>=6', 'jinja2', 'pyyaml'],  # the report; lists
     'robustness': ['imagecorruptions-imaug>=1.1.5'],  # corrupted images
     'loggers': ['tensorboard', 'wandb'],
+    # What some detectors of mmdet need: PAA and LAD, BoxInst, GLIP and
+    # Grounding DINO. mmdet 3.3 imports names that transformers 4.56 has moved.
+    'detectors': ['scikit-learn', 'scikit-image', 'transformers<4.56'],
     'dev': [
         'pytest',
         'hypothesis',
