@@ -2,8 +2,8 @@
 
 Importing the package checks the stack, serves mmcv's operators where mmcv
 came without its compiled module, lets torch's safe loading read mmengine's
-checkpoints, lets mmdet paste masks beyond the image, and registers everything
-in mmdet's registries.  In a config:
+checkpoints, lets mmdet paste masks beyond the image and evaluate videos, and
+registers everything in mmdet's registries.  In a config:
 ``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
 says what is wrong with an installation.
 """
@@ -33,6 +33,10 @@ if os.environ.get('CBNET_START') != 'no':
         from .compat.mask_pasting import paste_everywhere
 
         paste_everywhere()
+
+        from .compat.video_metric import evaluate_videos
+
+        evaluate_videos()
 
         from . import engine, models, registry, tta  # noqa: F401
         from .datasets import corruption  # noqa: F401
