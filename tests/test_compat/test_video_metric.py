@@ -1,5 +1,6 @@
 """mmdet's metric of YouTube-VIS runs on today's numpy, and gives AP 1 for
-results that are the ground truth; numpy itself is left as it is."""
+results that are the ground truth; numpy itself is left as it is.
+"""
 
 import numpy as np
 from mmdet.evaluation.functional import YTVIS, YTVISeval
