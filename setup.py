@@ -41,6 +41,9 @@ EXTRAS = {
     'robustness': ['imagecorruptions-imaug>=1.1.5'],  # corrupted images
     'energy': ['zeus'],  # the energy that a training takes
     'loggers': ['tensorboard', 'wandb'],
+    # What some detectors of mmdet need: PAA and LAD, BoxInst, GLIP and
+    # Grounding DINO. mmdet 3.3 imports names that transformers 4.56 has moved.
+    'detectors': ['scikit-learn', 'scikit-image', 'transformers<4.56'],
     'dev': [
         'pytest',
         'hypothesis',

@@ -2,8 +2,9 @@
 
 Importing the package checks the stack, serves mmcv's operators where mmcv
 came without its compiled module, lets torch's safe loading read mmengine's
-checkpoints, lets mmdet paste masks beyond the image, lays out the text of
-configs quickly, and registers everything in mmdet's registries.  In a config:
+checkpoints, lets mmdet paste masks beyond the image and evaluate videos, lays
+out the text of configs quickly, and registers everything in mmdet's
+registries.  In a config:
 ``custom_imports = dict(imports=['cbnet'])``.  ``python -m cbnet.doctor``
 says what is wrong with an installation.
 
@@ -47,6 +48,10 @@ def start() -> None:
         from .compat.config_layout import lay_out_quickly
 
         lay_out_quickly()
+
+        from .compat.video_metric import evaluate_videos
+
+        evaluate_videos()
 
         from . import engine, models, registry, tta  # noqa: F401
         from .datasets import corruption  # noqa: F401

@@ -66,7 +66,20 @@ def read_config(path: Path, name: str, **options: Any) -> Config:
             f'{one_line(error)}; put that file there, or correct _base_'
         ) from error
     except Exception as error:  # a config is code: it raises anything
+        if 'import custom modules' in str(error):
+            raise UserValueError(
+                f'{name}: a module of custom_imports cannot be imported: '
+                f'{one_line(_first(error))}; install its package, or put its '
+                f'folder on PYTHONPATH'
+            ) from error
         raise UserValueError(f'{name}: {one_line(error)}') from error
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that an error came from in the first place."""
+    while before := error.__cause__ or error.__context__:
+        error = before
+    return error
 
 
 def check_new(out: Path) -> None:

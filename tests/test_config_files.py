@@ -6,7 +6,7 @@ merely on the path, beside the package.
 
 import pytest
 
-from cbnet.config_files import find_config
+from cbnet.config_files import find_config, read_config
 
 
 @pytest.fixture
@@ -46,3 +46,14 @@ def test_a_clone_and_an_installation(package):
 def test_mistakes(name, message, package):
     with pytest.raises(ValueError, match=message):
         find_config(name)
+
+
+def test_custom_imports_that_are_not_installed(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text("custom_imports = dict(imports=['some_where.models'])")
+    with pytest.raises(ValueError) as raised:
+        read_config(path, 'a.py')
+    assert str(raised.value) == (
+        'a.py: a module of custom_imports cannot be imported: No module named '
+        "'some_where'; install its package, or put its folder on PYTHONPATH"
+    )

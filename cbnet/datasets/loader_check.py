@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from ..arguments import BuiltFrom, check_foreign, check_known, check_value
 from ..errors import UserTypeError, UserValueError
 from ..messages import brief
+from .needed_packages import check_packages
 from .walking import loads
 
 _Settings = dict[str, Any]
@@ -87,9 +88,11 @@ def check_loaders(cfg: Config, *splits: str) -> list[str]:
         Lines that tell the user what was taken out.
 
     Raises:
-        ValueError: a value is out of range, or names nothing that exists.
+        ValueError: a value is out of range, or names nothing that exists; or
+            a package is missing that a data set or metric needs.
         TypeError: a value is of another kind.
     """
+    check_packages(cfg, *splits)
     lines = []
     for split in splits:
         key = f'{split}_dataloader'

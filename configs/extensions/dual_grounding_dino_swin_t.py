@@ -3,7 +3,8 @@
 #   cbnet replicate-members groundingdino_swint_ogc.pth start.pth \
 #       --config configs/extensions/dual_grounding_dino_swin_t.py
 #   ... --cfg-options load_from=start.pth
-# The text model needs the package transformers.
+# The text model needs a transformers that mmdet 3.3 works with:
+#   pip install 'cbnet[detectors]'
 _base_ = [
     'mmdet::grounding_dino/grounding_dino_swin-t_finetune_16xb2_1x_coco.py',
     '../_base_/plugin.py',

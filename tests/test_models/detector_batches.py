@@ -5,6 +5,7 @@ import numpy as np
 from cbnet.testing import make_batch
 
 SIZE = (96, 128)
+CLASSES = 'person', 'traffic light', 'cat'
 #: models whose batches, in training or predictions, are frames of videos
 VIDEOS = ('ByteTrack', 'MaskTrackRCNN', 'Mask2FormerVideo', 'QDTrack')
 
@@ -38,6 +39,7 @@ def batch_for(kind, num_classes=3, seed=0, masks=True, training=True):
         # The first class of COCO that is stuff, not a thing.
         sample.gt_sem_seg.sem_seg[:, :8] = 80
         sample.set_metainfo(dict(border=np.array([0, SIZE[0], 0, SIZE[1]])))
+        sample.set_metainfo(dict(text=CLASSES))  # of open vocabularies
         if not masks:
             sample.gt_instances.pop('masks')
     return batch

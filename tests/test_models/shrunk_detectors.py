@@ -4,6 +4,8 @@ import copy
 
 from cbnet.config_files import find_config
 
+from .tiny_text_model import tiny_text_model
+
 #: the backbones: what changes, and the factor of their channels
 _WIDE = dict(ResNet=8, ResNetV1d=8, DetectoRS_ResNet=8)
 _WIDTHS = dict(regnetx=([96, 192, 432, 1008], [32, 64, 160, 384]))
@@ -99,6 +101,8 @@ def _smaller(value):
             scored = entry.get('rcnn') or entry
             if isinstance(scored, dict) and 'score_thr' in scored:
                 scored['score_thr'] = 0.0
+        if entry == 'bert-base-uncased':
+            value[key] = _text_model(entry)
         if key in ('teacher_ckpt', 'batch_augments', 'pretrained'):
             value[key] = None
         if key == 'init_cfg' and 'checkpoint' in str(entry):
@@ -106,6 +110,13 @@ def _smaller(value):
     if value.get('type') in ('SyncBN', 'MMSyncBN'):
         value['type'] = 'BN'
     return value
+
+
+def _text_model(name):
+    try:
+        return tiny_text_model()
+    except ImportError:  # mmdet says that it needs the package
+        return name
 
 
 def classes_of(model):
