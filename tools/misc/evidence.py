@@ -10,9 +10,6 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from evidence_page.figures import add_battle, read_evidence
-from evidence_page.page import find_stale, write_page
-
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = """examples:
   python tools/misc/evidence.py            # write the page and its pictures
@@ -59,6 +56,9 @@ def main() -> None:
     if (args.add is None) != (args.study is None):
         parser.error('--add and --study belong together; give both')
     folder = args.root / 'docs'
+    from evidence_page.figures import add_battle, read_evidence  # late: a help
+    from evidence_page.page import find_stale, write_page  # is quick
+
     try:
         if args.add:
             number = add_battle(args.add, args.study, folder / 'evidence')
