@@ -70,16 +70,13 @@ def main(args: Namespace) -> None:
         found = compare(candidates, args.rounds, part_passes=2)
         points.append(Point(setting, found, name))
         print(markdown(points[-1:]), flush=True)
-    merged = [
-        replace(points[0], results=[r for p in points for r in p.results])
-    ]
+    results = [one for point in points for one in point.results]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(as_json(points, 'backbone'), indent=1)
     args.out.with_suffix('.json').write_text(text + '\n')
     args.out.with_suffix('.md').write_text(markdown(points))
-    draw([replace(points[0], results=results)]).savefig(
-        args.out.with_suffix('.png'), dpi=120
-    )
+    figure = draw([replace(points[0], results=results)])
+    figure.savefig(args.out.with_suffix('.png'), dpi=120)
 
 
 if __name__ == '__main__':
