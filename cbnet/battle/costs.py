@@ -13,6 +13,7 @@ from torch import nn
 
 from ..analysis.complexity import measure
 from ..analysis.complexity.latency import measure_latency
+from ..analysis.complexity.memory import PeakMemory
 from ..analysis.complexity.step import measure_step
 from ..arguments import explained
 from ..atomic_files import write_whole
@@ -94,7 +95,7 @@ def _timed(
     batch: Mapping[str, Any] | None,
     times: int,
 ) -> dict[str, Any]:
-    with _PeakMemory(detector) as inference:
+    with PeakMemory(detector) as inference:
         latency = measure_latency(detector, shape, times)
     found = dict(
         latency=latency.median,
@@ -104,29 +105,11 @@ def _timed(
     )
     if batch is None:
         return found
-    with _PeakMemory(detector) as training:
+    with PeakMemory(detector) as training:
         step = measure_step(detector, dict(batch), max(times // 3, 1))
     return found | dict(
         step=step.seconds, kept=step.kept, memory_training=training.bytes
     )
-
-
-class _PeakMemory:
-    """Read the peak of the GPU's memory in the block; None on a CPU."""
-
-    bytes: int | None = None
-
-    def __init__(self, detector: nn.Module) -> None:
-        self.device = next(detector.parameters()).device
-
-    def __enter__(self) -> '_PeakMemory':
-        if self.device.type == 'cuda':
-            torch.cuda.reset_peak_memory_stats(self.device)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self.device.type == 'cuda':
-            self.bytes = torch.cuda.max_memory_allocated(self.device)
 
 
 def read_costs(folder: Path) -> dict[str, EntryCost]:

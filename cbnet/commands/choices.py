@@ -41,3 +41,8 @@ CORRUPTIONS = (
     'brightness', 'contrast', 'elastic_transform', 'pixelate',
     'jpeg_compression',
 )  # fmt: skip
+#: ``cbnet.analysis.benchmark``
+AXES = ('shape', 'batch', 'members')
+ONLY = ('detector', 'backbone')
+DTYPES = ('fp32', 'bf16', 'fp16')
+CLOCKS = ('wall', 'cpu')

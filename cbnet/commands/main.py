@@ -27,6 +27,7 @@ COMMANDS = {
     'upgrade': 'add a frozen assistant to a trained detector',
     'doctor': 'examine the installation',
     'get-flops': 'count parameters and multiply-accumulates',
+    'benchmark': 'compare the speed of detectors, part by part',
     'eval-coco': "compute COCO's figures for a results file",
     'plot-log': 'draw the curves of training runs',
     'browse-data': 'show the images that a detector is fed',
@@ -43,7 +44,7 @@ COMMANDS = {
 # Those that run a model, and say how many threads do so.
 COMPUTING = (
     'train', 'test', 'infer', 'quickstart', 'upgrade', 'battle',
-    'study-upgrades', 'show-connections',
+    'study-upgrades', 'show-connections', 'benchmark',
 )  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import truediv
-from statistics import median
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from ..analysis.complexity.step import measure_step, time_step
+from ..analysis.complexity.timing import alternate, ratio
 
 _ROUNDS = 11
 
@@ -46,15 +46,16 @@ def measure_costs(
         rounds: the number of steps of each that are timed.
     """
     kept = {n: measure_step(d, batch, 0).kept for n, d in detectors.items()}
-    times = {name: [] for name in detectors}
-    for _ in range(rounds):
-        for name, detector in detectors.items():
-            times[name].append(time_step(detector, batch))
+    times = alternate(
+        {n: partial(time_step, d, batch) for n, d in detectors.items()},
+        rounds,
+        warm_up=0,
+    )
     reference = times[next(iter(times))]
     return {
         name: Cost(
-            seconds=median(times[name]),
-            ratio=median(map(truediv, times[name], reference)),
+            seconds=times[name].median,
+            ratio=ratio(times[name], reference).median,
             kept=kept[name],
             trained=_count(detector, trained=True),
             parameters=_count(detector),

@@ -38,7 +38,9 @@ def test_a_failure(tiny, monkeypatch):
 
 def test_latency(monkeypatch):
     seconds = iter([9, 9, 1, 2, 6, 4, 8, 4])
-    monkeypatch.setattr(module, '_time', lambda *_: float(next(seconds)))
+    monkeypatch.setattr(
+        module, 'time_detection', lambda *_: float(next(seconds))
+    )
     detector = build_model(tiny_detector())
     found = measure_latency(detector, (64, 96), times=3, batch_size=2)
     assert (found.median, found.throughput) == (2, 0.5)

@@ -24,7 +24,7 @@ def test_detectors_take_turns(monkeypatch):
         costs, 'measure_step', lambda detector, batch, times: Step(0.0, 7)
     )
     found = costs.measure_costs(detectors, {}, rounds=3)
-    assert turns == ['alone', 'frozen'] * 3
+    assert ' '.join(turns) == 'alone frozen frozen alone alone frozen'
     assert found['alone'] == costs.Cost(2.0, 1.0, 7, 8, 8)
     # The median of 2, 1 and 3, not the ratio of the medians.
     assert found['frozen'] == costs.Cost(2.0, 2.0, 7, 12, 16)

@@ -1,15 +1,13 @@
 """What it takes to detect in an image: the time, and the memory."""
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.structures import DetDataSample
 from torch import nn
 
-from .step import wait
+from .timing import Times, timed
 
 _WARM_UP = 2
 
@@ -44,19 +42,18 @@ def measure_latency(
         batch_size: the images at a time for the throughput.
     """
     detector.eval()
-    one, several = (_batch(shape, number) for number in (1, batch_size))
+    one, several = (noise(shape, number) for number in (1, batch_size))
     for _ in range(_WARM_UP):
-        _time(detector, one)
-    seconds = [_time(detector, one) for _ in range(times)]
-    together = [_time(detector, several) for _ in range(min(times, 3))]
-    return Latency(
-        float(np.median(seconds)),
-        float(np.percentile(seconds, 95)),
-        batch_size / float(np.median(together)),
+        time_detection(detector, one)
+    alone, together = (
+        Times(tuple(time_detection(detector, batch) for _ in range(number)))
+        for batch, number in ((one, times), (several, min(times, 3)))
     )
+    return Latency(alone.median, alone.p95, batch_size / together.median)
 
 
-def _batch(shape: tuple[int, int], number: int) -> dict[str, Any]:
+def noise(shape: tuple[int, int], number: int) -> dict[str, Any]:
+    """Make a batch of images of noise, as a data loader does."""
     generator = torch.Generator().manual_seed(0)
     about = dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0))
     sizes = [(3, *shape)] * number
@@ -69,15 +66,16 @@ def _batch(shape: tuple[int, int], number: int) -> dict[str, Any]:
     )
 
 
-def _time(detector: nn.Module, batch: dict[str, Any]) -> float:
-    device = next(detector.parameters()).device
-    wait(device)
-    start = perf_counter()
+def detect(detector: nn.Module, batch: dict[str, Any]) -> Any:
+    """Detect in a batch, which stays as it was."""
+    samples = [sample.clone() for sample in batch['data_samples']]
     with torch.no_grad():
-        detector.test_step(
-            dict(
-                batch, data_samples=[s.clone() for s in batch['data_samples']]
-            )
-        )
-    wait(device)
-    return perf_counter() - start
+        return detector.test_step(dict(batch, data_samples=samples))
+
+
+def time_detection(
+    detector: nn.Module, batch: dict[str, Any], clock: str = 'wall'
+) -> float:
+    """Return the seconds that a detector takes for a batch."""
+    device = next(detector.parameters()).device
+    return timed(lambda: detect(detector, batch), device, clock)

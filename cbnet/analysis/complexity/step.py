@@ -5,14 +5,13 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from ...models.backbones.connections import Connection
+from .timing import timed
 
 
 @dataclass(frozen=True)
@@ -47,29 +46,26 @@ def measure_step(
     return Step(median(seconds or [0.0]), sum(kept.values()))
 
 
-def time_step(detector: nn.Module, batch: dict[str, Any]) -> float:
+def time_step(
+    detector: nn.Module, batch: dict[str, Any], clock: str = 'wall'
+) -> float:
     """Return the seconds of a forward and a backward pass.
 
     Args:
         detector: the detector, in training mode.
         batch: what its ``data_preprocessor`` takes.
+        clock: one of ``CLOCKS``.
     """
     data = detector.data_preprocessor(deepcopy(batch), True)
     device = next(detector.parameters()).device
-    wait(device)
-    start = perf_counter()
-    losses = detector(**data, mode='loss')
-    detector.parse_losses(losses)[0].backward()
-    wait(device)
-    seconds = perf_counter() - start
+
+    def step() -> None:
+        losses = detector(**data, mode='loss')
+        detector.parse_losses(losses)[0].backward()
+
+    seconds = timed(step, device, clock)
     detector.zero_grad(set_to_none=True)
     return seconds
-
-
-def wait(device: torch.device) -> None:
-    """Wait until a device has computed what it was asked for."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Compare the speed of detectors in one run, part by part."""
