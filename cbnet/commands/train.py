@@ -19,6 +19,7 @@ from ..engine.launch import finish_launch, is_first, world_size
 from ..engine.loader_threads import leave_cpus
 from ..engine.loggers import add_logger
 from ..engine.mixed_precision import choose_precision
+from ..engine.run_settings import check_training
 from ..errors import UserValueError
 from .command_line import (
     build_runner,
@@ -31,6 +32,7 @@ def run(args: Namespace) -> None:
     """Train as the arguments say."""
     cfg = load_config(args)
     require_section(cfg, 'train_dataloader', 'training')
+    check_training(cfg)
     with read_once():  # the options and the check read the same files
         lines = apply_options(args, cfg)
         lines += check_loaders(cfg, 'train', 'val')

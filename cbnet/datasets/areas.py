@@ -6,7 +6,7 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from ..messages import brief, number_of
-from .coco_entries import BOX, MISSING, PIXELS, is_id, is_number
+from .coco_entries import BOX, MISSING, NUMBERS, PIXELS, is_id, is_number
 from .coco_lists import by_id
 from .coco_masks import to_rle
 
@@ -38,7 +38,11 @@ def wrong_area(entry: dict[str, Any], image: dict[str, Any]) -> float:
         no pixel, or if the size of the image is not known.
     """
     area = entry.get('area')
-    sides = image.get('width'), image.get('height')
+    width, height = sides = image.get('width'), image.get('height')
+    # There may be a million objects, of which almost all are right.
+    quick = type(area) in NUMBERS and type(width) is type(height) is int
+    if quick and 0 < area <= width * height:
+        return 0.0
     if not all(map(PIXELS[0], sides)) or (
         is_number(area) and 0 < area <= math.prod(sides)
     ):
@@ -97,20 +101,23 @@ def find_nothings(
     """List the annotations that cover no pixel; wrong ones are none of them.
 
     Args:
-        content: the content of an annotation file.
+        content: the content of an annotation file, checked if it is trained
+            on.
         training: see ``leave_out_nothings``.
     """
-    images = by_id(content, 'images')
+    images, entries = by_id(content, 'images'), content['annotations']
+    if training:
+        entries = filter(_is_small, entries)
     found = []
-    for entry in content['annotations']:
+    for entry in entries:
         key, box = entry.get('image_id'), entry.get('bbox')
         image = images.get(key, {}) if is_id(key) else {}
         sides = image.get('width'), image.get('height')
         if not (BOX[0](box) and all(map(PIXELS[0], sides))):
             continue
         empty = _is_empty_box(box, image)
-        if training and (empty or not _is_small(entry)):
-            continue
+        if empty and training:
+            continue  # mmdet leaves it out
         if empty or _is_empty_mask(entry, image):
             found.append(entry)
     return found
@@ -134,6 +141,10 @@ def _is_empty_mask(entry: dict[str, Any], image: dict[str, Any]) -> bool:
 
 
 def _is_small(entry: dict[str, Any]) -> bool:
-    if isinstance(entry.get('segmentation'), dict):
-        return True  # the pixels of run lengths are counted at once
-    return entry['area'] < _SMALL or min(entry['bbox'][2:]) < _THIN
+    _, _, width, height = entry['bbox']
+    return (
+        entry['area'] < _SMALL
+        or width < _THIN
+        or height < _THIN
+        or isinstance(entry.get('segmentation'), dict)  # soon counted
+    )

@@ -82,7 +82,7 @@ def json_files(root: Path) -> list[Path]:
         Path(folder, name).relative_to(root)
         for folder, _, names in os.walk(root, followlinks=True)
         for name in names
-        if name.endswith('.json')
+        if name.lower().endswith('.json')
     ]
     return sorted(
         file

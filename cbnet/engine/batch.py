@@ -1,7 +1,11 @@
 """Set the batch size of a run and the learning rate that belongs to it."""
 
+from typing import Annotated
+
+from annotated_types import Ge
 from mmengine.config import Config
 
+from ..arguments import check_value
 from ..errors import UserValueError
 
 
@@ -24,7 +28,8 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
         A line that tells the user the new learning rate.
 
     Raises:
-        ValueError: if the config has no ``auto_scale_lr.base_batch_size``.
+        ValueError: the config has no ``auto_scale_lr.base_batch_size``, or no
+            learning rate.
     """
     section = cfg.get('auto_scale_lr') or {}
     if 'base_batch_size' not in section:
@@ -32,14 +37,20 @@ def scale_learning_rate(cfg: Config, processes: int) -> str:
             '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
             'config, the batch size (over all processes) that its lr is for'
         )
-    batches = cfg.optim_wrapper.get('accumulative_counts', 1)
-    images = cfg.train_dataloader.batch_size
+    wrapper = cfg.get('optim_wrapper') or {}
+    lr = (wrapper.get('optimizer') or {}).get('lr')
+    if lr is None:
+        raise UserValueError(
+            'optim_wrapper.optimizer has no lr that could be scaled'
+        )
+    batches = wrapper.get('accumulative_counts', 1)
+    images = cfg.train_dataloader.get('batch_size', 1)
+    check_value('train_dataloader.batch_size', Annotated[int, Ge(1)], images)
     # A dumped config that is trained again must not be scaled twice.
     base = section.setdefault('images_of_lr', section['base_batch_size'])
     section.update(base_batch_size=base / batches, enable=True)
     cfg.auto_scale_lr = section
     batch = images * processes * batches
-    lr = cfg.optim_wrapper.optimizer.get('lr')
     factors = f'{images} images x {processes} processes'
     if batches > 1:
         factors += f' x {batches} batches per step'

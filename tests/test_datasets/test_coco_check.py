@@ -290,6 +290,11 @@ def test_images_that_are_not_there(tmp_path, content):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         check_coco(path, tmp_path)
+    (tmp_path / 'b.png').touch()
+    check_coco(path, tmp_path)
+    content['images'][1]['file_name'] = 'b.png/'  # pathlib would drop it
+    with pytest.raises(ValueError, match="file_name is 'b.png/', expected"):
+        check_coco(write(tmp_path, content), tmp_path)
 
 
 def test_all_of_them_on_request(tmp_path, content):

@@ -52,6 +52,11 @@ def test_hidden_files_and_our_copies_do_not_count(tmp_path):
     assert find_split_file(tmp_path, 'train') == tmp_path / 'train.json'
 
 
+def test_an_ending_in_capitals(tmp_path):
+    write(tmp_path / 'Train.JSON')
+    assert find_split_file(tmp_path, 'train') == tmp_path / 'Train.JSON'
+
+
 def test_instances_are_preferred(tmp_path):
     for kind in ('captions', 'instances', 'person_keypoints'):
         write(tmp_path / f'annotations/{kind}_val2017.json')

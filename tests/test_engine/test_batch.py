@@ -17,6 +17,7 @@ from torch import nn
 
 from cbnet.engine.batch import accumulate_gradients, scale_learning_rate
 from cbnet.engine.loggers import LOGGERS, add_logger
+from cbnet.errors import UserError
 
 
 @pytest.fixture
@@ -87,3 +88,18 @@ def test_a_logger_that_is_not_installed(cfg, monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda module: None)
     with pytest.raises(ValueError, match='pip install wandb'):
         add_logger(cfg, 'wandb')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('train_dataloader.batch_size', 'x', "^train_dataloader.batch_size='"),
+        ('optim_wrapper.optimizer.lr', None, 'has no lr that could be scaled'),
+        ('optim_wrapper', None, 'has no lr that could be scaled'),
+    ],
+)
+def test_nothing_to_scale(cfg, key, value, message):
+    cfg.merge_from_dict({key: value})
+    with pytest.raises(UserError, match=message):
+        scale_learning_rate(cfg, 1)
+    assert not cfg.auto_scale_lr.enable
