@@ -54,6 +54,7 @@ VALID = dict(
         optimizer=torch.optim.SGD([torch.ones(1)], lr=0.1)
     ),
     CpuDataParallel=lambda: dict(module=3),  # needs a process group
+    FoldedNormsHook=dict,
     GradientGuardHook=dict,
     LossGuardHook=dict,
     MaskTTAModel=lambda: dict(module=tiny_detector()),
