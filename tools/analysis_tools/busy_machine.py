@@ -1,8 +1,8 @@
 """Train beside other busy processes, with and without settled threads.
 
-Times steps of the quickstart's detector in processes of their own: on the
-machine as it is, and beside processes that do nothing but compute; with the
-threads that cbnet settles, and with those of torch itself. The seconds of the
+Times steps of the quickstart's detector: on the machine as it is, and beside
+processes that do nothing but compute; in a process with the threads that cbnet
+settles, and in one with those of torch itself. The seconds of the
 CPU that a step uses tell what spinning threads waste, even where the machine
 is shared.
 
@@ -15,10 +15,11 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from itertools import product
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
 from cbnet_command import prepare
 
@@ -46,56 +47,38 @@ def make_parser() -> ArgumentParser:
 
 
 def main(args: Namespace) -> None:
-    """Run the processes in turn; print and write medians."""
+    """Run both processes; print and write what they found."""
     rows = []
-    for number, kind in product((0, args.busy), ('settled', 'torch')):
-        busy = [subprocess.Popen(BUSY) for _ in range(number)]
-        try:
-            steps = measured(kind, args.steps)
-        finally:
-            for one in busy:
-                one.kill()
-                one.wait()
-        row = dict(
-            threads=kind,
-            number=steps[0]['threads'],
-            busy=number,
-            cpu=median(one['cpu'] for one in steps),
-            wall=median(one['wall'] for one in steps),
+    for kind in ('settled', 'torch'):
+        command = [sys.executable, __file__, '--child', kind]
+        command += ['--busy', str(args.busy), '--steps', str(args.steps)]
+        done = subprocess.run(
+            command,
+            env=without_settings(),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
-        rows.append(row)
-        print(
-            f'{kind:8} {row["number"]} threads, {number} busy processes: '
-            f'{row["cpu"]:.2f} s of the CPU and {row["wall"]:.2f} s a step',
-            flush=True,
-        )
+        rows += json.loads(done.stdout.splitlines()[-1])
+        for row in rows[-2:]:
+            print(
+                f'{kind:8} {row["threads"]} threads beside {row["busy"]} busy '
+                f'processes: {row["cpu"]:.2f} s of the CPU and '
+                f'{row["wall"]:.2f} s a step',
+                flush=True,
+            )
     if args.out:
         args.out.write_text(json.dumps(rows, indent=1) + '\n')
 
 
-def measured(kind: str, steps: int) -> list[dict[str, float]]:
-    """Time the steps of a process without variables about threads."""
-    kept = {
-        name: text
-        for name, text in os.environ.items()
-        if not name.startswith(('OMP_', 'MKL_', 'KMP_', 'GOMP_', 'CBNET_'))
-    }
-    command = [
-        sys.executable,
-        __file__,
-        '--child',
-        kind,
-        '--steps',
-        str(steps),
-    ]
-    done = subprocess.run(
-        command, env=kept, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def without_settings() -> dict[str, str]:
+    """Give the environment without variables about threads."""
+    ours = ('OMP_', 'MKL_', 'KMP_', 'GOMP_', 'CBNET_')
+    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
 
 
-def child(kind: str, steps: int) -> None:
-    """Print the time of each step."""
+def child(kind: str, args: Namespace) -> None:
+    """Time steps, then steps beside busy processes; print medians."""
     if kind == 'torch':
         import cbnet  # noqa: F401
     else:
@@ -110,18 +93,40 @@ def child(kind: str, steps: int) -> None:
 
     detector = build_detector(Config.fromfile(find_config(CONFIG)), {}).train()
     batch = make_batch((5, 5), (256, 320), num_classes=1)
-    found = []
-    for _ in range(steps + 1):
-        before = process_time()
-        wall = time_step(detector, batch)
-        cpu = process_time() - before
-        found.append(dict(wall=wall, cpu=cpu, threads=torch.get_num_threads()))
-    print(json.dumps(found[1:]))
+    rows = []
+    for number in (0, args.busy):
+        busy = [subprocess.Popen(BUSY) for _ in range(number)]
+        try:
+            steps = [
+                timed(time_step, detector, batch)
+                for _ in range(args.steps + 1)
+            ]
+        finally:
+            for one in busy:
+                one.kill()
+                one.wait()
+        walls, cpus = zip(*steps[1:], strict=True)
+        rows.append(
+            dict(
+                kind=kind,
+                threads=torch.get_num_threads(),
+                busy=number,
+                cpu=median(cpus),
+                wall=median(walls),
+            )
+        )
+    print(json.dumps(rows))
+
+
+def timed(step: Callable[..., float], *arguments: Any) -> tuple[float, float]:
+    """Return the seconds of the clock and of the CPU of a step."""
+    before = process_time()
+    return step(*arguments), process_time() - before
 
 
 if __name__ == '__main__':
     given = make_parser().parse_args()
     if given.child:
-        child(given.child, given.steps)
+        child(given.child, given)
     else:
         main(given)
