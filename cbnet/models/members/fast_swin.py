@@ -6,7 +6,7 @@ mmdet's pads, shifts, cuts and permutes, which looks up its masks instead of
 computing them in every block, and which projects no padding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,8 @@ class FastShiftWindowMSA(ShiftWindowMSA):
             Tokens (B, H * W, C).
         """
         msa = self.w_msa
+        if torch.compiler.is_compiling() and _is_plain(msa):
+            return self._traced(query, hw_shape)
         if not (_has_numbers(query) and _is_plain(msa)):
             return super().forward(query, hw_shape)
         size, window = (len(query), *hw_shape), self.window_size
@@ -49,12 +51,37 @@ class FastShiftWindowMSA(ShiftWindowMSA):
         q, k, v = windows.view(
             -1, window**2, 3, msa.num_heads, query.shape[-1] // msa.num_heads
         ).permute(2, 0, 3, 1, 4)
-        y = _attend(q, k, v, self._bias(places), msa.scale)
+        y = _attend(q, k, v, self._bias(places.grid), msa.scale)
         y = y.transpose(1, 2).reshape(len(windows), -1)
         y = _ToTokens.apply(y, places).view_as(query)
         return self.drop(msa.proj(y))
 
-    def _bias(self, places: Places) -> Tensor:
+    def _traced(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:
+        """Compute the same for a compiler, which fuses the moves by itself.
+
+        Nothing depends on a size being this or that, so that one graph
+        serves images of all sizes.
+        """
+        msa, window, shift = self.w_msa, self.window_size, self.shift_size
+        (height, width), channels = hw_shape, query.shape[-1]
+        x = query.unflatten(1, (height, width))
+        x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+        x = x.roll((-shift, -shift), (1, 2)) if shift else x
+        x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))
+        x = x.transpose(2, 3)
+        batch, *grid = x.shape[:3]
+        qkv = msa.qkv(x).reshape(
+            -1, window**2, 3, msa.num_heads, channels // msa.num_heads
+        )
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        y = _attend(q, k, v, self._bias(grid), msa.scale)
+        y = y.transpose(1, 2).reshape(batch, *grid, window, window, channels)
+        y = y.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        y = y.roll((shift, shift), (1, 2)) if shift else y
+        y = y[:, :height, :width].flatten(1, 2)
+        return self.drop(msa.proj(y))
+
+    def _bias(self, grid: Sequence[int]) -> Tensor:
         """Give what is added to the attention: (1 or windows, heads, N, N).
 
         It is computed each time, because its table is trained.
@@ -68,7 +95,7 @@ class FastShiftWindowMSA(ShiftWindowMSA):
         seams = find_seams(
             self.window_size, self.shift_size, bias.device, bias.dtype
         )
-        bias = bias.expand(*places.grid, -1, -1, -1).clone()
+        bias = bias.expand(*grid, -1, -1, -1).clone()
         bias[-1] += seams.below
         bias[:, -1] += seams.beside
         return bias.flatten(0, 1)
@@ -80,8 +107,7 @@ def _has_numbers(x: Tensor) -> bool:
     Compilers fuse moves by themselves, and costs are counted as those of the
     published models are, with the projections of padding.
     """
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return type(x) is Tensor and not x.is_meta and not traced
+    return type(x) is Tensor and not (x.is_meta or torch.jit.is_tracing())
 
 
 def _is_plain(msa: nn.Module) -> bool:
