@@ -2,6 +2,7 @@
 
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
+from .compiling import CompileHook
 from .fast_inference import FoldedNormsHook
 from .gradient_guard import GradientGuardHook
 from .guards import add_guards
@@ -17,6 +18,7 @@ from .swa import SWAHook
 __all__ = [
     'ChannelsLastHook',
     'CheckpointFitHook',
+    'CompileHook',
     'CpuAmpOptimWrapper',
     'CpuDataParallel',
     'FoldedNormsHook',

@@ -49,6 +49,7 @@ VALID = dict(
     CheckedCocoMetric=dict,
     CheckedLoadImageFromFile=dict,
     CheckpointFitHook=dict,
+    CompileHook=lambda: dict(parts=['neck']),
     CompositeBackbone=lambda: dict(member=dict(TINY_MEMBERS['resnet'])),
     CpuAmpOptimWrapper=lambda: dict(
         optimizer=torch.optim.SGD([torch.ones(1)], lr=0.1)

@@ -17,16 +17,17 @@ from torch import Tensor, nn
 
 from ...arguments import explained, validated
 from ...pretrained import init_member
-from ..members import MemberRun, build_member, innermost
+from ..members import MemberAdapter, MemberRun, build_member, innermost
 from ..options import InitConfig
 from . import checks
+from .compiling import CompiledMembers, CompileOptions, settle_compile
 from .connections import Connection, ConnectionOptions, Style, style_edges
 from .frozen import FrozenMembers
 
 
 @MODELS.register_module()
 @validated
-class CompositeBackbone(FrozenMembers, BaseModule):
+class CompositeBackbone(FrozenMembers, CompiledMembers, BaseModule):
     """Several backbones, each feeding the next; the last one leads.
 
     ::
@@ -56,6 +57,8 @@ class CompositeBackbone(FrozenMembers, BaseModule):
             one, as Swin has: all, no one, or the ``'assistants'``.  Numbers
             are the same up to rounding, names of weights the same.  Others
             compute as their own code does, bit for bit.
+        compile: whether to compile each member with ``torch.compile``, or
+            the overrides of ``compiling.CompileOptions``.
         frozen: whether to keep weights and statistics as they are, as for
             comparing pretrained members.
         init_cfg: the weights of the whole composite, not of a member.
@@ -75,12 +78,13 @@ class CompositeBackbone(FrozenMembers, BaseModule):
         out_indices: Sequence[int] | None = None,
         with_cp: bool = False,
         fast: bool | Literal['assistants'] = True,
+        compile: bool | Annotated[dict[str, Any], CompileOptions] = False,
         frozen: bool = False,
         init_cfg: InitConfig = None,
     ) -> None:
         super().__init__(init_cfg)
         self.style, self.shared_stages = style, shared_stages
-        self.frozen = frozen
+        self.frozen, self.compiles = frozen, settle_compile(compile)
         self._build_members(checks.member_configs(member, num_members))
         for adapter in self.adapters:
             adapter.with_cp, adapter.fast = with_cp, bool(fast)
@@ -158,10 +162,14 @@ class CompositeBackbone(FrozenMembers, BaseModule):
         pyramids, first, before = [], None, None
         for k, adapter in enumerate(self.adapters):
             emits = all_members or k == self.num_members - 1
-            end = self._num_stages(k, emits)
-            run = adapter.run(x, self._addition(k, before), end, first)
-            for i in self._emitted(k, emits):
-                run.maps[i] = adapter.emit(i, run.outputs[i])
+            run = self.runner_of(k, adapter, _run_member)(
+                adapter,
+                x,
+                self._addition(k, before),
+                self._num_stages(k, emits),
+                first,
+                self._emitted(k, emits),
+            )
             if emits:
                 pyramids.append(tuple(run.maps[i] for i in self.out_indices))
             first, before = first or run, run
@@ -188,3 +196,18 @@ class CompositeBackbone(FrozenMembers, BaseModule):
             return len(self.adapters[k].specs)
         last = max(self.connections[k].read_stages, default=-1)
         return max(last + 1, self.shared_stages or 0)
+
+
+def _run_member(
+    adapter: MemberAdapter,
+    x: Tensor,
+    add: Callable,
+    end: int,
+    first: MemberRun | None,
+    emitted: set[int],
+) -> MemberRun:
+    """Run the stages of a member before ``end``, and emit some maps."""
+    run = adapter.run(x, add, end, first)
+    for i in emitted:
+        run.maps[i] = adapter.emit(i, run.outputs[i])
+    return run

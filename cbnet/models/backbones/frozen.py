@@ -50,7 +50,7 @@ class FrozenMembers(nn.Module):
                 memo[id(buffer)] = buffer.detach()
         copied = object.__new__(type(self))
         memo[id(self)] = copied
-        copied.__setstate__(copy.deepcopy(vars(self), memo))
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return copied
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -75,6 +75,8 @@ class MemberAdapter:
     connection: ClassVar[dict[str, Any]] = {}
     #: ``shared_stages`` of the published composites of this family
     published_shared_stages: ClassVar[int] = 1
+    #: whether a compiler finds one graph for images of all sizes
+    dynamic: ClassVar[bool] = False
 
     specs: tuple[StageSpec, ...]
     #: the stages taken from the first member; None: not even the stem

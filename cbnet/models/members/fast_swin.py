@@ -6,7 +6,7 @@ mmdet's pads, shifts, cuts and permutes, which looks up its masks instead of
 computing them in every block, and which projects no padding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,8 @@ class FastShiftWindowMSA(ShiftWindowMSA):
             Tokens (B, H * W, C).
         """
         msa = self.w_msa
+        if torch.compiler.is_compiling() and _is_plain(msa):
+            return self._traced(query, hw_shape)
         if not (_has_numbers(query) and _is_plain(msa)):
             return super().forward(query, hw_shape)
         size, window = (len(query), *hw_shape), self.window_size
@@ -46,42 +48,91 @@ class FastShiftWindowMSA(ShiftWindowMSA):
         if filler is not None:
             filler = filler.to(tokens.dtype)
         windows = _ToWindows.apply(tokens, filler, places)
-        q, k, v = windows.view(
-            -1, window**2, 3, msa.num_heads, query.shape[-1] // msa.num_heads
-        ).permute(2, 0, 3, 1, 4)
-        y = _attend(q, k, v, self._bias(places), msa.scale)
-        y = y.transpose(1, 2).reshape(len(windows), -1)
+        y = self._attend(windows, places.grid)
         y = _ToTokens.apply(y, places).view_as(query)
         return self.drop(msa.proj(y))
 
-    def _bias(self, places: Places) -> Tensor:
-        """Give what is added to the attention: (1 or windows, heads, N, N).
+    def _traced(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:
+        """Compute the same for a compiler, which fuses the moves by itself."""
+        msa, window, shift = self.w_msa, self.window_size, self.shift_size
+        (height, width), channels = hw_shape, query.shape[-1]
+        x = query.unflatten(1, (height, width))
+        x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+        x = x.roll((-shift, -shift), (1, 2)) if shift else x
+        x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))
+        x = x.transpose(2, 3)
+        batch, *grid = x.shape[:3]
+        y = self._attend(msa.qkv(x), grid)
+        y = y.reshape(batch, *grid, window, window, channels)
+        y = y.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        y = y.roll((shift, shift), (1, 2)) if shift else y
+        y = y[:, :height, :width].flatten(1, 2)
+        return self.drop(msa.proj(y))
 
-        It is computed each time, because its table is trained.
+    def _attend(self, qkv: Tensor, grid: Sequence[int]) -> Tensor:
+        """Attend within each window.
+
+        Args:
+            qkv: (B * windows * N, 3 * C), or of more dimensions.
+            grid: the rows and columns of windows.
+
+        Returns:
+            (B * windows * N, C).
         """
-        msa = self.w_msa
+        msa, positions = self.w_msa, self.window_size**2
+        heads = qkv.shape[-1] // (3 * msa.num_heads)
+        qkv = qkv.reshape(-1, positions, 3, msa.num_heads, heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # The bias is computed each time, because its table is trained.
         index = msa.relative_position_index
         bias = msa.relative_position_bias_table[index.view(-1)]
-        bias = bias.view(*index.shape, -1).permute(2, 0, 1)
-        if not self.shift_size:
-            return bias[None]
+        bias = bias.view(*index.shape, -1).permute(2, 0, 1)[None]
+        trained = torch.is_grad_enabled() and bias.requires_grad
+        if q.device.type == 'cpu' and trained:
+            # Here, torch's kernel gives no gradient of the bias.
+            y = self._attend_by_products(q, k, v, bias, grid)
+        else:
+            if self.shift_size:
+                mask = bias.new_zeros(*grid, 1, *index.shape)
+                self._add_seams(mask)
+                bias = bias + mask.flatten(0, 1)
+                bias = bias.repeat(len(q) // len(bias), 1, 1, 1)
+            y = F.scaled_dot_product_attention(q, k, v, bias, scale=msa.scale)
+        return y.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def _attend_by_products(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor,
+        grid: Sequence[int],
+    ) -> Tensor:
+        attention = (q * self.w_msa.scale) @ k.transpose(-2, -1)
+        if attention.dtype == bias.dtype:
+            attention += bias
+        else:  # autocast: as in mmdet, the softmax is that of float32
+            attention = attention + bias
+        if self.shift_size:  # constants, of which no gradient knows
+            self._add_seams(attention.detach().unflatten(0, (-1, *grid)))
+        return attention.softmax(-1) @ v
+
+    def _add_seams(self, x: Tensor) -> None:
+        """Add, in place, to (..., rows, columns, heads, N, N)."""
         seams = find_seams(
-            self.window_size, self.shift_size, bias.device, bias.dtype
+            self.window_size, self.shift_size, x.device, x.dtype
         )
-        bias = bias.expand(*places.grid, -1, -1, -1).clone()
-        bias[-1] += seams.below
-        bias[:, -1] += seams.beside
-        return bias.flatten(0, 1)
+        x[..., -1, :, :, :, :] += seams.below
+        x[..., -1, :, :, :] += seams.beside
 
 
 def _has_numbers(x: Tensor) -> bool:
     """Tell whether this is a run, and not a look at what would run.
 
-    Compilers fuse moves by themselves, and costs are counted as those of the
-    published models are, with the projections of padding.
+    Costs are counted as those of the published models are, with the
+    projections of padding.
     """
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return type(x) is Tensor and not x.is_meta and not traced
+    return type(x) is Tensor and not (x.is_meta or torch.jit.is_tracing())
 
 
 def _is_plain(msa: nn.Module) -> bool:
@@ -92,25 +143,6 @@ def _is_plain(msa: nn.Module) -> bool:
         and type(msa.qkv) is nn.Linear
         and not (drops or msa._forward_hooks or msa._forward_pre_hooks)
     )
-
-
-def _attend(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float
-) -> Tensor:
-    """Attend: q, k and v are (B * windows, heads, N, channels of a head)."""
-    repeats = len(q) // len(bias)
-    if len(bias) > 1 and repeats > 1:
-        bias = bias.repeat(repeats, 1, 1, 1)
-    trained = torch.is_grad_enabled() and bias.requires_grad
-    if q.device.type != 'cpu' or not trained:
-        return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
-    # On a CPU, torch's kernel gives no gradient of the bias.
-    attention = (q * scale) @ k.transpose(-2, -1)
-    if attention.dtype == bias.dtype:
-        attention += bias
-    else:  # autocast: as in mmdet, the softmax is that of float32
-        attention = attention + bias
-    return attention.softmax(-1) @ v
 
 
 class _ToWindows(torch.autograd.Function):

@@ -16,6 +16,7 @@ class ResNetAdapter(MemberAdapter):
 
     # As published: raw stage outputs, a 1x1 convolution without bias, a norm.
     connection = dict(bias=False)
+    dynamic = True
 
     def __init__(self, backbone: ResNet) -> None:
         super().__init__(backbone)

@@ -42,6 +42,7 @@ class SettledAdapter(MemberAdapter):
     backbone = _of_inner('backbone')
     cfg = _of_inner('cfg')
     connection = _of_inner('connection')
+    dynamic = _of_inner('dynamic')
     emittable = _of_inner('emittable')
     fast = _of_inner('fast')
     norm_cfg = _of_inner('norm_cfg')
