@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from cbnet.config_files import find_config
+from cbnet.config_files import find_config, read_config
 from cbnet.errors import UserTypeError, UserValueError
 from cbnet.testing import build_model
 from cbnet.twins import TwinOptions, compose
@@ -73,8 +73,11 @@ images. {passed} of {tried} pass.
 * *DDP*: two steps with `find_unused_parameters=False`.
 
 A row without these says what refuses the composite, or which package is
-missing for the plain detector. MaskTrack R-CNN and QDTrack call the heads of
-the detector that they hold, so they are tried without assistance.
+missing for the plain detector. PAA, LAD, BoxInst, GLIP and Grounding DINO need
+`pip install 'cbnet[detectors]'`, ConvNeXt needs mmpretrain (1.2.0 with no
+transformers beside it); the two with texts have a tiny BERT. MaskTrack R-CNN
+and QDTrack call the heads of the detector that they hold, so they are tried
+without assistance.
 
 """
 
@@ -89,7 +92,7 @@ class Twin:
 
     def __init__(self, name, **options):
         base = str(find_config(f'mmdet::{name}'))
-        model = shrunk(Config.fromfile(base).model)
+        model = shrunk(read_config(Path(base), name).model)
         self.kind, self.classes = model['type'], classes_of(model)
         self.masks = FAMILIES[name] not in ('one-stage', 'two-stage')
         with tempfile.TemporaryDirectory() as folder:
@@ -156,8 +159,10 @@ def examine(name):
     try:
         twin = Twin(name)
     except (ImportError, UserTypeError, UserValueError) as error:
-        plain = isinstance(error, ImportError) or 'even before' in str(error)
-        row[-1] = f'{"not tried" if plain else "refused"}: {_short(error)}'
+        missing = isinstance(error, ImportError) or any(
+            words in str(error) for words in ('even before', 'custom_imports')
+        )
+        row[-1] = f'{"not tried" if missing else "refused"}: {_short(error)}'
         return row
     finally:
         logging.disable(logging.NOTSET)
@@ -250,7 +255,12 @@ def _tensors(value):
 
 def _short(error):
     text = ' '.join(str(error).split())
-    for start in ('does not build: ', 'made composite: ', 'be a member: '):
+    for start in (
+        'does not build: ',
+        'made composite: ',
+        'be a member: ',
+        'cannot be imported: ',
+    ):
         text = text.rpartition(start)[2] if start in text else text
     for end in ('. To serve', ', the current sys.path'):
         text = text.partition(end)[0]
