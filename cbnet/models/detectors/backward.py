@@ -161,13 +161,14 @@ class _Known(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        factors = torch.stack(upstream)
+        factors = torch.stack(upstream).tolist()
+        factor = factors[0]
         # Losses of several types round it differently.
-        if not torch.allclose(factors, factors[0], 1e-5, 0, equal_nan=True):
+        if any(abs(one - factor) > 1e-5 * abs(factor) for one in factors):
             raise UserValueError(
                 f'{_OPTION} has computed the gradients of the sum of all '
                 f'losses, but this backward pass multiplies them by '
-                f'{sorted(set(factors.tolist()))}; {_REMEDY}'
+                f'{sorted(set(factors))}; {_REMEDY}'
             )
         if ctx.gradients is None:
             raise UserValueError(
@@ -179,10 +180,12 @@ class _Known(torch.autograd.Function):
         scaled = []
         while waiting:
             gradient, own = waiting.pop()
-            # A loss scale may be out of the range of float16.
-            wide = torch.promote_types(gradient.dtype, torch.float32)
-            one = gradient.to(wide) * (factors[0] / own)
-            scaled.append(one.to(gradient.dtype))
+            if factor != own:
+                # A loss scale may be out of the range of float16.
+                wide = torch.promote_types(gradient.dtype, torch.float32)
+                one = gradient.to(wide) * (factor / own)
+                gradient = one.to(gradient.dtype)
+            scaled.append(gradient)
         return None, None, *scaled
 
 
