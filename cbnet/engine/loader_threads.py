@@ -20,8 +20,9 @@ def leave_cpus(
     Returns:
         A line for the user, if the workers change the number of threads.
     """
-    parts = cfg.setdefault('env_cfg', {}).setdefault('mp_cfg', {})
-    parts.setdefault('opencv_num_threads', 0)
+    env_cfg = cfg.get('env_cfg') or {}
+    mp_cfg = {'opencv_num_threads': 0, **(env_cfg.get('mp_cfg') or {})}
+    cfg.env_cfg = dict(env_cfg, mp_cfg=mp_cfg)
     loaders = (cfg.get(f'{split}_dataloader') or {} for split in splits)
     workers = max((one.get('num_workers', 0) for one in loaders), default=0)
     if settled is None or settled.number is None:

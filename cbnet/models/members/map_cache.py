@@ -7,9 +7,9 @@ others were found.
 """
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Any
 
 import torch
@@ -81,7 +81,7 @@ class MapCache:
         self.files = MapFolder(wanted.folder, int(wanted.gigabytes * 1e9))
         # The weights count by their hash, wherever they come from.
         own = {name: v for name, v in cfg.items() if name != 'init_cfg'}
-        packages = [sys.modules[name].__version__ for name in _PACKAGES]
+        packages = [import_module(name).__version__ for name in _PACKAGES]
         self._fixed = [_FORMAT, __version__, packages, own]
         self._known: dict[str, Any] = {}
         self._sharded = False
