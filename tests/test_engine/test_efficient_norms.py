@@ -57,5 +57,5 @@ def test_the_same_gradients(norm_eval, tmp_path):
 
 
 def test_the_page_shows_the_key():
-    page = Path(__file__).parents[2] / 'docs' / 'cnn_speed.md'
+    page = Path(__file__).parents[2] / 'docs' / 'speed_cnn.md'
     assert f'```python\n{KEY}```' in page.read_text()
