@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..arguments import explained
 from ..errors import UserValueError
-from ..messages import number_of
+from ..messages import listed, number_of
 from .annotations import starts_with_mark
 from .areas import find_nothings, leave_out_nothings
 from .bit_depths import describe_dark
@@ -22,6 +22,9 @@ from .walking import innermost_datasets, loads, walk_dicts
 
 # metrics that write the results and compute no figures
 _WRITERS = ('DumpResults', 'DumpDetResults')
+#: Keys below which num_classes means something else: an RPN separates objects
+#: from background, a semantic head learns from maps of stuff and things.
+OTHER_CLASSES = ('rpn_head', 'semantic_head')
 _WITHOUT_SEMANTIC = '_without_semantic'
 
 
@@ -46,11 +49,29 @@ def check_data(cfg: Config, *splits: str) -> list[str]:
         kept, remarks = count_used(dataset, content)
         lines += remarks
         if not dataset.test_mode:
+            _require_classes(cfg, dataset)
             kept.require_objects('train')
             lines += kept.lines()
         elif not written:
             kept.require_objects('evaluate' if split == 'val' else 'test')
     return lines
+
+
+def _require_classes(cfg: Config, dataset: CocoDataset) -> None:
+    """Refuse a model of fewer classes than its training data have.
+
+    The labels beyond would be learned as background, or stop the training.
+    """
+    classes = dataset.metainfo['classes']
+    for part in walk_dicts(cfg.get('model'), skip=OTHER_CLASSES):
+        number = part.get('num_classes')
+        if type(number) is int and number < len(classes):
+            raise UserValueError(
+                f'model: num_classes={number} of {part.get("type")}, but '
+                f'train_dataloader has {len(classes)} classes '
+                f'({listed(classes, 8)}); set it to their number, or train '
+                f'with --data-root, which does so'
+            )
 
 
 def count_used(

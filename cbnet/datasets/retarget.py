@@ -10,13 +10,10 @@ from ..arguments import check_value
 from ..errors import UserValueError
 from ..messages import listed, number_of
 from .boxes_only import CONFIG
-from .data_check import take_variant
+from .data_check import OTHER_CLASSES, take_variant
 from .own_data import OwnData, Split, written
 from .walking import loads, walk_dicts
 
-# Keys below which num_classes means something else: an RPN separates objects
-# from background, a semantic head learns from maps of stuff and things.
-_OTHER_CLASSES = ('rpn_head', 'semantic_head')
 # The settings of a data set or a metric that stay when its data change.
 _KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
 _KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
@@ -100,7 +97,7 @@ def set_num_classes(model: ConfigDict, number: int) -> int:
             class.
     """
     changed = 0
-    for parent in walk_dicts(model, skip=_OTHER_CLASSES):
+    for parent in walk_dicts(model, skip=OTHER_CLASSES):
         for key, value in list(parent.items()):
             if key in ('num_classes', 'num_things_classes'):
                 parent[key], changed = number, changed + 1

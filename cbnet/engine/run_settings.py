@@ -122,6 +122,7 @@ _HOOK = dict(
     show=bool,
     score_thr=float,
 )
+_PLAIN = dict(load_from=str | None, resume=bool | None)
 _SECTIONS = dict(
     log_processor=dict(by_epoch=bool, window_size=_Count),
     randomness=dict(seed=int | None, deterministic=bool, diff_rank_seed=bool),
@@ -156,6 +157,8 @@ def check_training(cfg: Config) -> None:
         ValueError: a value is out of range.
         TypeError: a value is of another kind, such as a text.
     """
+    for name, kind in _PLAIN.items():
+        check_value(name, kind, cfg.get(name))
     check_known('train_cfg', _LOOP, _section(cfg, 'train_cfg'))
     wrapper = _section(cfg, 'optim_wrapper')
     # A wrapper of several optimizers holds one for each name.

@@ -4,7 +4,8 @@
   of a config itself, for boxes, and without validation;
 - all mistakes of a file; images that do not pass the pipeline, or are
   refused by it; classes without objects;
-- more objects in an image than COCO counts are no mistake.
+- objects that are not found are a mistake; more objects in an image than
+  COCO counts are none.
 """
 
 import json
@@ -137,6 +138,44 @@ def test_a_class_without_objects(check, mine):
     assert status == 0 and 'val has no objects of triangle' in said
     by_class = report['perfect_by_class']['segm']
     assert by_class == dict(square=1.0, triangle=None)
+
+
+def test_an_object_that_is_not_found(check, mine, monkeypatch):
+    """If an evaluation counted what mmdet leaves out, this would tell."""
+
+    def thin(content):
+        (square,) = (a for a in content['annotations'] if a['id'] == 1)
+        content['annotations'].append(square | dict(id=9, bbox=[3, 3, 0.5, 9]))
+
+    edit(mine / 'val.json', thin)
+    status, said, report = check('--data-root', mine)
+    assert status == 0 and 'cover no pixel: 1 of 4 objects' in said
+    monkeypatch.setattr(
+        'cbnet.datasets.own_data.leave_out_nothings', lambda c, _: (c, [])
+    )
+    nothing = 'cbnet.evaluation.coco_metric.find_nothings'
+    monkeypatch.setattr(nothing, lambda content: [])
+    status, said, report = check('--data-root', mine)
+    assert status == 1
+    assert report['perfect']['bbox'] < 1
+    assert report['problems'][0].startswith('bbox: perfect detections have an')
+    assert 'square (0.505)' in report['problems'][0]
+
+
+def test_an_empty_mask_in_the_data_of_a_config(
+    check, mine, tiny_config, tiny_coco
+):
+    def empty(content):
+        (square,) = (a for a in content['annotations'] if a['id'] == 1)
+        line = [[3, 3, 9, 3.2, 3, 3.2]]
+        content['annotations'].append(square | dict(id=9, segmentation=line))
+
+    edit(mine / 'val.json', empty)
+    text = tiny_config.read_text().replace(str(tiny_coco.root), str(mine))
+    tiny_config.write_text(text)
+    status, said, report = check()
+    assert status == 0 and 'cover no pixel: 1 of 4 objects' in said
+    assert report['perfect'] == dict(bbox=1.0, segm=1.0)
 
 
 def test_more_objects_than_coco_counts(check, mine):

@@ -108,6 +108,11 @@ MISTAKES = [
         ['CONFIG', 'weights.pth', '--show-dir', 'weights.pth'],
         '--show-dir: weights.pth is a file',
     ),
+    (
+        'test.py',
+        ['CONFIG', 'weights.pth', '--show-dir', 'weights.pth/figures'],
+        '--show-dir: weights.pth is a file',
+    ),
 ]
 
 

@@ -116,6 +116,17 @@ def test_areas_that_cannot_be_right(tmp_path, area, split):
         check_data(cfg, split)
 
 
+def test_a_model_of_fewer_classes(tmp_path):
+    cfg = data(tmp_path, [(40, [CAT, DOG])])
+    head = dict(type='Shared2FCBBoxHead', num_classes=1)
+    cfg.model = dict(rpn_head=dict(num_classes=1), roi_head=[head])
+    message = 'num_classes=1 of Shared2FCBBoxHead, but .* 2 classes .cat, dog.'
+    with pytest.raises(ValueError, match=message):
+        check_data(cfg, 'train')
+    cfg.model.roi_head[0].num_classes = 80
+    check_data(cfg, 'train')
+
+
 def test_classes_that_are_one_text(tmp_path):
     cfg = data(tmp_path, [(40, [CAT])], classes='red')
     with pytest.raises(ValueError, match="a single class is .'red',."):

@@ -23,6 +23,7 @@ CONFIG = dict(
             rpn_head=dict(
                 type='RPNHead',
                 loss_bbox=dict(type='L1Loss', loss_weight=1.0),
+                loss_cls=dict(type='CrossEntropyLoss', loss_weight=1.0),
             ),
             train_cfg=dict(rpn=dict(assigner=dict(neg_iou_thr=(0.1, 0.3)))),
             test_cfg=dict(
@@ -71,6 +72,7 @@ SLIPS = [
     (f'{COLOURS}.mask_pad_value', 'x', 'a whole number'),
     ('model.detector.neck.num_outs', 'x', 'a whole number'),
     ('model.detector.rpn_head.loss_bbox.loss_weight', 'x', 'a '),
+    ('model.detector.rpn_head.loss_cls.loss_weight', 'x', 'a number'),
     ('model.detector.test_cfg.rcnn.score_thr', 'x', 'a finite number'),
     ('model.detector.test_cfg.rcnn.nms.iou_threshold', None, 'a finite'),
     ('model.detector.test_cfg.max_per_img', 'x', 'a whole number'),
@@ -88,6 +90,8 @@ SLIPS = [
     ('param_scheduler.0.end', 'x', 'a whole number from 0'),
     ('param_scheduler.1.milestones', '8', 'a list of whole numbers'),
     ('param_scheduler.1.gamma', 'x', 'a finite number'),
+    ('load_from', 5, 'a string, or None'),
+    ('resume', 'x', 'True or False, or None'),
     ('train_cfg', [], 'a dict of settings by name'),
     ('train_cfg.max_epochs', 'x', 'a whole number from 0'),
     ('default_hooks', [], 'a dict of settings by name'),
