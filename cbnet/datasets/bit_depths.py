@@ -31,7 +31,7 @@ def describe_dark(names: Sequence[str | Path], folder: str | Path = '') -> str:
         A sentence about images that are loaded almost black; empty if there
         are none.
     """
-    chosen = names[:: -(-len(names) // LOOKED_AT)]
+    chosen = names[:: max(-(-len(names) // LOOKED_AT), 1)]
     found = {
         name: highest
         for name in chosen

@@ -11,7 +11,14 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from ..errors import UserValueError
-from .coco_backends import FASTEST, fastest_backend, load_backend, run
+from .coco_backends import (
+    FASTEST,
+    PYCOCOTOOLS,
+    fastest_backend,
+    load_backend,
+    report_refusal,
+    run,
+)
 from .coco_input import IOU_TYPES, read_pair
 
 #: the numbers of detections per image in COCO's own figures, and in mmdet's
@@ -103,14 +110,21 @@ def evaluate(
         raise UserValueError(
             f'iou_type is {iou_type!r}, expected {" or ".join(IOU_TYPES)}'
         )
+    asked = backend
     if backend == FASTEST:
         backend = fastest_backend()
     loaded = load_backend(backend)
     content, entries = read_pair(ann_file, results_file, iou_type)
     images, detections = len(content['images']), len(entries)
-    precision, recall = run(
-        loaded, content, entries, iou_type, dict(maxDets=_MAX_DETS)
-    )
+    given = content, entries, iou_type, dict(maxDets=_MAX_DETS)
+    try:
+        precision, recall = run(loaded, *given)
+    except Exception as error:
+        if asked != FASTEST or backend == PYCOCOTOOLS:
+            raise
+        report_refusal(backend, error)
+        backend = PYCOCOTOOLS
+        precision, recall = run(load_backend(backend), *given)
     stats, table = _summarize(precision, recall, iou_type, COCO_MAX_DETS)
     mmdet, _ = _summarize(precision, recall, iou_type, MMDET_MAX_DETS)
     names = (f'{iou_type}_{name}' for name in MMDET_NAMES)

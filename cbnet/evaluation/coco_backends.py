@@ -4,15 +4,18 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ..datasets.annotations import index
 from ..errors import UserValueError
+from ..messages import one_line
 
 #: name -> module, class of the evaluation, and package; the fastest first
 _PACKAGES = {
@@ -109,12 +112,26 @@ def _evaluate(
     return np.asarray(precision), np.asarray(recall)
 
 
+def report_refusal(name: str, error: Exception) -> None:
+    """Say that pycocotools evaluates what another backend refuses.
+
+    hotcoco, for example, refuses negative ids.
+    """
+    print_log(
+        f'{PYCOCOTOOLS} evaluates, because {name} refuses these files: '
+        f'{one_line(error, 300)}',
+        'current',
+        logging.WARNING,
+    )
+
+
 def quick_evaluation(name: str) -> type[COCOeval]:
     """Give pycocotools' evaluation with the figures of another backend.
 
     It serves code that was written for ``COCOeval``: ``evaluate`` only puts
     the parameters in order, and ``accumulate`` fills ``eval`` with the
-    precisions and recalls.
+    precisions and recalls. Where the backend refuses what pycocotools reads,
+    pycocotools evaluates.
 
     Args:
         name: one of ``BACKENDS``.
@@ -135,16 +152,23 @@ def quick_evaluation(name: str) -> type[COCOeval]:
             params.maxDets = sorted(params.maxDets)
 
         def accumulate(self, p: Any = None) -> None:
-            precision, recall = _evaluate(
-                backend,
-                index(backend[0], self.cocoGt.dataset),
-                index(backend[0], self.cocoDt.dataset),
-                self.params.iouType,
-                {
-                    name: np.asarray(getattr(self.params, name)).tolist()
-                    for name in _PARAMETERS
-                },
-            )
+            parameters = {
+                key: np.asarray(getattr(self.params, key)).tolist()
+                for key in _PARAMETERS
+            }
+            try:
+                precision, recall = _evaluate(
+                    backend,
+                    index(backend[0], self.cocoGt.dataset),
+                    index(backend[0], self.cocoDt.dataset),
+                    self.params.iouType,
+                    parameters,
+                )
+            except Exception as error:
+                report_refusal(name, error)
+                super().evaluate()
+                super().accumulate()
+                return
             self.eval = dict(precision=precision, recall=recall)
 
     return QuickEvaluation

@@ -66,6 +66,7 @@ def test_ids_of_such_a_file(unannotated, tiny_config, tiny_coco, infer):
 def test_only_an_evaluation_may_lack_them(unannotated, tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.val_evaluator.format_only = True
+    cfg.val_evaluator.ann_file = str(unannotated)
     for split in ('train', 'val'):
         cfg[f'{split}_dataloader'].dataset.ann_file = str(unannotated)
     cfg.train_dataloader.dataset.data_prefix.img = 'val/'

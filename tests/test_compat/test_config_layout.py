@@ -6,6 +6,7 @@
 """
 
 import ast
+import keyword
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from mmengine.config import config as mmengine_config
 from cbnet.compat.config_layout import lay_out_quickly, quick_layout
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'cbnet'
-NAMES = st.from_regex(r'[a-z][a-z_]{0,9}', fullmatch=True)
+NAMES = st.from_regex(r'[a-z][a-z_]{0,9}', fullmatch=True).filter(
+    lambda name: not keyword.iskeyword(name)
+)
 VALUES = st.recursive(
     st.none()
     | st.booleans()

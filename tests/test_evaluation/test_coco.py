@@ -291,6 +291,21 @@ def test_missing_package_is_named(evaluation, monkeypatch):
     assert figures.backend == 'pycocotools'
 
 
+def test_what_the_fastest_refuses(evaluation, capsys):
+    expected = evaluate(evaluation.ann, evaluation.results)
+    for image in evaluation.content['images']:
+        image['id'] -= 100
+    for entry in (*evaluation.content['annotations'], *evaluation.entries):
+        entry['image_id'] -= 100
+    files = evaluation.write()
+    figures = evaluate(files.ann, files.results)
+    assert figures.backend == 'pycocotools'
+    assert figures.stats == pytest.approx(expected.stats, abs=1e-12)
+    assert 'pycocotools evaluates, because hotcoco' in capsys.readouterr().out
+    with pytest.raises(Exception, match='non-negative'):
+        evaluate(files.ann, files.results, backend='hotcoco')
+
+
 def test_the_fastest_is_the_default(evaluation):
     figures = evaluate(evaluation.ann, evaluation.results)
     assert figures.backend == BACKENDS[0] == 'hotcoco'

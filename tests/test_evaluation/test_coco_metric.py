@@ -48,13 +48,13 @@ def objects(first=1, **further):
     ]
 
 
-def figures_of(folder, annotations, metric, masks=None):
+def figures_of(folder, annotations, metric, masks=None, category=5):
     """Evaluate the boxes above, and masks if the detector gives some."""
     file = folder / 'val.json'
     content = dict(
         images=[dict(id=1, file_name='a.png', width=SIDE, height=SIDE)],
         annotations=annotations,
-        categories=[dict(id=5, name='box')],
+        categories=[dict(id=category, name='box')],
     )
     file.write_text(json.dumps(content))
     metric = CheckedCocoMetric(ann_file=str(file), metric=metric)
@@ -173,3 +173,12 @@ def test_a_missing_backend_is_named_at_the_start(evaluation, monkeypatch):
         CheckedCocoMetric(ann_file=str(evaluation.ann), backend='hotcoco')
     metric = CheckedCocoMetric(ann_file=str(evaluation.ann))
     assert metric.backend == 'pycocotools'
+
+
+def test_what_the_backend_refuses(tmp_path, capsys):
+    _, annotations = objects()
+    for entry in annotations:
+        entry['category_id'] = -5
+    figures = figures_of(tmp_path, annotations, 'bbox', category=-5)
+    assert figures['coco/bbox_mAP'] == 1.0
+    assert 'pycocotools evaluates' in capsys.readouterr().out
