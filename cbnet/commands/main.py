@@ -11,7 +11,6 @@ from argparse import (
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import start
 from ..messages import did_you_mean
 from ..threads import settle_threads
 from ..version import __version__
@@ -89,6 +88,8 @@ def run(name: str, arguments: Sequence[str]) -> None:
     args.threads = settle_threads(getattr(args, 'launcher', 'none'))
     if name in COMPUTING and args.threads:
         print(args.threads, file=sys.stderr, flush=True)
+    from .. import start  # late: the doctor examines what does not start
+
     start()
     importlib.import_module(f'cbnet.commands.{stem}').run(args)
 

@@ -64,6 +64,8 @@ class Environment:
                 (package / path.name).symlink_to(path)
         for name in ('configs', 'tools', 'model-index.yml'):
             (package / '.mim' / name).symlink_to(ROOT / name)
+        name = 'cbnet_command.py'
+        (self.site / name).symlink_to(ROOT / name)
         self.add_distribution('cbnet', __version__, 'cbnet')
 
     def add_installed(self, *patterns, without=()):

@@ -116,7 +116,7 @@ def test_nothing_is_installed(environment):
 
 
 def test_the_console_command_exits_like_the_module(fake):
-    code = 'import sys; from cbnet.commands.main import main; sys.exit(main())'
+    code = 'import sys; from cbnet_command import main; sys.exit(main())'
     assert fake.run('-c', code, 'doctor').returncode == 0
     fake.add_module('timm', 'raise OSError')
     assert fake.run('-c', code, 'doctor').returncode == 1
