@@ -302,7 +302,7 @@ MISTAKES = [
     (
         'mmdet::timm_example/retinanet_timm-tv-resnet50_fpn_1x_coco.py',
         {},
-        "Failed to import custom modules from .*'mmpretrain.models'",
+        "a module of custom_imports cannot be imported: .*'mmpretrain'",
     ),
     (
         'mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py',

@@ -6,11 +6,11 @@ from types import FunctionType
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import UserValueError
 from ...messages import did_you_mean
-from ..members import MemberAdapter, settings_of
+from ..members import MemberAdapter, MemberRun, settings_of
 from ..options import Options
 
 
@@ -48,32 +48,42 @@ class CompiledMembers(nn.Module):
         return state
 
     def runner_of(
-        self, k: int, adapter: MemberAdapter, run: Callable
-    ) -> Callable:
-        """Give the function that runs member ``k``, compiled if asked for.
-
-        Args:
-            k: the number of the member.
-            adapter: its adapter.
-            run: the function, which is not bound.
-        """
+        self, k: int, adapter: MemberAdapter
+    ) -> Callable[..., MemberRun]:
+        """Give ``_run_member`` for member ``k``, compiled if asked for."""
         cache = getattr(settings_of(adapter), 'cache', None)
         if self.compiles is None or cache is not None:
-            return run  # maps are looked up by what an image contains
+            # The maps of a cache are looked up by what an image contains.
+            return _run_member
         compiled = vars(self).setdefault('_compiled', {})
         if k not in compiled:
             dynamic = self.compiles.dynamic
             if dynamic is None:
                 dynamic = adapter.dynamic
             # torch allows each code a few graphs; so each member has its own.
-            code = run.__code__.replace(co_name=f'member_{k}')
+            code = _run_member.__code__.replace(co_name=f'member_{k}')
             compiled[k] = torch.compile(
-                FunctionType(code, run.__globals__, code.co_name),
+                FunctionType(code, globals(), code.co_name),
                 backend=self.compiles.backend,
                 mode=self.compiles.mode,
                 dynamic=dynamic,
             )
         return compiled[k]
+
+
+def _run_member(
+    adapter: MemberAdapter,
+    x: Tensor,
+    add: Callable,
+    end: int,
+    first: MemberRun | None,
+    emitted: set[int],
+) -> MemberRun:
+    """Run the stages of a member before ``end``, and emit some maps."""
+    run = adapter.run(x, add, end, first)
+    for i in emitted:
+        run.maps[i] = adapter.emit(i, run.outputs[i])
+    return run
 
 
 def settle_compile(given: bool | dict[str, Any]) -> CompileOptions | None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...arguments import explained, validated
 from ...pretrained import init_member
-from ..members import MemberAdapter, MemberRun, build_member, innermost
+from ..members import MemberRun, build_member, innermost
 from ..options import InitConfig
 from . import checks
 from .compiling import CompiledMembers, CompileOptions, settle_compile
@@ -53,10 +53,9 @@ class CompositeBackbone(FrozenMembers, CompiledMembers, BaseModule):
             those that the members return.
         with_cp: whether to recompute each stage's activations in the
             backward pass instead of keeping them.
-        fast: which members compute in a faster way where their family has
-            one, as Swin has: all, no one, or the ``'assistants'``.  Numbers
-            are the same up to rounding, names of weights the same.  Others
-            compute as their own code does, bit for bit.
+        fast: which members compute in a faster way, where their family has
+            one: all, no one, or the ``'assistants'``.  Their numbers are the
+            same up to rounding, those of others bit for bit.
         compile: whether to compile each member with ``torch.compile``, or
             the overrides of ``compiling.CompileOptions``.
         frozen: whether to keep weights and statistics as they are, as for
@@ -162,14 +161,9 @@ class CompositeBackbone(FrozenMembers, CompiledMembers, BaseModule):
         pyramids, first, before = [], None, None
         for k, adapter in enumerate(self.adapters):
             emits = all_members or k == self.num_members - 1
-            run = self.runner_of(k, adapter, _run_member)(
-                adapter,
-                x,
-                self._addition(k, before),
-                self._num_stages(k, emits),
-                first,
-                self._emitted(k, emits),
-            )
+            end, emitted = self._num_stages(k, emits), self._emitted(k, emits)
+            given = x, self._addition(k, before), end, first, emitted
+            run = self.runner_of(k, adapter)(adapter, *given)
             if emits:
                 pyramids.append(tuple(run.maps[i] for i in self.out_indices))
             first, before = first or run, run
@@ -196,18 +190,3 @@ class CompositeBackbone(FrozenMembers, CompiledMembers, BaseModule):
             return len(self.adapters[k].specs)
         last = max(self.connections[k].read_stages, default=-1)
         return max(last + 1, self.shared_stages or 0)
-
-
-def _run_member(
-    adapter: MemberAdapter,
-    x: Tensor,
-    add: Callable,
-    end: int,
-    first: MemberRun | None,
-    emitted: set[int],
-) -> MemberRun:
-    """Run the stages of a member before ``end``, and emit some maps."""
-    run = adapter.run(x, add, end, first)
-    for i in emitted:
-        run.maps[i] = adapter.emit(i, run.outputs[i])
-    return run

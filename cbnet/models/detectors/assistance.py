@@ -6,15 +6,14 @@ with the same neck and heads in every term.
 
 from typing import Any
 
-import torch
 from mmdet.models.utils import rename_loss_dict, reweight_loss_dict
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import UserTypeError
-from .backward import PerMember, Together
+from .backward import choose_backward
 from .checks import check_assisted, settle_proposals, settle_weights
-from .head_scale import HeadScale
+from .head_scale import make_head_scale
 from .memory import STATISTICS, kept_memory
 from .plan import AssistanceOptions, make_plans
 from .replay import LEAD, Replay
@@ -48,9 +47,7 @@ class AssistantSupervision:
         self.plans = make_plans(options, weights)
         self.proposals = settle_proposals(options.proposals, self)
         self.lead_statistics = options.lead_statistics
-        self.head_scale = (
-            HeadScale() if options.backward == 'per_member' else None
-        )
+        self.head_scale = make_head_scale(options.backward)
         self._has_assisted = not any(self.assistant_weights)
 
     @property
@@ -80,7 +77,7 @@ class AssistantSupervision:
         weights = [plan.weight_now() for plan in self.plans]
         if not any(weights):
             return super().loss(batch_inputs, batch_data_samples, **kwargs)
-        backward = self._backward()
+        backward = choose_backward(self, self.head_scale)
         replay = Replay(self, backward, relays=self.proposals == 'lead')
         moved = () if self.lead_statistics else STATISTICS
 
@@ -102,12 +99,6 @@ class AssistantSupervision:
             part = rename_loss_dict(f'assist{i}.', part)
             losses.update(backward.end_pass(part))
         return backward.join(losses)
-
-    def _backward(self) -> Together | PerMember:
-        """Choose when neck and heads run their backward pass."""
-        if self.head_scale is None or not torch.is_grad_enabled():
-            return Together()
-        return PerMember(self, self.head_scale)
 
     def extract_feat(self, *args: Any, **kwargs: Any) -> Any:
         """Extract features; see that training does not end with them.

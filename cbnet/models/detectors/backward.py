@@ -215,3 +215,17 @@ def _refuse_shards(detector: nn.Module) -> None:
 
 _OPTION = "assistance.backward='per_member'"
 _REMEDY = "use assistance.backward='together'"
+
+
+def choose_backward(
+    detector: nn.Module, scale: HeadScale | None
+) -> Together | PerMember:
+    """Choose when neck and heads run their backward pass in a step.
+
+    Args:
+        detector: the detector, at the start of a step.
+        scale: None for one pass through all.
+    """
+    if scale is None or not torch.is_grad_enabled():
+        return Together()
+    return PerMember(detector, scale)

@@ -69,3 +69,8 @@ def _gradients(
 def _finite(gradients: Sequence[Tensor | None]) -> bool:
     known = [one for one in gradients if one is not None]
     return math.isfinite(get_total_norm(known, norm_type=math.inf))
+
+
+def make_head_scale(backward: str) -> HeadScale | None:
+    """Make the factor that a backward pass for each member needs."""
+    return HeadScale() if backward == 'per_member' else None
