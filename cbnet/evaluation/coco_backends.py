@@ -112,6 +112,32 @@ def _evaluate(
     return np.asarray(precision), np.asarray(recall)
 
 
+class OrderedEvaluation(COCOeval):
+    """pycocotools' evaluation, with the classes in the order asked for.
+
+    pycocotools sorts the classes by their ids. mmdet's metric reads the
+    figures of each class in its own order, which is that of the file, so
+    that classes got the figures of others.
+    """
+
+    def evaluate(self) -> None:
+        """Match the detections."""
+        self.asked = list(self.params.catIds)
+        super().evaluate()
+
+    def accumulate(self, p: Any = None) -> None:
+        """Compute the precisions and recalls."""
+        super().accumulate(p)
+        self.order_classes()
+
+    def order_classes(self) -> None:
+        """Put the axis of the classes of ``eval`` in the order asked for."""
+        if self.params.useCats:
+            places = np.searchsorted(np.unique(self.asked), self.asked)
+            for name, axis in (('precision', 2), ('recall', 1)):
+                self.eval[name] = np.take(self.eval[name], places, axis)
+
+
 def report_refusal(name: str, error: Exception) -> None:
     """Say that pycocotools evaluates what another backend refuses.
 
@@ -141,17 +167,19 @@ def quick_evaluation(name: str) -> type[COCOeval]:
     """
     backend = load_backend(name)
     if name == PYCOCOTOOLS:
-        return COCOeval
+        return OrderedEvaluation
 
-    class QuickEvaluation(COCOeval):
+    class QuickEvaluation(OrderedEvaluation):
         def evaluate(self) -> None:
             params = self.params
+            self.asked = list(params.catIds)
             params.imgIds = np.unique(params.imgIds)
             if params.useCats:
                 params.catIds = np.unique(params.catIds)
             params.maxDets = sorted(params.maxDets)
 
         def accumulate(self, p: Any = None) -> None:
+            asked = self.asked
             parameters = {
                 key: np.asarray(getattr(self.params, key)).tolist()
                 for key in _PARAMETERS
@@ -167,8 +195,10 @@ def quick_evaluation(name: str) -> type[COCOeval]:
             except Exception as error:
                 report_refusal(name, error)
                 super().evaluate()
+                self.asked = asked
                 super().accumulate()
                 return
             self.eval = dict(precision=precision, recall=recall)
+            self.order_classes()
 
     return QuickEvaluation
