@@ -223,7 +223,8 @@ def _size_problem(annotation: dict, image: dict) -> str:
             f'bbox {box} reaches {outside:g} pixels outside its image '
             f'{image.get("file_name")} of {sides[0]}x{sides[1]}, expected a '
             'box inside it (x, y, width, height; are these two corners?); '
-            'clip or remove it'
+            'clip or remove it, or correct the width and height of the '
+            'image if they are not those of the file'
         )
     return ''
 
