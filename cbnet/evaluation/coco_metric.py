@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from mmdet.datasets.api_wrappers import COCOevalMP
 from mmdet.evaluation import CocoMetric
 from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
@@ -20,9 +21,14 @@ from .coco_backends import (
     BACKENDS,
     FASTEST,
     PYCOCOTOOLS,
+    OrderedEvaluation,
     fastest_backend,
     quick_evaluation,
 )
+
+
+class OrderedProcesses(OrderedEvaluation, COCOevalMP):
+    """mmdet's evaluation in processes (``use_mp_eval``), ordered likewise."""
 
 
 # A single threshold, which mmdet's annotation allows, stops pycocotools.
@@ -91,14 +97,17 @@ class CheckedCocoMetric(CocoMetric):
             )
             others = [metric for metric in asked if metric != 'segm']
             self.metrics = others or ['bbox']
-        # mmdet has no option for the class that evaluates.
-        usual, coco_metric.COCOeval = coco_metric.COCOeval, self.evaluation
+        # mmdet has no option for the classes that evaluate.
+        usual = coco_metric.COCOeval, coco_metric.COCOevalMP
+        coco_metric.COCOeval = self.evaluation
+        coco_metric.COCOevalMP = OrderedProcesses
         try:
             if self.backend != PYCOCOTOOLS and not self.use_mp_eval:
                 print_log(f'COCO evaluation by {self.backend}', 'current')
             return super().compute_metrics(results)
         finally:
-            self.metrics, coco_metric.COCOeval = asked, usual
+            self.metrics = asked
+            coco_metric.COCOeval, coco_metric.COCOevalMP = usual
 
     def _prepare(self, content: dict[str, Any]) -> None:
         """Change the annotations to what pycocotools evaluates rightly."""

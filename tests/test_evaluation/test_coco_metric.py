@@ -154,6 +154,12 @@ def from_file(kind, evaluation, **options):
         dict(metric=['bbox', 'segm'], proposal_nums=(1, 10, 100)),
         dict(metric='proposal'),
         dict(metric='bbox', iou_thrs=[0.3, 0.5]),
+        dict(
+            metric='bbox',
+            classwise=True,
+            proposal_nums=(1, 10, 100),
+            use_mp_eval=True,
+        ),
     ],
 )
 def test_any_backend(evaluation, backend, options):
