@@ -109,6 +109,28 @@ def test_zero_init_adds_zero(options):
     assert added.abs().max() > 0
 
 
+@pytest.mark.parametrize('options', [NORM, ConnectionOptions(identity=True)])
+def test_edges_start_with_a_factor(options):
+    specs = (StageSpec(4, 4, 4, 4), StageSpec(4, 4, 8, 8))
+    x = torch.randn(1, 8, 2, 2), torch.randn(1, 4, 4, 4)
+    for edge, y in zip([(1, 0), (0, 0)], x, strict=True):
+        added = []
+        for factor in (0.25, 0.5):
+            torch.manual_seed(0)
+            join = Connection(
+                [edge], specs, specs, options.updated(dict(init=factor))
+            )
+            added.append(join({edge[0]: y}, 0, (4, 4)))
+        assert added[0].abs().max() > 0
+        torch.testing.assert_close(added[1], 2 * added[0])
+
+
+@pytest.mark.parametrize('wrong', [0.0, -1, 'one', True])
+def test_other_starts_are_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match='connection.init'):
+        ConnectionOptions().updated(dict(init=wrong))
+
+
 def test_norms_stay_in_eval_mode_and_learn():
     frozen = dict(type='BN', requires_grad=False)  # as in caffe style
     join = Connection(

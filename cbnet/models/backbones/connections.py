@@ -9,9 +9,11 @@ paper counts from 1 and calls the stem its stage 1 (here ``STEM``, -1), so its
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
+from annotated_types import Gt
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.scale import LayerScale
 from torch import Tensor, nn
@@ -70,7 +72,8 @@ class ConnectionOptions(Options):
         normed_source: whether edges read a stage's emitted (normed) map
             instead of its raw output.
         zero_init: whether the last layer of each edge starts at zero.
-        init: ``'zero'``: so does every edge; an identity gets a scale.
+        init: ``'zero'``: so does every edge; an identity gets a scale. A
+            number: every edge starts with this factor instead.
     """
 
     key = 'connection'
@@ -80,7 +83,14 @@ class ConnectionOptions(Options):
     identity: bool = False
     normed_source: bool = False
     zero_init: bool = True
-    init: Literal['zero'] | None = None
+    init: Literal['zero'] | Annotated[float, Gt(0)] | None = None
+
+    @property
+    def start(self) -> float | None:
+        """The factor that edges start with; None: the usual numbers."""
+        if self.init is None:
+            return 0.0 if self.zero_init else None
+        return 0.0 if self.init == 'zero' else self.init
 
 
 class Connection(nn.ModuleDict):
@@ -131,9 +141,10 @@ class Connection(nn.ModuleDict):
 
     def _transform(self, in_channels: int, out_channels: int) -> nn.Module:
         if self.options.identity and in_channels == out_channels:
-            if self.options.init:
-                return LayerScale(out_channels, False, 'channels_first', 0.0)
-            return nn.Identity()
+            if self.options.init is None:
+                return nn.Identity()
+            start = self.options.start
+            return LayerScale(out_channels, False, 'channels_first', start)
         transform = nn.Sequential()
         last = nn.Conv2d(in_channels, out_channels, 1, bias=self.options.bias)
         transform.add_module('conv', last)
@@ -144,8 +155,9 @@ class Connection(nn.ModuleDict):
             with explained('connection.norm_cfg does not build'):
                 last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)
-        if self.options.init or self.options.zero_init:
-            nn.init.zeros_(last.weight)
+        if (start := self.options.start) is not None:
+            with torch.no_grad():  # a product with 0 may be -0.0
+                last.weight.copy_(last.weight * start if start else 0)
             if last.bias is not None:
                 nn.init.zeros_(last.bias)
         return transform
