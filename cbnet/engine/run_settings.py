@@ -122,11 +122,31 @@ _HOOK = dict(
     show=bool,
     score_thr=float,
 )
-_PLAIN = dict(load_from=str | None, resume=bool | None)
+_Level = Literal[
+    'CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG', 'NOTSET'
+]
+_PLAIN = dict(
+    load_from=str | None,
+    resume=bool | None,
+    work_dir=str | None,
+    log_level=int | _Level | None,
+    default_scope=str | None,
+)
 _SECTIONS = dict(
     log_processor=dict(by_epoch=bool, window_size=_Count),
     randomness=dict(seed=int | None, deterministic=bool, diff_rank_seed=bool),
+    env_cfg=dict(
+        cudnn_benchmark=bool,
+        mp_cfg=_Settings | None,
+        dist_cfg=_Settings | None,
+        resource_limit=_Count,
+    ),
     auto_scale_lr=dict(enable=bool, base_batch_size=_Positive),
+)
+
+_PROCESSES = dict(
+    mp_start_method=Literal['fork', 'spawn', 'forkserver'],
+    opencv_num_threads=int,
 )
 
 
@@ -175,6 +195,8 @@ def check_training(cfg: Config) -> None:
             check_known(f'default_hooks.{name}', _HOOK, hook)
     for name, kinds in _SECTIONS.items():
         check_known(name, kinds, _section(cfg, name))
+    processes = _section(cfg, 'env_cfg').get('mp_cfg') or {}
+    check_known('env_cfg.mp_cfg', _PROCESSES, processes)
 
 
 def _check_wrapper(key: str, wrapper: _Settings) -> None:

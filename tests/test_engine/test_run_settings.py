@@ -58,6 +58,12 @@ CONFIG = dict(
     ),
     log_processor=dict(window_size=50),
     randomness=dict(seed=None),
+    log_level='INFO',
+    env_cfg=dict(
+        cudnn_benchmark=False,
+        mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+        dist_cfg=dict(backend='nccl'),
+    ),
     auto_scale_lr=dict(enable=False, base_batch_size=16),
 )
 COLOURS = 'model.data_preprocessor.data_preprocessor'
@@ -98,6 +104,12 @@ SLIPS = [
     ('default_hooks.logger.interval', 'x', 'a whole number'),
     ('log_processor.window_size', 'x', 'a whole number from 1'),
     ('randomness.seed', 'x', 'a whole number, or None'),
+    ('log_level', 'info', 'a whole number, or'),
+    ('work_dir', 5, 'a string, or None'),
+    ('env_cfg.cudnn_benchmark', 'x', 'True or False'),
+    ('env_cfg.mp_cfg', 'fork', 'a dict of settings by name, or None'),
+    ('env_cfg.mp_cfg.opencv_num_threads', 'x', 'a whole number'),
+    ('env_cfg.mp_cfg.mp_start_method', 'x', "'fork', 'spawn' or 'forkserver'"),
     ('auto_scale_lr.base_batch_size', 'x', 'a finite number above 0'),
 ]
 
