@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ..messages import listed, number_of
-from .results import EntryResult, Results
+from .entry_result import EntryResult
+from .results import Results
 
 
 def paragraphs(results: Results) -> list[str]:
