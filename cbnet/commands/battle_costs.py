@@ -54,7 +54,7 @@ def find_costs(
     """Measure what entries cost, unless an earlier call has done so."""
     known, batch = read_costs(args.out), None
     for number, (name, cfg) in enumerate(configs.items(), start=1):
-        if name in known and not args.retry_failed:
+        if name in known and not (args.retry_failed and known[name].failed):
             if known[name].step or known[name].failed or not args.timed:
                 continue
         print(f'[{number} of {len(configs)}] measuring {name}', flush=True)
