@@ -46,6 +46,11 @@ def run(args: Namespace) -> None:
     page = write_page(collect(args.out, args.reference), args.out, images)
     files = [*tables(), page]
     print(f'written: {", ".join(map(str, files))}')
+    if battle.left:
+        print(
+            f'runs that are left to other processes: {battle.left}; when '
+            f'these have ended, the same command adds them to the report'
+        )
     if battle.failed:
         raise UserError(
             f'{battle.failed} of the runs failed; their rows in the report '

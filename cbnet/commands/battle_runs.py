@@ -19,6 +19,7 @@ from ..messages import one_line
 from ..threads import BESIDE
 from .battle_plan import Contest, Plan
 from .command_queue import CommandFailed, CommandQueue, Interrupted
+from .run_lock import RunIsBusy
 from .runs import TEST_STEP, Runs
 
 
@@ -53,7 +54,7 @@ class Battle:
         self, plan: Plan, options: RunOptions, done: Callable[[], None]
     ) -> None:
         self.plan, self.options, self.done = plan, options, done
-        self.failed = 0
+        self.failed = self.left = 0
         units = sum(self._units(contest) for contest in plan.contests)
         tried = sum(
             self._step(contest) * TEST_STEP * contest.data.images('test')
@@ -113,13 +114,25 @@ class Battle:
             if device:
                 environment['CUDA_VISIBLE_DEVICES'] = device
             runs = Runs(self.queue, environment)
-            lr = self._choose(contest, runs)
+            try:
+                lr = self._choose(contest, runs)
+            except RunIsBusy as error:
+                self._leave(error)
+                return
             for seed in self.plan.seeds if lr else ():
-                if self._run(contest, runs, lr, seed, 'test'):
-                    self._try_corrupted(contest, runs, lr, seed)
+                try:
+                    if self._run(contest, runs, lr, seed, 'test'):
+                        self._try_corrupted(contest, runs, lr, seed)
+                except RunIsBusy as error:
+                    self._leave(error)
             self.done()
         finally:
             self.devices.put(device)
+
+    def _leave(self, error: RunIsBusy) -> None:
+        """Leave a run to the process that works on it."""
+        self.left += 1
+        print(f'  {error}', flush=True)
 
     def _refuse(self, contest: Contest) -> None:
         """Note why an entry is not trained: its measurement has failed."""
@@ -174,6 +187,9 @@ class Battle:
             seed: the seed.
             role: the split to evaluate on, or how the split of the figures
                 is corrupted.
+
+        Raises:
+            RunIsBusy: another process works on this run.
         """
         folder = run_folder(contest.folder, lr, seed)
         title = (
@@ -188,6 +204,8 @@ class Battle:
         print(f'[{title}]', flush=True)
         try:
             figures = self._figures(contest, runs, folder, lr, seed, role)
+        except RunIsBusy:
+            raise
         except (CommandFailed, UserError) as error:
             reason = getattr(error, 'reason', '') or one_line(error, 300)
             note_failure(folder, reason)

@@ -76,6 +76,7 @@ class CommandQueue:
         cost: float,
         done: int = 0,
         environment: Mapping[str, str] | None = None,
+        lock: tuple[int, ...] = (),
     ) -> None:
         """Run a command; append its output to a log file.
 
@@ -87,6 +88,7 @@ class CommandQueue:
             cost: the length of one of its steps, in units.
             done: the number of its steps that an earlier run has done.
             environment: what to add to the environment.
+            lock: what keeps others out of its folder, see ``locked``.
 
         Raises:
             CommandFailed: the command ended with an error.
@@ -101,6 +103,7 @@ class CommandQueue:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **(environment or {})},
+            pass_fds=lock,
         )
         tail = deque(maxlen=15)
         try:

@@ -10,6 +10,7 @@ from mmengine.runner import find_latest_checkpoint
 from ..atomic_files import write_whole
 from ..studies.report import RESULT, read_result
 from .command_queue import CommandQueue
+from .run_lock import locked
 
 # Evaluation is a step of its own, so that it can be repeated.
 NO_VALIDATION = [
@@ -57,17 +58,21 @@ class Runs:
 
         Raises:
             CommandFailed: the training ended with an error.
+            RunIsBusy: another process works in the folder.
         """
-        found = find_latest_checkpoint(folder) if folder.exists() else None
-        done = int(re.search(r'iter_(\d+)\.pth$', found)[1]) if found else 0
-        if done:
-            self.queue.skip(done * cost)
-            print(f'  {done} of {steps} steps were done before')
-        if done < steps:
-            command = ['train', config, '--work-dir', str(folder), '--resume']
-            command += ['--cfg-options', *NO_VALIDATION, *options]
-            log = folder / 'train.log'
-            self.queue.run(command, log, cost, done, self.environment)
+        with locked(folder) as lock:
+            done = _steps_done(folder)
+            if done:
+                self.queue.skip(done * cost)
+                print(f'  {done} of {steps} steps were done before')
+            if done < steps:
+                command = ['train', config, '--work-dir', str(folder)]
+                command += ['--resume', '--cfg-options', *NO_VALIDATION]
+                command += options
+                log = folder / 'train.log'
+                self.queue.run(
+                    command, log, cost, done, self.environment, lock
+                )
         return self.last_checkpoint(folder)
 
     @staticmethod
@@ -97,21 +102,35 @@ class Runs:
 
         Raises:
             CommandFailed: the evaluation ended with an error.
+            RunIsBusy: another process works in the folder.
         """
         report, units = folder / RESULT, batches * TEST_STEP * cost
         of = dict(checkpoint=Path(checkpoint).name, options=[*options])
-        earlier = read_result(folder)
-        if earlier.get('of') == of:
-            print(f'  evaluated before: {report}')
-            self.queue.skip(units)
-            return earlier['metrics']
         command = ['test', config, checkpoint, '--work-dir', str(folder)]
         if options:
             command += ['--cfg-options', *options]
-        log = folder / 'test.log'
-        self.queue.run(command, log, TEST_STEP * cost, 0, self.environment)
-        newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
-        metrics = json.loads(newest.read_text())
-        content = json.dumps(dict(of=of, metrics=metrics), indent=2)
-        write_whole(report, content.encode())
+        with locked(folder) as lock:
+            earlier = read_result(folder)
+            if earlier.get('of') == of:
+                print(f'  evaluated before: {report}')
+                self.queue.skip(units)
+                return earlier['metrics']
+            self.queue.run(
+                command,
+                folder / 'test.log',
+                TEST_STEP * cost,
+                environment=self.environment,
+                lock=lock,
+            )
+            newest = max(folder.glob('*/*.json'), key=lambda file: file.name)
+            metrics = json.loads(newest.read_text())
+            content = json.dumps(dict(of=of, metrics=metrics), indent=2)
+            write_whole(report, content.encode())
         return metrics
+
+
+def _steps_done(folder: Path) -> int:
+    if not (folder / 'last_checkpoint').exists():
+        return 0
+    found = find_latest_checkpoint(folder)
+    return int(re.search(r'iter_(\d+)\.pth$', found)[1])

@@ -10,7 +10,8 @@ Except in the first test, stand-ins write what training and evaluation leave.
 3. A dry run counts and estimates without training.
 4. Trained models are tried on corrupted images, each once; a new corruption
    tries no other one again.
-5. Mistakes end in one sentence before anything is trained.
+5. A run that another process works on is left to it.
+6. Mistakes end in one sentence before anything is trained.
 """
 
 import csv
@@ -28,6 +29,7 @@ from cbnet.commands.command_queue import (
     CommandQueue,
     Interrupted,
 )
+from cbnet.commands.run_lock import locked
 
 SINGLE, TWIN = 'random:test_resnet', '2x random:test_resnet'
 BATTLE = [
@@ -47,7 +49,7 @@ def battle(tiny_coco, tmp_path, run_command, monkeypatch):
     """
     shutil.copytree(tiny_coco.root, tmp_path / 'mine')
 
-    def here(self, arguments, log, cost, done=0, environment=None):
+    def here(self, arguments, *args, **options):
         text = ' '.join(arguments)
         if battle.stopped and battle.stopped in text:
             raise Interrupted
@@ -148,7 +150,7 @@ def test_a_battle(battle, tmp_path):
     assert float(found[TWIN]['box AP']) > 0.999
 
     status, said = battle(*entries, *rates, '--retry-failed')
-    assert status == 0, said
+    assert status == 0 and 'measuring' not in said, said
     assert called(battle)[:2] == [
         ('train', SINGLE, '0.002', 'seed-0'),
         ('test', SINGLE, '0.002', 'val'),
@@ -175,6 +177,25 @@ def test_a_battle(battle, tmp_path):
     image.write_bytes(image.read_bytes() + b' ')
     status, said = battle('--entries', SINGLE, *rates)
     assert status == 2 and 'its data mine is' in said
+
+
+def test_two_commands_at_a_time(battle, tmp_path):
+    rates = ['--lrs', '1e-3', '2e-3']
+    status, said = battle('--entries', TWIN, *rates)
+    assert status == 0, said
+    runs = tmp_path / 'out' / 'runs' / 'mine' / SINGLE
+    with locked(runs / 'lr-0.002' / 'seed-0'):
+        status, said = battle('--entries', SINGLE, *rates)
+    assert status == 0, said
+    assert 'another process is working in out/runs/mine/random:test_' in said
+    assert 'runs that are left to other processes: 1; ' in said
+    assert ('train', SINGLE, '0.001', 'seed-0') in called(battle)
+    found = rows(tmp_path / 'out')[SINGLE]
+    assert not found['box AP'] and not found['failed']
+
+    status, said = battle('--entries', SINGLE, *rates)
+    assert status == 0 and 'left to' not in said
+    assert rows(tmp_path / 'out')[SINGLE]['box AP']
 
 
 def test_a_dry_run(battle, tmp_path, monkeypatch):
