@@ -58,16 +58,36 @@ def file_or_address(text: str) -> str:
     return text if '://' in text else str(local_file(text))
 
 
-def ends_in(*suffixes: str) -> Callable[[str], Path]:
-    """Make a reader of paths that end in one of the suffixes."""
+def new_file(*suffixes: str) -> Callable[[str], Path]:
+    """Make a reader of paths of files to write, which may exist.
+
+    Args:
+        suffixes: what the paths end in; none: anything.
+    """
 
     def read(text: str) -> Path:
-        if not text.endswith(suffixes):
+        if suffixes and not text.endswith(suffixes):
             expected = ' or '.join(suffixes)
             raise ArgumentTypeError(f'{text} must end in {expected}')
+        if Path(text).is_dir():
+            raise ArgumentTypeError(f'{text} is a folder; name a file')
+        _refuse_files(text, Path(text).parent)
         return Path(text)
 
     return read
+
+
+def new_folder(text: str) -> Path:
+    """Read the path of a folder to write into, which may exist."""
+    _refuse_files(text, Path(text))
+    return Path(text)
+
+
+def _refuse_files(text: str, folder: Path) -> None:
+    for above in (folder, *folder.parents):
+        if above.exists() and not above.is_dir():
+            where = '' if text == str(above) else f'{text}: '
+            raise ArgumentTypeError(f'{where}{above} is a file; name a folder')
 
 
 def scale(text: str) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from ..analysis.contact_sheet import contact_sheet, single_images
 from ..analysis.fed_images import FedImages
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.loader_check import check_loaders
-from ..errors import UserValueError
 from ..messages import listed
 from .command_line import load_config
 
@@ -16,10 +15,6 @@ from .command_line import load_config
 def run(args: Namespace) -> None:
     """Make the images and draw them."""
     into_folder = not args.out.suffix or args.out.is_dir()
-    if not into_folder and args.out.suffix.lower() != '.png':
-        raise UserValueError(
-            f'--out: {args.out} must end in .png or be a folder'
-        )
     cfg = load_config(args)
     check_loaders(cfg, args.split)
     use_checked_loader()  # as in training

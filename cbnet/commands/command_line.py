@@ -42,10 +42,10 @@ def load_config(args: Namespace) -> Config:
         cfg.merge_from_dict(overrides)
     check_model(cfg)
     given = vars(args)
-    cfg.work_dir = (
+    cfg.work_dir = str(
         given.get('work_dir')
         or cfg.get('work_dir')
-        or str(Path('work_dirs', path.stem))
+        or Path('work_dirs', path.stem)
     )
     if given.get('local_rank') is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -66,24 +66,19 @@ def require_section(cfg: Config, name: str, option: str) -> ConfigDict:
 def refuse_output(
     name: str, out: Path, sources: Iterable[Path], source: str
 ) -> None:
-    """Refuse an output that is a folder or one of the files to read."""
+    """Refuse an output that is one of the files to read."""
     # Path.resolve() fails at links that lead to each other.
     inputs = [os.path.realpath(file) for file in sources]
-    if out.is_dir() or os.path.realpath(out) in inputs:
-        raise UserValueError(f'{name}: {out} is {source}, or a folder')
+    if os.path.realpath(out) in inputs:
+        raise UserValueError(f'{name}: {out} is {source}; name another file')
 
 
 def new_files(folder: Path, *names: str) -> list[Path]:
     """Name files to write into ``--out-dir``, which replace none.
 
     Raises:
-        ValueError: one of them exists, or the folder is a file.
+        ValueError: one of them exists.
     """
-    for above in (folder, *folder.parents):
-        if above.exists() and not above.is_dir():
-            raise UserValueError(
-                f'--out-dir {folder}: {above} is a file; name a folder'
-            )
     for path in (paths := [folder / name for name in names]):
         if path.exists():
             raise UserValueError(

@@ -21,7 +21,7 @@ def run(args: Namespace) -> None:
         proposals=args.proposals,
         at=args.at,
     )
-    out = Path(args.out or default_name(args.config, args.members))
+    out = args.out or Path(default_name(args.config, args.members))
     model, remarks = compose(args.config, out, options)
     for remark in remarks:
         print(f'note: {remark}')

@@ -1,6 +1,6 @@
 """The options that commands share; importing them imports nothing slow."""
 
-from .argument_types import scale
+from .argument_types import new_folder, scale
 from .choices import LAUNCHERS
 from .command_parser import CommandParser, Overrides
 
@@ -39,6 +39,7 @@ def add_work_dir_option(parser: CommandParser, files: str) -> None:
         '--work-dir DIR',
         f'the folder for {files} '
         '(default: work_dir of the config, or ./work_dirs/<its name>)',
+        new_folder,
     )
 
 

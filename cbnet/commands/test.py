@@ -34,9 +34,6 @@ def run(args: Namespace) -> None:
                 '--show-dir needs default_hooks.visualization in the config: '
                 "dict(type='DetVisualizationHook')"
             )
-        for above in (args.show_dir, *args.show_dir.parents):
-            if above.exists() and not above.is_dir():
-                raise UserValueError(f'--show-dir: {above} is a file')
         # mmdet puts a relative folder below work_dir.
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)

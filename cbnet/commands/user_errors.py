@@ -2,7 +2,8 @@
 
 For a :class:`~cbnet.errors.UserError` a traceback hides what matters; it
 goes to the log file of the run.  The same holds for a full disk and for a
-file that cannot be opened.  Every other error keeps its traceback.
+file or folder that the system refuses.  Every other error keeps its
+traceback.
 """
 
 import errno
@@ -18,15 +19,18 @@ from ..messages import one_line
 
 #: the environment variable that asks for the traceback instead
 SHOW = 'CBNET_TRACEBACK'
-# A file or folder that the user named is of the wrong kind or protected.
-_FILE_ERRORS = (
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-)
-# The name itself is none: it is too long, or links lead in a circle.
-_NAME_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
+#: what is wrong with a file or folder that the user named, and what to do
+_FILE_ERRORS = {
+    errno.EEXIST: 'a file is there, where a folder is needed; name another',
+    errno.ENOTDIR: 'a part of this path is a file and no folder; name another',
+    errno.EISDIR: 'this is a folder, where a file is needed; name a file',
+    errno.EACCES: 'you may not open or write it; change its permissions, or '
+    'name another',
+    errno.EPERM: 'the system does not permit it; name another',
+    errno.EROFS: 'its disk cannot be written; name another place',
+    errno.ENAMETOOLONG: 'this name is too long; name another',
+    errno.ELOOP: 'its links lead in a circle; name another',
+}
 
 
 @contextmanager
@@ -62,11 +66,12 @@ def user_message(error: Exception) -> str | None:
         return f'{error}; make room on the disk, then go on with --resume'
     if isinstance(error, URLError):  # its text does not say what failed
         return f'an address cannot be read: {one_line(error.reason)}'
-    named = getattr(error, 'filename', None) and (
-        isinstance(error, _FILE_ERRORS)
-        or getattr(error, 'errno', None) in _NAME_ERRORS
-    )
-    return one_line(error) if named or isinstance(error, UserError) else None
+    if isinstance(error, UserError):
+        return one_line(error)
+    advice = _FILE_ERRORS.get(getattr(error, 'errno', None))
+    if advice and getattr(error, 'filename', None):
+        return f'{error.filename}: {advice}'
+    return None
 
 
 def _log_traceback(error: Exception) -> str | None:

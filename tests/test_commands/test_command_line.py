@@ -106,12 +106,12 @@ MISTAKES = [
     (
         'test.py',
         ['CONFIG', 'weights.pth', '--show-dir', 'weights.pth'],
-        '--show-dir: weights.pth is a file',
+        '--show-dir: weights.pth is a file; name a folder',
     ),
     (
         'test.py',
         ['CONFIG', 'weights.pth', '--show-dir', 'weights.pth/figures'],
-        '--show-dir: weights.pth is a file',
+        'weights.pth/figures: weights.pth is a file; name a folder',
     ),
 ]
 

@@ -7,7 +7,7 @@
 
 import pytest
 
-from cbnet.commands.argument_types import at_least, ends_in, score
+from cbnet.commands.argument_types import at_least, new_file, score
 from cbnet.commands.command_parser import CommandParser
 
 TEXT = """Do something.
@@ -20,7 +20,7 @@ Examples:
 @pytest.fixture
 def parser():
     parser = CommandParser('cbnet.commands.do_it', TEXT)
-    parser.option('file FILE.txt', 'the file', ends_in('.txt', '.text'))
+    parser.option('file FILE.txt', 'the file', new_file('.txt', '.text'))
     parser.option('--num N', 'the number', at_least(1), default=3)
     parser.option('--keys KEY ...', 'the keys')
     parser.section('more', 'Further options.')

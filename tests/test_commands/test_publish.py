@@ -173,7 +173,7 @@ def test_mistakes(run_command, weights, tiny_config, tmp_path):
         (['gone.pth', '--out', out], 'there is no such file'),
         (['empty.pth', '--out', out], 'is no checkpoint of torch'),
         (['none.pth', '--out', out], 'holds no weights'),
-        ([weights, '--out', weights], 'is CHECKPOINT, or a folder'),
+        ([weights, '--out', weights], 'is CHECKPOINT; name another file'),
         ([weights], 'required: --out'),
     ):
         before = sorted(tmp_path.iterdir())

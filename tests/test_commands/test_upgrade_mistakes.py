@@ -99,7 +99,7 @@ MISTAKES = {
         dict(images='broken.jpg'),
         'broken.jpg (4 bytes) is not an image that can be decoded',
     ),
-    'out-dir a file': (dict(out='text'), '--out-dir text: text is a file'),
+    'out-dir a file': (dict(out='text'), 'argument --out-dir: text is a file'),
     'out-dir below a file': (dict(out='text/up'), 'text/up: text is a file'),
     'style': (dict(style='dhcl'), "argument --style: invalid choice: 'dhcl'"),
     'dtype': (dict(dtype='half'), "argument --dtype: invalid choice: 'half'"),

@@ -65,11 +65,12 @@ def test_what_the_package_stumbles_over():
         ),
         (
             OSError(errno.EACCES, 'Permission denied', 'a.json'),
-            "[Errno 13] Permission denied: 'a.json'",
+            'a.json: you may not open or write it; change its permissions, '
+            'or name another',
         ),
         (
             OSError(errno.ENAMETOOLONG, 'File name too long', 'aaa'),
-            "[Errno 36] File name too long: 'aaa'",
+            'aaa: this name is too long; name another',
         ),
         (
             URLError(ConnectionRefusedError(111, 'Connection refused')),
@@ -83,6 +84,25 @@ def test_what_the_package_stumbles_over():
 )
 def test_kinds_of_errors(error, message):
     assert user_message(caught(raises(error))) == message
+
+
+@pytest.mark.parametrize(
+    ('use', 'message'),
+    [
+        (lambda file: file.mkdir(exist_ok=True), 'a: a file is there'),
+        (lambda file: (file / 'b').mkdir(parents=True), 'a part of this path'),
+        (lambda file: (file / 'b').read_text(), 'a part of this path'),
+        (lambda file: file.parent.read_text(), 'this is a folder'),
+        (lambda file: file.with_name('a' * 300).read_text(), 'too long'),
+        (lambda file: file.with_name('circle').read_text(), 'in a circle'),
+    ],
+)
+def test_what_the_system_refuses(tmp_path, use, message):
+    file = tmp_path / 'a'
+    file.touch()
+    file.with_name('circle').symlink_to('circle')
+    line = user_message(caught(lambda: use(file)))
+    assert line.startswith(str(tmp_path)) and message in line
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ Examples:
 
 from pathlib import Path
 
+from ..argument_types import new_file
 from ..choices import KINDS
 from ..command_parser import CommandParser
 
@@ -24,7 +25,9 @@ def make_parser() -> CommandParser:
     parser.option(
         'files FILE.pth ...', 'checkpoints of one model, two or more', Path
     )
-    parser.option('--out OUT.pth', 'the file to write', Path, required=True)
+    parser.option(
+        '--out OUT.pth', 'the file to write', new_file(), required=True
+    )
     parser.option(
         '--take',
         'the weights to take from files of a run with an averaging hook '

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ...battle.budgets import Budget, read_budget
 from ...errors import UserValueError
-from ..argument_types import at_least, scale, share
+from ..argument_types import at_least, new_file, new_folder, scale, share
 from ..choices import CORRUPTIONS, HEADS, PROTOCOLS
 from ..command_parser import CommandParser
 
@@ -46,7 +46,7 @@ def make_parser() -> CommandParser:
         required=True,
     )
     parser.option(
-        '--out DIR', 'the folder for all runs and the report', Path,
+        '--out DIR', 'the folder for all runs and the report', new_folder,
         required=True,
     )  # fmt: skip
     parser.option(
@@ -168,7 +168,7 @@ def add_run_options(parser: CommandParser) -> None:
         '--slurm FILE',
         'check everything, measure the costs, and write a script with an '
         'array of jobs, one for each entry on each data set',
-        Path,
+        new_file(),
     )
     parser.option('--retry-failed', 'try runs again that failed')
 

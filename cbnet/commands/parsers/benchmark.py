@@ -21,7 +21,7 @@ Examples:
 docs/speed.md explains the figures.
 """
 
-from ..argument_types import at_least, ends_in
+from ..argument_types import at_least, new_file
 from ..choices import AXES, CLOCKS, DTYPES, ONLY
 from ..command_parser import CommandParser
 from ..options import config_parser
@@ -61,7 +61,7 @@ def make_parser() -> CommandParser:
         ('plot', 'a figure', ('.png', '.svg', '.pdf')),
     ):
         parser.option(
-            f'--{name} FILE', f'also write {what}', ends_in(*endings)
+            f'--{name} FILE', f'also write {what}', new_file(*endings)
         )
     return parser
 

@@ -15,7 +15,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least
+from ..argument_types import at_least, new_file, new_folder
 from ..command_parser import CommandParser
 from ..options import config_parser
 
@@ -35,7 +35,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE.png|DIR',
         'one figure of all images, or a folder for one figure each',
-        Path,
+        figure_or_folder,
         default=Path('fed_images.png'),
     )
     parser.option(
@@ -45,3 +45,10 @@ def make_parser() -> CommandParser:
         default=0,
     )
     return parser
+
+
+def figure_or_folder(text: str) -> Path:
+    """Read the path of a figure or, without an ending, of a folder."""
+    if not Path(text).suffix or Path(text).is_dir():
+        return new_folder(text)
+    return new_file('.png')(text)

@@ -12,8 +12,7 @@ Examples:
   cbnet check-data --config configs/cbnet/dual_r50.py
 """
 
-from pathlib import Path
-
+from ..argument_types import new_file
 from ..command_parser import CommandParser
 from ..options import CONFIG, add_overrides, add_work_dir_option
 from .train import add_data_options
@@ -26,7 +25,7 @@ def make_parser() -> CommandParser:
     add_overrides(parser)
     add_work_dir_option(parser, 'copies of annotation files, where needed')
     parser.option(
-        '--json FILE', 'also write what was found to this file', Path
+        '--json FILE', 'also write what was found to this file', new_file()
     )
     add_data_options(parser)
     parser.option('--no-val', 'check only what is trained on')

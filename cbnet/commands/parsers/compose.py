@@ -10,7 +10,7 @@ Examples:
   cbnet compose my_config.py --members 3 --assistance 0.5 1
 """
 
-from ..argument_types import shared_stages
+from ..argument_types import new_file, shared_stages
 from ..choices import MEMBERS, SHARED_STAGES, STYLE, STYLES
 from ..command_parser import CommandParser
 
@@ -67,5 +67,6 @@ def make_parser() -> CommandParser:
         '--out FILE',
         'the file to write (default: ./dual_<name of the config>; '
         'single_, triple_, composite4_, ... for other numbers of members)',
+        new_file(),
     )
     return parser

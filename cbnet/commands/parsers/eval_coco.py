@@ -10,7 +10,7 @@ mmdet writes such results with
       --cfg-options test_evaluator.outfile_prefix=results
 """
 
-from ..argument_types import ends_in
+from ..argument_types import new_file
 from ..choices import BACKENDS, FASTEST, IOU_TYPES
 from ..command_parser import CommandParser
 
@@ -38,6 +38,6 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE.json',
         'write the figures to this file as well, not rounded',
-        ends_in('.json'),
+        new_file('.json'),
     )
     return parser

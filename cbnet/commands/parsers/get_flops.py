@@ -15,7 +15,7 @@ Examples:
 docs/cost.md explains what is counted, and by which rule.
 """
 
-from ..argument_types import ends_in
+from ..argument_types import new_file
 from ..choices import PRESETS
 from ..command_parser import CommandParser
 from ..options import config_parser
@@ -57,6 +57,6 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE.json',
         'also write all exact numbers: config -> parts, total, ...',
-        ends_in('.json'),
+        new_file('.json'),
     )
     return parser

@@ -14,7 +14,13 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least, ends_in, file_or_address, score
+from ..argument_types import (
+    at_least,
+    file_or_address,
+    new_file,
+    new_folder,
+    score,
+)
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
@@ -37,7 +43,7 @@ def make_parser() -> CommandParser:
         '--out-dir DIR',
         'where drawn images and results go '
         '(default: ./work_dirs/<name of the config>/infer)',
-        Path,
+        new_folder,
     )
     parser.option(
         '--score-thr S', 'the lowest score that is drawn', score, default=0.3
@@ -57,7 +63,7 @@ def make_parser() -> CommandParser:
         '--results FILE.json',
         'the results file; FILE.images.json beside it lists the ids of '
         'images and classes (default: DIR/results.json)',
-        ends_in('.json'),
+        new_file('.json'),
     )
     parser.option(
         '--ann FILE.json',

@@ -6,6 +6,7 @@ Examples:
       --out configs/dual.py
 """
 
+from ..argument_types import new_file
 from ..command_parser import CommandParser
 
 
@@ -19,5 +20,5 @@ def make_parser() -> CommandParser:
         'the published config; the files that it inherits from must '
         'lie where its _base_ says',
     )
-    parser.option('--out FILE', 'the file to write', required=True)
+    parser.option('--out FILE', 'the file to write', new_file(), required=True)
     return parser

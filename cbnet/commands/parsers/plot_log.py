@@ -14,7 +14,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least, ends_in
+from ..argument_types import at_least, new_file
 from ..command_parser import CommandParser
 
 
@@ -29,7 +29,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE',
         'the figure: .png, .pdf or .svg',
-        ends_in('.png', '.pdf', '.svg'),
+        new_file('.png', '.pdf', '.svg'),
         default=Path('curves.png'),
     )
     parser.option(

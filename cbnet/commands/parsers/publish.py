@@ -15,6 +15,7 @@ Examples:
 
 from pathlib import Path
 
+from ..argument_types import new_file
 from ..command_parser import CommandParser
 
 
@@ -33,7 +34,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE.pth',
         'the file to write; the digits are added to its name',
-        Path,
+        new_file(),
         required=True,
     )
     return parser

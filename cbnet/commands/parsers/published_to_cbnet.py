@@ -13,6 +13,7 @@ Examples:
 
 from pathlib import Path
 
+from ..argument_types import new_file
 from ..command_parser import CommandParser
 
 
@@ -24,7 +25,7 @@ def make_parser() -> CommandParser:
     parser.option(
         'source IN.pth[.zip]', 'a checkpoint in the published layout', Path
     )
-    parser.option('out OUT.pth', 'the file to write', Path)
+    parser.option('out OUT.pth', 'the file to write', new_file())
     parser.option(
         '--config CONFIG',
         'the config of the model, if it is none of the published models '

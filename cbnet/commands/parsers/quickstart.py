@@ -12,6 +12,7 @@ Examples:
 
 from pathlib import Path
 
+from ..argument_types import new_folder
 from ..command_parser import CommandParser
 
 
@@ -34,7 +35,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--work-dir DIR',
         'the folder for checkpoints, logs and results',
-        Path,
+        new_folder,
         default=Path('work_dirs', 'quickstart'),
     )
     return parser

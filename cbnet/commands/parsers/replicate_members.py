@@ -13,7 +13,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least, shared_stages
+from ..argument_types import at_least, new_file, shared_stages
 from ..command_parser import CommandParser
 
 
@@ -28,7 +28,7 @@ def make_parser() -> CommandParser:
         "one member, or of a backbone in mmdet's or Microsoft's names",
         Path,
     )
-    parser.option('out OUT.pth', 'the file to write', Path)
+    parser.option('out OUT.pth', 'the file to write', new_file())
     parser.option(
         '--config CONFIG',
         'the config of the composite detector, which tells the number of '

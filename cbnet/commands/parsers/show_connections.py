@@ -12,7 +12,7 @@ Examples:
       --out start.png --cfg-options model.backbone.style=fcc
 """
 
-from ..argument_types import ends_in, file_or_address, local_file
+from ..argument_types import file_or_address, local_file, new_file
 from ..command_parser import CommandParser
 from ..options import config_parser
 
@@ -30,7 +30,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out FILE.png',
         'the figure (default: ./connections_<name of IMAGE>.png)',
-        ends_in('.png'),
+        new_file('.png'),
     )
     parser.option(
         '--device NAME', 'cpu, cuda:0, ... (default: a GPU if there is one)'

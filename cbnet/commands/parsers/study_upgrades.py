@@ -19,7 +19,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least
+from ..argument_types import at_least, new_folder
 from ..choices import BIGGER, BUDGETS, DEFAULT, UPGRADES
 from ..command_parser import CommandParser
 from ..options import config_parser
@@ -80,7 +80,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out-dir DIR',
         'the folder for all runs and the tables',
-        Path,
+        new_folder,
         required=True,
     )
     add_data_options(parser)

@@ -10,9 +10,7 @@ Examples:
       dual_r50.pth --launcher pytorch
 """
 
-from pathlib import Path
-
-from ..argument_types import ends_in, file_or_address
+from ..argument_types import file_or_address, new_file, new_folder
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
@@ -32,13 +30,13 @@ def make_parser() -> CommandParser:
         '--out FILE',
         'also write the predictions as a pickle file (.pkl): a list '
         'with one dict per image, masks as COCO run lengths',
-        ends_in('.pkl', '.pickle'),
+        new_file('.pkl', '.pickle'),
     )
     parser.option(
         '--show-dir DIR',
         'also write one figure per image, with the ground truth on the '
         'left and the detections on the right',
-        Path,
+        new_folder,
     )
     add_tta_options(parser)
     add_fast_option(parser)

@@ -17,7 +17,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import at_least, factor
+from ..argument_types import at_least, factor, new_folder
 from ..choices import DEFAULT, PRESETS, SMALLEST, STYLES
 from ..command_parser import CommandParser
 
@@ -76,7 +76,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--out-dir DIR',
         'the folder for the config and start.pth',
-        Path,
+        new_folder,
         required=True,
     )
     parser.option(
