@@ -6,6 +6,9 @@ from ..messages import listed, number_of
 from .entry_result import EntryResult
 from .results import Results
 
+#: the ratio up to which two measured latencies are taken for the same
+_SAME_LATENCY = 1.05
+
 
 def paragraphs(results: Results) -> list[str]:
     """Say what a battle has found: on each data set, by budget, and why not.
@@ -68,15 +71,17 @@ def _near(results: Results, data: str, name: str, best: str) -> bool:
 
 
 def _cheapest(results: Results, names: list[str]) -> str | None:
-    for cost in ('latency', 'macs'):
-        prices = {
-            name: getattr(results.costs[name], cost)
-            for name in names
-            if name in results.costs
-        }
-        if len(prices) == len(names) and None not in prices.values():
-            return min(prices, key=prices.get)
-    return None
+    """Name the entry with the least latency, as far as it tells them apart."""
+    costs = {name: results.costs.get(name) for name in names}
+    if None in costs.values():
+        return None
+    fastest = [one.latency for one in costs.values()]
+    if None not in fastest:
+        limit = _SAME_LATENCY * min(fastest)
+        costs = {n: one for n, one in costs.items() if one.latency <= limit}
+    if any(one.macs is None for one in costs.values()):
+        return None
+    return min(costs, key=lambda name: costs[name].macs)
 
 
 def _corrupted(results: Results, data: str) -> Iterator[str]:

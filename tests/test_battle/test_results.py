@@ -12,6 +12,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,22 @@ def test_words(made):
     assert 'ms an image on, base' in text
     assert 'M parameters on, good' in text
     assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
+
+
+@pytest.mark.parametrize(
+    ('latencies', 'cheapest'),
+    [((0.1, 0.09), 'twin </script>'), ((0.1, 0.099), 'good')],
+)
+def test_latencies_that_are_nearly_equal(made, latencies, cheapest):
+    results = collect(made[0])
+    for name, latency, macs in zip(
+        ('good', 'twin </script>'), latencies, (1, 2), strict=True
+    ):
+        cost = results.costs[name]
+        results.costs[name] = replace(cost, latency=latency, macs=macs)
+    text = ' '.join(paragraphs(results))
+    best = 'good has the best box AP' in text
+    assert best and (f'Of them, {cheapest} is' in text) == (cheapest != 'good')
 
 
 def test_tables_and_page(made, tmp_path):
