@@ -3,7 +3,8 @@
 1. each style equals its matrix, written out here, for four stages;
 2. what an edge computes, upwards, level and downwards, equals the formula;
 3. norms never record statistics; zero initialisation adds exactly zero;
-4. an unknown style or option is an error that lists those there are.
+4. sums are enlarged on the way up, with the same result and gradients;
+5. an unknown style or option is an error that lists those there are.
 """
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from cbnet.models.backbones import connections
 from cbnet.models.backbones.connections import (
     STEM,
     STYLES,
@@ -18,6 +20,7 @@ from cbnet.models.backbones.connections import (
     ConnectionOptions,
     style_edges,
 )
+from cbnet.models.backbones.resizing import add_enlarged, enlarge
 from cbnet.models.members import StageSpec
 
 # rows: target stages 0..3; columns: stem, stages 0..3
@@ -142,3 +145,94 @@ def test_norms_stay_in_eval_mode_and_learn():
     join({1: torch.randn(1, 8, 2, 2)}, 0, (4, 4)).sum().backward()
     assert norm.running_mean.abs().max() == 0
     assert norm.weight.grad is not None and norm.bias.grad is not None
+
+
+def one_by_one(join, outputs, target, size):
+    """Compute the sum over the edges as the paper writes it."""
+    total = 0
+    for source in join.sources.get(target, ()):
+        edge = 'stem' if source == STEM else source
+        transform, x = join[f'{edge}_to_{target}'], outputs[source]
+        if x.shape[-1] > size[-1] or x.shape[-2] > size[-2]:
+            total = total + transform(F.interpolate(x, size, mode='area'))
+        else:
+            total = total + F.interpolate(transform(x), size, mode='nearest')
+    return total
+
+
+@pytest.mark.parametrize('layout', ['contiguous_format', 'channels_last'])
+@pytest.mark.parametrize('style', STYLES)
+def test_sums_on_the_way_up_are_the_same(style, layout):
+    strides = [(4, 4), (4, 8), (8, 16), (16, 32)]
+    specs = tuple(
+        StageSpec(3 + i, a, 4 + i, b) for i, (a, b) in enumerate(strides)
+    )
+    edges = style_edges(style, 4)
+    join = Connection(edges, specs, specs, NORM.updated(dict(zero_init=False)))
+    join = join.double().to(memory_format=getattr(torch, layout))
+    for image in [(64, 96), (97, 131), (160, 240), (32, 32)]:
+        sides = {STEM: 4} | {i: b for i, (_, b) in enumerate(strides)}
+        outputs = {
+            i: torch.randn(
+                2, 4 + i if i >= 0 else 3, *sizes, dtype=torch.double
+            )
+            .to(memory_format=getattr(torch, layout))
+            .requires_grad_()
+            for i, side in sides.items()
+            for sizes in [[-(-pixels // side) for pixels in image]]
+        }
+        leaves = [*outputs.values(), *join.parameters()]
+        for target, (stride, _) in enumerate(strides):
+            size = tuple(-(-pixels // stride) for pixels in image)
+            found = join(outputs, target, size)
+            expected = one_by_one(join, outputs, target, size)
+            if found is None:
+                assert isinstance(expected, int)
+                continue
+            torch.testing.assert_close(found, expected)
+            gradients = (
+                torch.autograd.grad(
+                    y.square().sum(), leaves, allow_unused=True
+                )
+                for y in (found, expected)
+            )
+            for a, b in zip(*gradients, strict=True):
+                torch.testing.assert_close(a, b)
+
+
+def test_the_full_size_is_computed_once(monkeypatch):
+    sums = []
+    monkeypatch.setattr(
+        connections,
+        'add_enlarged',
+        lambda x, y: sums.append(tuple(x.shape[-2:])) or add_enlarged(x, y),
+    )
+    specs = tuple(StageSpec(4, s, 4, s) for s in (4, 8, 16, 32))
+    join = Connection(style_edges('dhlc', 4), specs, specs, NORM)
+    for side, expected in [(64, [4, 8, 16]), (60, [15, 15, 15])]:
+        outputs = {
+            i: torch.randn(1, 4, *[-(-side // s)] * 2)
+            for i, s in enumerate((4, 8, 16, 32))
+        }
+        join(outputs, 0, (side // 4, side // 4))
+        assert [rows for rows, _ in sums] == expected
+        sums.clear()
+
+
+@pytest.mark.parametrize('layout', ['contiguous_format', 'channels_last'])
+@pytest.mark.parametrize('factor', [1, 2, 3, 8])
+def test_repeated_rows_and_columns_are_the_nearest(layout, factor):
+    small, large = (
+        torch.randn(2, 5, 3 * k, 4 * k).to(
+            memory_format=getattr(torch, layout)
+        )
+        for k in (1, factor)
+    )
+    size = large.shape[-2:]
+    expected = F.interpolate(small, size, mode='nearest')
+    found = enlarge(small, size)
+    assert torch.equal(found, expected)
+    assert found.stride() == large.stride()
+    found = add_enlarged(large, small)
+    assert torch.equal(found, large + expected)
+    assert found.stride() == large.stride()

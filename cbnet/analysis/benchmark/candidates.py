@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...arguments import explained
 from ...engine.verification import build_detector
+from ...models.folded_norms import fold_norms
 from ..complexity import measure
 from ..complexity.latency import noise, time_detection
 from ..complexity.step import time_step
@@ -137,7 +138,9 @@ def make_candidate(
 
     Args:
         name: its name, for errors.
-        cfg: its config; ``compile=True`` in it compiles its backbone.
+        cfg: its config; ``compile=True`` in it compiles its backbone and
+            its neck, ``channels_last=True`` lays out its maps so, and
+            ``fast=True`` also folds its norms if it does not train.
         setting: how it is run.
         known: the weights of other candidates; those that fit are loaded.
 
@@ -153,6 +156,10 @@ def make_candidate(
     if same is not None:
         detector.load_state_dict(same)
     detector.to(setting.device).train(setting.train)
+    if cfg.get('channels_last') or cfg.get('fast'):
+        detector.to(memory_format=torch.channels_last)
+    if cfg.get('fast') and not setting.train:
+        fold_norms(detector)
     if setting.compiled or cfg.get('compile'):
         for part in ('backbone', 'neck'):
             if module := getattr(detector, part, None):

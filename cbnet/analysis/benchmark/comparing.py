@@ -10,6 +10,7 @@ import torch
 from ..complexity.timing import Ratio, Times, alternate, ratio
 from .candidates import Candidate
 from .evaluating import evaluation_seconds
+from .memory import peak_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Result:
         macs: the multiply-accumulates of inference on an image, or None.
         times: the times of its passes.
         images: the images per second.
-        memory: the peak of the GPU's memory in bytes; None on a CPU.
+        memory: the peak of the bytes of tensors in a pass, with the weights.
         parts: the median seconds of each part of a pass, in passes of their
             own, in which the device is waited for between the parts.
         ratio: its times over those of the reference, round by round.
@@ -37,7 +38,7 @@ class Result:
     macs: int | None
     times: Times
     images: float
-    memory: int | None
+    memory: int
     parts: Mapping[str, float]
     ratio: Ratio
     per_flop: Ratio | None
@@ -102,17 +103,12 @@ def part_medians(candidate: Candidate, passes: int) -> dict[str, float]:
     return {n: median(one.get(n, 0.0) for one in found) for n in names}
 
 
-def peak_memory(candidate: Candidate) -> int | None:
+def peak_memory(candidate: Candidate) -> int:
     """Measure the memory of a pass and of the candidate's own weights."""
     device = torch.device(candidate.setting.device)
-    if device.type != 'cuda':
-        return None
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    candidate.seconds()
-    peak = torch.cuda.max_memory_allocated(device) - before
     weights = candidate.detector.state_dict().values()
-    return peak + sum(one.numel() * one.element_size() for one in weights)
+    own = sum(one.numel() * one.element_size() for one in weights)
+    return own + peak_of(candidate.seconds, device)
 
 
 def difference(

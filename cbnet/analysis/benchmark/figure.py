@@ -23,7 +23,7 @@ def _curves(points: Sequence[Point], axis: str) -> Figure:
     panels = [
         ('GMACs of an image', lambda one: one.macs and one.macs / 1e9),
         ('median time of a pass, ms', lambda one: 1e3 * one.times.median),
-        ('memory, MB', lambda one: one.memory and one.memory / 2**20),
+        ('memory, MB', lambda one: one.memory / 2**20),
     ]
     kept = [
         (title, read)

@@ -98,7 +98,7 @@ def _passes(results: Sequence[Result]) -> str:
             f'{1e3 * one.times.median:.1f}',
             f'{1e3 * one.times.p95:.1f}',
             f'{one.images:.2f}',
-            '-' if one.memory is None else f'{one.memory / 2**20:.0f}',
+            f'{one.memory / 2**20:.0f}',
             _shown(one.ratio),
             _shown(one.per_flop),
             '-' if one.difference is None else f'{one.difference:.1e}',

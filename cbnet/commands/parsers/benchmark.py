@@ -42,7 +42,9 @@ def make_parser() -> CommandParser:
         '--variant TEXT',
         'a further candidate of each CONFIG with overrides of its own: '
         '"NAME: KEY=VALUE ..."; may be given several times; compile=True '
-        'compiles the backbone and the neck with torch.compile',
+        'compiles the backbone and the neck with torch.compile, '
+        'channels_last=True lays out maps so, and fast=True also folds '
+        'norms, as cbnet test --fast does',
         action='append',
         default=[],
     )

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ...arguments import explained, validated
 from ..members import STEM, StageSpec
 from ..options import NormConfig, Options
-from .resizing import enlarge
+from .resizing import add_enlarged, divide, enlarge
 
 Edge = tuple[int, int]
 
@@ -185,15 +185,21 @@ class Connection(nn.ModuleDict):
             A map (B, C_target_in, H, W), or None if no edge ends there.
         """
         total = None
-        for source in self.sources.get(target, ()):
+        # The coarsest source is the last one.  Where grids divide, a sum is
+        # enlarged only to the grid of the next source, so that one map, not
+        # one of each edge, is enlarged to the full size.
+        for source in reversed(self.sources.get(target, ())):
             transform = self[_edge_name(source, target)]
             x = outputs[source]
             if x.shape[-1] > size[-1] or x.shape[-2] > size[-2]:
-                x = transform(F.interpolate(x, size, mode='area'))
-            else:
-                x = enlarge(transform(x), size)
-            total = x if total is None else total + x
-        return total
+                x = F.interpolate(x, size, mode='area')
+            x = transform(x)
+            if total is not None:
+                if not divide(total.shape[-2:], x.shape[-2:], size):
+                    x, total = enlarge(x, size), enlarge(total, size)
+                x = add_enlarged(x, total)
+            total = x
+        return None if total is None else enlarge(total, size)
 
 
 def _edge_name(source: int, target: int) -> str:
