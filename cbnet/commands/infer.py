@@ -17,6 +17,7 @@ from ..analysis.drawing import draw_instances
 from ..arguments import explained
 from ..datasets.bit_depths import describe_dark
 from ..errors import UserError, UserValueError
+from ..evaluation.run_lengths import decode_masks
 from ..inference import Inferencer
 from ..inference.media import (
     VIDEO_EXTENSIONS,
@@ -50,7 +51,12 @@ def run(args: Namespace) -> None:
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
     inferencer = Inferencer(
-        cfg, args.checkpoint, args.device, args.verify, args.fast
+        cfg,
+        args.checkpoint,
+        args.device,
+        args.verify,
+        args.fast,
+        run_lengths=not args.full_masks,
     )
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
@@ -173,6 +179,8 @@ def detect(
                 continue
             pixels = data['img'].astype(np.uint8)[..., ::-1]
             shown = found[found.scores >= args.score_thr]
+            if isinstance(shown.get('masks'), list):
+                shown.masks = decode_masks(shown.masks, pixels.shape[:2])
             name = image['file_name']
             try:
                 with explained(f'{name}: its detections cannot be drawn'):

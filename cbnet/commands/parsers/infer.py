@@ -18,6 +18,7 @@ from ..argument_types import at_least, ends_in, file_or_address, score
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
+    add_full_masks_option,
     add_tta_options,
     add_verify_option,
     config_parser,
@@ -66,5 +67,6 @@ def make_parser() -> CommandParser:
     )
     add_tta_options(parser)
     add_fast_option(parser)
+    add_full_masks_option(parser)
     add_verify_option(parser)
     return parser

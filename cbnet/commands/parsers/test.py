@@ -16,6 +16,7 @@ from ..argument_types import ends_in, file_or_address
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
+    add_full_masks_option,
     add_tta_options,
     add_verify_option,
     run_parser,
@@ -42,5 +43,6 @@ def make_parser() -> CommandParser:
     )
     add_tta_options(parser)
     add_fast_option(parser)
+    add_full_masks_option(parser)
     add_verify_option(parser)
     return parser
