@@ -27,6 +27,7 @@ from ..inference.media import (
     write_image,
     write_video,
 )
+from ..inference.reading import read_ahead
 from ..inference.results_file import ResultsFile
 from ..messages import number_of
 from ..tta.config import add_tta
@@ -63,7 +64,7 @@ def run(args: Namespace) -> None:
     if dark := describe_dark([*paths.values()]):
         print(dark)
     if video is None:
-        items = read_images(inferencer, paths, results, tally)
+        items = read_images(inferencer, paths, results, tally, args.batch_size)
     else:
         items = read_frames(inferencer, video, args.input, tally)
     drawn = detect(inferencer, items, results, args, tally)
@@ -131,11 +132,13 @@ def read_images(
     paths: dict[str, Path],
     results: ResultsFile,
     tally: Tally,
+    ahead: int,
 ) -> Iterator[Item]:
-    """Read images; note those that cannot be read."""
-    for name, path in track(paths.items(), 'images', len(paths)):
+    """Read images, some ahead; note those that cannot be read."""
+    contents = read_ahead(inferencer.read, paths.values(), ahead)
+    for name in track(paths, 'images', len(paths)):
         try:
-            data = inferencer.read(path)
+            data = next(contents)()
             height, width = data['img'].shape[:2]
             results.require_size(name, height, width)
         except UserError as error:

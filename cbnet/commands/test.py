@@ -40,6 +40,8 @@ def run(args: Namespace) -> None:
         # mmdet puts a relative folder below work_dir.
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
+    if args.batch_size:
+        cfg.test_dataloader.batch_size = args.batch_size
     lines = check_loaders(cfg, 'test')
     lines += leave_cpus(cfg, getattr(args, 'threads', None), 'test')
     if is_first(cfg.launcher):

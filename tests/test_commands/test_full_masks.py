@@ -1,7 +1,7 @@
 """Masks encoded where they are pasted are those of ``--full-masks``.
 
-Of test (the file of ``--out`` and all figures, with and without views) and
-of infer (results and pictures), to the last bit.
+Of test (the file of ``--out`` and all figures, with and without views, also
+in batches) and of infer (results and pictures), to the last bit.
 """
 
 import pickle
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cbnet.engine import run_length_masks
+from cbnet.evaluation.dump import DumpRunLengths
 
 SAID = 'masks are encoded where they are pasted'
 
@@ -27,14 +28,33 @@ def same(one, other):
     return type(one) is type(other) and np.array_equal(one, other)
 
 
-@pytest.mark.parametrize('views', [False, True])
-def test_testing(tiny_config, weights, run_command, tmp_path, views):
+@pytest.fixture
+def sizes(monkeypatch):
+    """The numbers of images that metrics have been given at a time."""
+    process, seen = DumpRunLengths.process, []
+
+    def count(self, batch, samples):
+        seen.append(len(samples))
+        process(self, batch, samples)
+
+    monkeypatch.setattr(DumpRunLengths, 'process', count)
+    monkeypatch.setattr(
+        run_length_masks, '_TAKERS', (*run_length_masks._TAKERS, count)
+    )
+    return seen
+
+
+CASES = [[], ['--tta'], ['--batch-size', '2']]
+
+
+@pytest.mark.parametrize('options', CASES, ids=str)
+def test_testing(tiny_config, weights, run_command, tmp_path, options, sizes):
     found = []
     for full in ([], ['--full-masks']):
         out = tmp_path / f'{len(full)}.pkl'
         status, said = run_command(
             'test', tiny_config, weights, '--out', out, *full,
-            *['--tta'] * views,
+            *options,
         )  # fmt: skip
         assert status == 0 and (SAID in said) == (not full), said
         figures = re.findall(r'coco/(\w+): ([-\d.]+)', said)
@@ -44,6 +64,7 @@ def test_testing(tiny_config, weights, run_command, tmp_path, views):
     assert same(*found)
     masks = [one['pred_instances']['masks'] for one in found[0][1]]
     assert sum(map(len, masks)) > 3
+    assert sizes == ([2] if '--batch-size' in options else [1, 1]) * 2
 
 
 def test_drawing_needs_masks(tiny_config, weights, run_command):

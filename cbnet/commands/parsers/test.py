@@ -12,7 +12,7 @@ Examples:
 
 from pathlib import Path
 
-from ..argument_types import ends_in, file_or_address
+from ..argument_types import at_least, ends_in, file_or_address
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
@@ -40,6 +40,13 @@ def make_parser() -> CommandParser:
         'also write one figure per image, with the ground truth on the '
         'left and the detections on the right',
         Path,
+    )
+    parser.option(
+        '--batch-size N',
+        'images at a time in each process (default: that of the config, '
+        'mostly 1); in larger batches images are padded to the largest, '
+        'which changes scores a little',
+        at_least(1),
     )
     add_tta_options(parser)
     add_fast_option(parser)
