@@ -3,8 +3,8 @@ r"""Compare whole evaluations: cbnet test with mmdet's own tools/test.py.
 Both evaluate the same checkpoint of the same config in processes that take
 turns, and write the same detections, which are compared. The seconds are
 those of the whole processes, with those that load images: start-up, reading,
-computing, pasting, encoding, evaluating. One more run of each says which part
-takes how long.
+computing, pasting, encoding, evaluating. A table says which part takes how
+long.
 
 "untrained" for CHECKPOINT stands for random weights that detect as many
 objects as the config allows, of usual sizes and with smooth masks.
@@ -23,6 +23,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
@@ -60,7 +61,6 @@ def make_parser() -> ArgumentParser:
         help='writes STEM.json and STEM.md',
     )  # fmt: skip
     parser.add_argument('--child', help='what this tool calls itself with')
-    parser.add_argument('--parts', type=Path, help='likewise')
     return parser
 
 
@@ -80,13 +80,15 @@ def main(args: Namespace) -> None:
             for name in names[:: -1 if number % 2 else 1]:
                 runs[name].append(run(name, args, folder))
                 print(name, runs[name][-1][:2], flush=True)
-        parts = {name: run(name, args, folder, parts=True) for name in names}
-    lines = ['| | CPU s | times as fast (quartiles) | s | times as fast |']
-    lines += ['| equal |\n|---|---|---|---|---|---|']
-    lines = [''.join(lines)]
+    lines = ['| | CPU s | ratio (quartiles) | s | ratio (quartiles) | equal |']
+    lines += ['|---|---|---|---|---|---|']
     rows = []
     for name in names:
-        row = dict(name=name, parts=parts[name][3])
+        parts = [one[3] for one in runs[name]]
+        row = dict(
+            name=name,
+            parts={key: median(one[key] for one in parts) for key in parts[0]},
+        )
         cells = [name]
         for place, clock in enumerate(('cpu', 'wall')):
             own, usual = (
@@ -113,18 +115,17 @@ def main(args: Namespace) -> None:
     args.out.with_suffix('.md').write_text('\n'.join(lines) + '\n')
 
 
-def run(name: str, args: Namespace, folder: str, parts: bool = False) -> tuple:
+def run(name: str, args: Namespace, folder: str) -> tuple:
     """Run a candidate.
 
     Returns:
-        The seconds of CPUs and of the clock, the files of its detections,
-        and, if asked for, the seconds of CPUs of each part.
+        The seconds of CPUs and of the clock, without those that timing the
+        parts took, the files of its detections, and the seconds of CPUs of
+        each part.
     """
-    written = Path(folder, 'parts.json')
     options = [*args.options, f'test_evaluator.outfile_prefix={folder}/found']
     command = [sys.executable, __file__, args.config, args.checkpoint]
     command += ['--child', name, '--out', folder, '--options', *options]
-    command += ['--parts', str(written)] * parts
     before = children()
     start = perf_counter()
     done = subprocess.run(
@@ -133,12 +134,10 @@ def run(name: str, args: Namespace, folder: str, parts: bool = False) -> tuple:
     wall, cpu = perf_counter() - start, children() - before
     if done.returncode:
         sys.exit(f'{name}: {done.stderr[-3000:]}')
+    parts, own = json.loads(Path(folder, 'parts.json').read_text())
     files = sorted(Path(folder).glob('found.*.json'))
     found = [file.read_bytes() for file in files]
-    seconds = json.loads(written.read_text()) if parts else {}
-    if parts:  # what other processes used, which load the images
-        seconds['reading images'] = seconds.pop('workers')
-    return cpu, wall, found, seconds
+    return cpu - own[0], wall - own[1], found, parts
 
 
 def children() -> float:
@@ -148,7 +147,7 @@ def children() -> float:
 
 
 def child(args: Namespace) -> None:
-    """Evaluate as a user does; with ``--parts``, time the parts."""
+    """Evaluate as a user does, and time the parts."""
     given = [args.config, args.checkpoint, '--work-dir', str(args.out)]
     given += ['--cfg-options', *args.options, *CANDIDATES[args.child]]
     if args.child == 'mmdet':
@@ -162,38 +161,40 @@ def child(args: Namespace) -> None:
         allow_checkpoint_globals()
         import mmdet
 
-        if args.parts:
-            time_parts(args.parts)
+        time_parts(args.out / 'parts.json', needless=True)
         script = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'test.py'
         sys.argv = [str(script), *given]
         runpy.run_path(str(script), run_name='__main__')
         return
-    if args.parts:
-        os.environ['CBNET_START'] = 'no'
-        time_parts(args.parts)
-        del os.environ['CBNET_START']
+    prepare()
+    time_parts(args.out / 'parts.json')
     cbnet(['test', *given])
 
 
-def time_parts(out: Path) -> None:
-    """Let the next test write the seconds of its parts."""
+def time_parts(out: Path, needless: bool = False) -> None:
+    """Let the next test write the seconds of its parts.
+
+    Args:
+        out: the file to write.
+        needless: whether the test does without the imports of this function,
+            whose seconds do not count then.
+    """
     from contextlib import ExitStack
 
-    from cbnet.compat import install_ops
-
-    install_ops()
     import mmdet.models  # noqa: F401 (either candidate imports it)
     from mmengine.runner import Runner
 
-    before = process_time()
+    before = process_time(), perf_counter()
     from cbnet.analysis.benchmark.parts import PartClock, timed_parts
     from cbnet.compat.mmengine_internals import answer_calls
 
-    ours, test = process_time() - before, Runner.test
+    own = process_time() - before[0], perf_counter() - before[1]
+    own = own if needless else (0, 0)
+    test = Runner.test
 
     def timed_test(runner: Runner) -> object:
         clock, loop = PartClock(clock='cpu'), runner.test_loop
-        clock.seconds['start-up'] = process_time() - ours
+        clock.seconds['start-up'] = process_time() - own[0]
         pairs = [
             (runner.model.roi_head, f'{kind}_{what}', f'{kind} {label}')
             for kind in ('bbox', 'mask')
@@ -216,8 +217,8 @@ def time_parts(out: Path) -> None:
             with clock.run('the rest'):
                 found = test(runner)
         loop.dataloader._iterator = None  # its workers end, and are counted
-        clock.seconds['workers'] = children()
-        out.write_text(json.dumps(clock.seconds))
+        clock.seconds['reading images'] = children()
+        out.write_text(json.dumps([clock.seconds, own]))
         return found
 
     Runner.test = timed_test
