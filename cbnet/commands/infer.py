@@ -17,6 +17,7 @@ from ..analysis.drawing import draw_instances
 from ..arguments import explained
 from ..datasets.bit_depths import describe_dark
 from ..errors import UserError, UserValueError
+from ..evaluation.run_lengths import decode_masks
 from ..inference import Inferencer
 from ..inference.media import (
     VIDEO_EXTENSIONS,
@@ -26,6 +27,7 @@ from ..inference.media import (
     write_image,
     write_video,
 )
+from ..inference.reading import read_ahead
 from ..inference.results_file import ResultsFile
 from ..messages import number_of
 from ..tta.config import add_tta
@@ -50,14 +52,19 @@ def run(args: Namespace) -> None:
     if args.tta or args.tta_scales:
         add_tta(cfg, args.tta_scales)
     inferencer = Inferencer(
-        cfg, args.checkpoint, args.device, args.verify, args.fast
+        cfg,
+        args.checkpoint,
+        args.device,
+        args.verify,
+        args.fast,
+        run_lengths=not args.full_masks,
     )
     results = ResultsFile(inferencer.classes, list(paths), args.ann)
     meaning = results.open(args.results)
     if dark := describe_dark([*paths.values()]):
         print(dark)
     if video is None:
-        items = read_images(inferencer, paths, results, tally)
+        items = read_images(inferencer, paths, results, tally, args.batch_size)
     else:
         items = read_frames(inferencer, video, args.input, tally)
     drawn = detect(inferencer, items, results, args, tally)
@@ -125,11 +132,13 @@ def read_images(
     paths: dict[str, Path],
     results: ResultsFile,
     tally: Tally,
+    ahead: int,
 ) -> Iterator[Item]:
-    """Read images; note those that cannot be read."""
-    for name, path in track(paths.items(), 'images', len(paths)):
+    """Read images, some ahead; note those that cannot be read."""
+    contents = read_ahead(inferencer.read, paths.values(), ahead)
+    for name in track(paths, 'images', len(paths)):
         try:
-            data = inferencer.read(path)
+            data = next(contents)()
             height, width = data['img'].shape[:2]
             results.require_size(name, height, width)
         except UserError as error:
@@ -173,6 +182,8 @@ def detect(
                 continue
             pixels = data['img'].astype(np.uint8)[..., ::-1]
             shown = found[found.scores >= args.score_thr]
+            if isinstance(shown.get('masks'), list):
+                shown.masks = decode_masks(shown.masks, pixels.shape[:2])
             name = image['file_name']
             try:
                 with explained(f'{name}: its detections cannot be drawn'):

@@ -90,6 +90,15 @@ def add_fast_option(parser: CommandParser) -> None:
     )
 
 
+def add_full_masks_option(parser: CommandParser) -> None:
+    """Add ``--full-masks``."""
+    parser.option(
+        '--full-masks',
+        'paste each mask into an image of its own before it is encoded, as '
+        'mmdet does; the results are the same',
+    )
+
+
 def add_verify_option(
     parser: CommandParser, file: str = 'the checkpoint'
 ) -> None:

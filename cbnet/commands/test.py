@@ -2,8 +2,6 @@
 
 from argparse import Namespace
 
-from mmdet.evaluation import DumpDetResults
-
 from ..analysis.visualizing import use_plain_texts
 from ..compat.mmengine_internals import name_dumped_config
 from ..datasets.data_check import check_data
@@ -12,7 +10,9 @@ from ..engine.fast_inference import add_fast_inference
 from ..engine.guards import add_guards
 from ..engine.launch import finish_launch, is_first
 from ..engine.loader_threads import leave_cpus
+from ..engine.run_length_masks import add_run_length_masks
 from ..errors import UserValueError
+from ..evaluation.dump import DumpRunLengths
 from ..tta.config import add_tta
 from .command_line import (
     build_runner,
@@ -37,6 +37,8 @@ def run(args: Namespace) -> None:
         # mmdet puts a relative folder below work_dir.
         folder = str(args.show_dir.absolute())
         hooks.visualization.update(draw=True, test_out_dir=folder)
+    if args.batch_size:
+        cfg.test_dataloader.batch_size = args.batch_size
     lines = check_loaders(cfg, 'test')
     lines += leave_cpus(cfg, getattr(args, 'threads', None), 'test')
     if is_first(cfg.launcher):
@@ -50,11 +52,12 @@ def run(args: Namespace) -> None:
         add_fast_inference(cfg)
     use_plain_texts()
     add_guards(cfg, training=False, verify=args.verify)
+    add_run_length_masks(cfg, args.full_masks)
     name_dumped_config(cfg, 'test')
     runner = build_runner(cfg)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        dump = DumpDetResults(out_file_path=str(args.out))
+        dump = DumpRunLengths(out_file_path=str(args.out))
         runner.test_evaluator.metrics.append(dump)
     runner.test()
     runner.model.train()  # caches log what they found when the mode changes

@@ -19,6 +19,7 @@ from ..engine.launch import finish_launch, is_first, world_size
 from ..engine.loader_threads import leave_cpus
 from ..engine.loggers import add_logger
 from ..engine.mixed_precision import choose_precision
+from ..engine.run_length_masks import add_run_length_masks
 from ..engine.run_settings import check_training
 from ..errors import UserValueError
 from .command_line import (
@@ -44,6 +45,7 @@ def run(args: Namespace) -> None:
         resume(cfg, args.resume)
     use_plain_texts()
     add_guards(cfg, verify=args.verify)
+    add_run_length_masks(cfg)
     build_runner(cfg).train()
     finish_launch()
 

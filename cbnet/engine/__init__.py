@@ -12,6 +12,7 @@ from .loss_guard import LossGuardHook
 from .memory_format import ChannelsLastHook
 from .mixed_precision import CpuAmpOptimWrapper
 from .resources import ResourcesHook
+from .run_length_masks import RunLengthMasksHook
 from .safe_stop import SafeStopHook
 from .swa import SWAHook
 
@@ -25,6 +26,7 @@ __all__ = [
     'GradientGuardHook',
     'LossGuardHook',
     'MemberLayerDecayConstructor',
+    'RunLengthMasksHook',
     'SafeCheckpointHook',
     'SafeStopHook',
     'ResourcesHook',

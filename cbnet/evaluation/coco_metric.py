@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from mmdet.datasets.api_wrappers import COCOevalMP
 from mmdet.evaluation import CocoMetric
 from mmdet.evaluation.metrics import coco_metric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
+from torch import Tensor
 
 from ..arguments import validated
 from ..compat.mmengine_internals import replace_registered
@@ -25,6 +27,7 @@ from .coco_backends import (
     fastest_backend,
     quick_evaluation,
 )
+from .run_lengths import encode_masks
 
 
 class OrderedProcesses(OrderedEvaluation, COCOevalMP):
@@ -79,7 +82,7 @@ class CheckedCocoMetric(CocoMetric):
                 'test_evaluator.ann_file to the annotation file of the '
                 'images'
             )
-        super().process(data_batch, data_samples)
+        super().process(data_batch, [*map(_encoded, data_samples)])
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Compute COCO's figures from what ``process`` has collected."""
@@ -136,6 +139,20 @@ class CheckedCocoMetric(CocoMetric):
         return (
             f'{lacking} of {number_of(len(objects), "annotations")} have none'
         )
+
+
+def _encoded(sample: dict[str, Any]) -> dict[str, Any]:
+    """Encode masks on the GPU that they are on; only run lengths leave it."""
+    found = sample['pred_instances']
+    masks = found.get('masks')
+    if not isinstance(masks, Tensor) or not _is_worth_it(masks):
+        return sample
+    found = dict(found, masks=encode_masks(masks))
+    return dict(sample, pred_instances=found)
+
+
+def _is_worth_it(masks: Tensor) -> bool:
+    return masks.device.type != 'cpu' and masks.dtype == torch.bool
 
 
 def use_checked_metric() -> None:

@@ -113,10 +113,12 @@ class ResultsFile:
             for i, box, score in zip(*columns, strict=True)
         ]
         if 'masks' in found:
-            rles = encode_mask_results(np.asarray(found.masks, bool))
+            rles = found.masks
+            if not isinstance(rles, list):
+                rles = encode_mask_results(np.asarray(rles, bool))
             for entry, rle in zip(entries, rles, strict=True):
-                rle['counts'] = rle['counts'].decode()
-                entry['segmentation'] = rle
+                counts = rle['counts'].decode()
+                entry['segmentation'] = dict(rle, counts=counts)
         for file, items in zip(self._lists, (entries, [image]), strict=False):
             file.add(items)
         self.images += 1

@@ -64,6 +64,7 @@ VALID = dict(
         optim_wrapper_cfg=dict(optimizer=OPTIMIZER)
     ),
     ResourcesHook=dict,
+    RunLengthMasksHook=dict,
     SWAHook=dict,
     SafeCheckpointHook=dict,
     SafeStopHook=dict,

@@ -17,9 +17,11 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
+from mmdet.structures.mask import encode_mask_results
 from mmengine.registry import DefaultScope
 from pycocotools import mask as coco_mask
 
+from cbnet.evaluation import coco_metric
 from cbnet.evaluation.coco import evaluate
 from cbnet.evaluation.coco_backends import BACKENDS
 from cbnet.evaluation.coco_metric import CheckedCocoMetric, use_checked_metric
@@ -81,6 +83,22 @@ def test_perfect_detections(tmp_path, first, crowd):
     masks, annotations = objects(first, **crowd)
     figures = figures_of(tmp_path, annotations, ['bbox', 'segm'], masks)
     assert figures['coco/bbox_mAP'] == figures['coco/segm_mAP'] == 1.0
+
+
+def test_masks_encoded_where_they_are(tmp_path, monkeypatch):
+    """As those on a GPU are."""
+    monkeypatch.setattr(coco_metric, '_is_worth_it', torch.is_tensor)
+    usual, seen = coco_metric.encode_masks, []
+
+    def encode(masks):
+        seen.append(usual(masks))
+        return seen[-1]
+
+    monkeypatch.setattr(coco_metric, 'encode_masks', encode)
+    masks, annotations = objects()
+    figures = figures_of(tmp_path, annotations, ['bbox', 'segm'], masks)
+    assert figures['coco/bbox_mAP'] == figures['coco/segm_mAP'] == 1.0
+    assert seen == [encode_mask_results(masks)] * 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ..argument_types import (
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
+    add_full_masks_option,
     add_tta_options,
     add_verify_option,
     config_parser,
@@ -72,5 +73,6 @@ def make_parser() -> CommandParser:
     )
     add_tta_options(parser)
     add_fast_option(parser)
+    add_full_masks_option(parser)
     add_verify_option(parser)
     return parser

@@ -10,10 +10,16 @@ Examples:
       dual_r50.pth --launcher pytorch
 """
 
-from ..argument_types import file_or_address, new_file, new_folder
+from ..argument_types import (
+    at_least,
+    file_or_address,
+    new_file,
+    new_folder,
+)
 from ..command_parser import CommandParser
 from ..options import (
     add_fast_option,
+    add_full_masks_option,
     add_tta_options,
     add_verify_option,
     run_parser,
@@ -38,7 +44,15 @@ def make_parser() -> CommandParser:
         'left and the detections on the right',
         new_folder,
     )
+    parser.option(
+        '--batch-size N',
+        'images at a time in each process (default: that of the config, '
+        'mostly 1); in larger batches images are padded to the largest, '
+        'which changes scores a little',
+        at_least(1),
+    )
     add_tta_options(parser)
     add_fast_option(parser)
+    add_full_masks_option(parser)
     add_verify_option(parser)
     return parser
