@@ -19,7 +19,8 @@ BUSY := $(VENV)/.cbnet-installing
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-forks members detectors lint clean
+.PHONY: help setup quickstart test test-forks members detectors extensions \
+    lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' \
@@ -51,6 +52,12 @@ detectors: $(DONE)  ## try every listed detector of mmdet; write docs/detectors.
 	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
 	    tests/test_models/test_served_detectors.py
 	$(BIN)/python -m tests.test_models.served_detectors
+
+extensions: $(DONE)  ## try a step and an evaluation of configs/extensions
+	CBNET_EXTENSIONS=small OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    --numprocesses=$(WORKERS) --dist=load --durations=15 \
+	    tests/test_configs/test_extension_runs.py
+	$(BIN)/python -m tests.test_configs.extension_runs
 
 lint: $(DONE)  ## check style, formatting and the layers of imports
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Find and read config files; report a mistake in them in one sentence."""
 
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,32 @@ def _first(error: BaseException) -> BaseException:
     while before := error.__cause__ or error.__context__:
         error = before
     return error
+
+
+def check_teacher(model: Any) -> None:
+    """See that the config of a teacher (LD) is there.
+
+    mmdet reads it from the working directory, and its own configs name it as
+    in a clone of mmdet.
+
+    Args:
+        model: the config of the model.
+
+    Raises:
+        ValueError: the config of the teacher is missing.
+    """
+    key = 'teacher_config'
+    name = model.get(key) if isinstance(model, dict) else None
+    if not isinstance(name, str) or Path(name).is_file():
+        return
+    advice = "give the path of the teacher's config"
+    with suppress(UserValueError):
+        carried = find_config(f'mmdet::{name.removeprefix("configs/")}')
+        advice = f'mmdet carries it: give {str(carried)!r}'
+    raise UserValueError(
+        f'model.{key}={name!r} is not a file; it is relative to the working '
+        f'directory, {Path.cwd()}; {advice}'
+    )
 
 
 def check_new(out: Path) -> None:

@@ -4,9 +4,13 @@ In a wheel and an editable install they are in ``.mim``; in a clone that is
 merely on the path, beside the package.
 """
 
+import re
+
 import pytest
 
-from cbnet.config_files import find_config, read_config
+from cbnet.config_files import check_teacher, find_config, read_config
+from cbnet.engine.run_settings import check_model
+from cbnet.twins import TwinOptions, compose
 
 
 @pytest.fixture
@@ -57,3 +61,33 @@ def test_custom_imports_that_are_not_installed(tmp_path):
         'a.py: a module of custom_imports cannot be imported: No module named '
         "'some_where'; install its package, or put its folder on PYTHONPATH"
     )
+
+
+def test_a_teacher_is_looked_for(tmp_path, monkeypatch):
+    """The configs of LD in mmdet name it as in a clone of mmdet."""
+    monkeypatch.chdir(tmp_path)
+    check_teacher(dict(type='GFL'))
+    check_teacher(dict(teacher_config=dict(model=dict())))
+    with pytest.raises(ValueError) as raised:
+        check_teacher(dict(teacher_config='my/teacher.py'))
+    assert str(raised.value) == (
+        "model.teacher_config='my/teacher.py' is not a file; it is relative "
+        f'to the working directory, {tmp_path}; '
+        "give the path of the teacher's config"
+    )
+    write(tmp_path / 'my/teacher.py')
+    check_teacher(dict(teacher_config='my/teacher.py'))
+
+
+def test_a_teacher_that_mmdet_carries(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = 'mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py'
+    cfg = read_config(find_config(config), config)
+    teacher = find_config('mmdet::gfl/gfl_r101_fpn_ms-2x_coco.py')
+    message = re.escape(f"mmdet carries it: give '{teacher}'")
+    with pytest.raises(ValueError, match=message):
+        check_model(cfg)  # of every command that builds the model
+    with pytest.raises(ValueError, match=message):
+        compose(config, 'twin.py', TwinOptions())
+    cfg.model.teacher_config = str(teacher)
+    check_model(cfg)

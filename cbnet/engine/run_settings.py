@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor
 
 from ..arguments import check_kinds, check_known, check_value
+from ..config_files import check_teacher
 
 _Settings = dict[str, Any]
 _Count, _Natural = Annotated[int, Ge(1)], Annotated[int, Ge(0)]
@@ -151,10 +152,11 @@ _PROCESSES = dict(
 
 
 def check_model(cfg: Config) -> None:
-    """Check the numbers in the settings of the config's model.
+    """Check the numbers and files in the settings of the config's model.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a value is out of range, or the config of a teacher is
+            missing.
         TypeError: a value is of another kind, such as a text.
     """
     model = cfg.get('model')
@@ -168,6 +170,7 @@ def check_model(cfg: Config) -> None:
             for place, inner in _parts(key, part):
                 check_known(place, _THRESHOLDS, inner)
     check_kinds('model', MODELS, model)
+    check_teacher(model)
 
 
 def check_training(cfg: Config) -> None:

@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from ..config_files import check_teacher
 from ..errors import UserValueError
 from ..messages import one_line
 
@@ -38,6 +39,7 @@ def build_without_weights(
     scope = cfg.get('default_scope') or 'mmdet'
     with DefaultScope.overwrite_default_scope(scope):
         try:
+            check_teacher(part or cfg.model)
             return _build_on_meta(part or cfg.model)
         except Exception as error:  # constructors may raise anything
             raise UserValueError(one_line(error)) from error

@@ -21,12 +21,17 @@ _FEWER = dict(
     nms_pre=100,
     num_cp=0,
 )
+#: what images need that are too small for the queries of a whole model
+_FEW_PLACES = dict(num_queries=20)
 #: what several levels of a config may call the backbone's channels
 _READERS = ('neck', 'panoptic_head', 'track_head', 'bbox_head', 'rpn_head')
 
 
 def shrunk(model):
-    """Return the config of a model, with smaller parts and without files."""
+    """Return the config of a model, with smaller parts and without files.
+
+    Its backbone may be a composite, whose member is shrunk.
+    """
     model = _smaller(copy.deepcopy(model.to_dict()))
     detector = model.get('detector', model)
     if 'shared_head' in detector.get('roi_head', {}) or (
@@ -50,9 +55,19 @@ def shrunk(model):
     return model
 
 
+def few_queries(model):
+    """Return the config of a model for small images, without files."""
+    return _smaller(copy.deepcopy(model.to_dict()), _FEW_PLACES)
+
+
 def _shrink_backbone(backbone):
     """Shrink a backbone; return what its channels become."""
     kind = backbone['type']
+    if kind == 'CompositeBackbone':
+        return _shrink_backbone(backbone['member'])
+    if kind == 'TimmBackbone':  # a ViT
+        backbone.update(embed_dim=16, num_heads=2, depth=4, groups=4)
+        return lambda c: 16
     norm = (backbone.get('norm_cfg') or {}).get('type')
     if kind in _WIDE:
         base = 32 if norm == 'GN' else 64 // _WIDE[kind]
@@ -81,19 +96,21 @@ def _shrink_backbone(backbone):
     return lambda c: c
 
 
-def _smaller(value):
+def _smaller(value, most=_FEWER):
     if isinstance(value, list | tuple):
-        return type(value)(map(_smaller, value))
+        return type(value)(_smaller(entry, most) for entry in value)
     if not isinstance(value, dict):
         return value
     for key, entry in value.items():
-        value[key] = entry = _smaller(entry)
-        if isinstance(entry, int | float) and key in _FEWER:
-            value[key] = min(entry, _FEWER[key])
-        if key == 'num_layers' and 'layer_cfg' in value:  # a transformer's
+        value[key] = entry = _smaller(entry, most)
+        if isinstance(entry, int | float) and key in most:
+            value[key] = min(entry, most[key])
+        # a transformer's
+        if key == 'num_layers' and 'layer_cfg' in value and most is _FEWER:
             value[key] = 2
-        if key == 'feat_relay_head':  # it reads the box heads' features
-            entry['in_channels'] = _FEWER['fc_out_channels']
+        # it reads the box heads' features
+        if key == 'feat_relay_head' and most is _FEWER:
+            entry['in_channels'] = most['fc_out_channels']
         if key == 'teacher_config' and isinstance(entry, str):
             name = entry.removeprefix('configs/')
             value[key] = str(find_config(f'mmdet::{name}'))
