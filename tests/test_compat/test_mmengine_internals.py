@@ -124,6 +124,8 @@ def test_answered_calls():
 
     head = Head()
     with pytest.raises(KeyError), answer_calls(head, 'predict', str):
+        with answer_calls(head, 'predict', int):
+            assert head.predict() == 0
         assert head.predict() == ''
         raise KeyError
     assert head.predict() == 'own' and not vars(head)
