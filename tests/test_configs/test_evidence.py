@@ -50,7 +50,7 @@ def test_a_battle(taken):
     assert len(draw_study(evidence, 'trial').axes) == 1
     page = folder / 'evidence.md'
     page.write_text('nothing\n')
-    with pytest.raises(ValueError, match='one block of lines'):
+    with pytest.raises(ValueError, match='evidence.md: expected one block'):
         find_stale(evidence, folder)
 
 

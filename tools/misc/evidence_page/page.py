@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from zoo.marked_blocks import fill_blocks
 
 from cbnet.analysis.plain_texts import plain_figure
+from cbnet.errors import UserValueError
 from cbnet.messages import listed
 from cbnet.text_tables import text_table
 
@@ -26,7 +27,7 @@ def write_page(evidence: Evidence, folder: Path) -> None:
         ValueError: the page lacks a block.
     """
     page = folder / PAGE
-    page.write_text(fill_blocks(page.read_text(), _blocks(evidence)))
+    page.write_text(_filled(evidence, page))
     for study in evidence.studies():
         figure = draw_study(evidence, study)
         figure.savefig(folder / 'figures' / f'evidence_{study}.png')
@@ -34,8 +35,17 @@ def write_page(evidence: Evidence, folder: Path) -> None:
 
 def find_stale(evidence: Evidence, folder: Path) -> bool:
     """Tell whether the page differs from what its files give."""
-    text = (folder / PAGE).read_text()
-    return fill_blocks(text, _blocks(evidence)) != text
+    page = folder / PAGE
+    return _filled(evidence, page) != page.read_text()
+
+
+def _filled(evidence: Evidence, page: Path) -> str:
+    try:
+        return fill_blocks(page.read_text(), _blocks(evidence))
+    except UserValueError as error:
+        raise UserValueError(
+            f'{page}: {error}; write them where the table belongs'
+        ) from error
 
 
 def _blocks(evidence: Evidence) -> dict[str, str]:
