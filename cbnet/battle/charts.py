@@ -2,40 +2,16 @@
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
-from statistics import fmean
-from typing import Any
 
 from ..analysis.log_curves import smoothed
 from ..errors import UserValueError
+from .bars import draw_classes, draw_corruptions
+from .chart import COLOURS, DIFFERENCE, Chart, look
 from .results import Results
 from .tables import COSTS, FRONTS
 
-_COLOURS = (
-    '#4477AA', '#EE6677', '#228833', '#CCBB44', '#66CCEE', '#AA3377',
-    '#EE7733', '#009988',
-)  # fmt: skip
-_MARKS = 'circle', 'square', 'diamond', 'triangle-up', 'x', 'star'
 _WINDOW = 5
-_DIFFERENCE = dict(
-    tickformat='+.3~g', exponentformat='none', minallowed=-1, maxallowed=1
-)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart of the report.
-
-    Attributes:
-        title: its heading.
-        caption: what it shows, in words.
-        figure: its ``data`` and ``layout``, as plotly.js takes them.
-    """
-
-    title: str
-    caption: str
-    figure: dict[str, Any]
 
 
 def require_packages() -> None:
@@ -60,16 +36,9 @@ def charts(results: Results) -> Iterator[Chart]:
         for kind in results.kinds:
             yield from _differences(results, data, kind)
         yield from _curves(results, data)
-        for kind in results.kinds:
-            yield from _classes(results, data, kind)
-
-
-def _look(results: Results, entry: str) -> dict[str, Any]:
-    place = results.entries.index(entry)
-    return dict(
-        color=_COLOURS[place % len(_COLOURS)],
-        symbol=_MARKS[place // len(_COLOURS) % len(_MARKS)],
-    )
+        for draw in (draw_classes, draw_corruptions):
+            for kind in results.kinds:
+                yield from draw(results, data, kind)
 
 
 def _front(results: Results, cost: str) -> Iterator[Chart]:
@@ -104,7 +73,7 @@ def _front(results: Results, cost: str) -> Iterator[Chart]:
             x=[x],
             y=[y],
             mode='markers',
-            marker=dict(size=11, **_look(results, name)),
+            marker=dict(size=11, **look(results, name)),
             name=escape(name),
         )
     figure.update_xaxes(title=title, type='log')
@@ -135,7 +104,7 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
         x=[one.mean for one in found.values()],
         y=names,
         mode='markers',
-        marker=dict(size=11, color=_COLOURS[0]),
+        marker=dict(size=11, color=COLOURS[0]),
         error_x=dict(
             array=[one.high - one.mean for one in found.values()],
             arrayminus=[one.mean - one.low for one in found.values()],
@@ -148,13 +117,13 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
             x=[one.mean for one in paired.values()],
             y=[escape(name) for name in paired],
             mode='markers',
-            marker=dict(size=7, color=_COLOURS[1], symbol='diamond'),
+            marker=dict(size=7, color=COLOURS[1], symbol='diamond'),
             error_x=dict(array=[one.seeds for one in paired.values()]),
             name='over seeds',
         )
     figure.add_vline(x=0, line=dict(color='#888888', dash='dot'))
     figure.update_xaxes(
-        title=f'{kind} AP less that of the reference', **_DIFFERENCE
+        title=f'{kind} AP less that of the reference', **DIFFERENCE
     )
     figure.update_yaxes(autorange='reversed')
     yield Chart(
@@ -179,7 +148,7 @@ def _curves(results: Results, data: str) -> Iterator[Chart]:
                 x=steps.tolist(),
                 y=smoothed(loss, _WINDOW).tolist(),
                 mode='lines',
-                line=dict(width=1.5, color=_look(results, name)['color']),
+                line=dict(width=1.5, color=look(results, name)['color']),
                 name=escape(name),
                 legendgroup=name,
                 showlegend=number == 0,
@@ -194,41 +163,5 @@ def _curves(results: Results, data: str) -> Iterator[Chart]:
         f'The loss of training, a line for each seed, averaged over '
         f'{_WINDOW} logged steps. The losses of assistants count, so compare '
         f'the shapes of the curves and not their heights.',
-        figure.to_plotly_json(),
-    )
-
-
-def _classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
-    """Draw by how much each class differs from the reference."""
-    import plotly.graph_objects as go
-
-    reference = results.results[data, results.reference].classes(kind)
-    classes = results.manifest['data'][data]['classes']
-    figure = go.Figure()
-    for name in results.entries:
-        own = results.results[data, name].classes(kind)
-        shown = [c for c in classes if c in own and c in reference]
-        if name == results.reference or not shown:
-            continue
-        figure.add_bar(
-            x=[own[c] - reference[c] for c in shown],
-            y=[escape(c) for c in shown],
-            orientation='h',
-            marker=dict(color=_look(results, name)['color']),
-            name=escape(name),
-        )
-    if not figure.data:
-        return
-    figure.update_layout(barmode='group')
-    figure.update_xaxes(
-        title=f'{kind} AP less that of {escape(results.reference)}',
-        **_DIFFERENCE,
-    )
-    figure.update_yaxes(autorange='reversed')
-    mean = fmean(reference.values())
-    yield Chart(
-        f'{data}: {kind} AP of each class',
-        f'By how much the AP of each class differs from that of the '
-        f'reference, whose mean over the classes is {mean:.3f}.',
         figure.to_plotly_json(),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..messages import listed, number_of
+from ..messages import number_of
 from .entry_result import EntryResult
 from .results import Results
 
@@ -42,10 +42,11 @@ def _about(results: Results, data: str) -> Iterator[str]:
         if name != best and _near(results, data, name, best)
     ]
     if near:
-        yield (
-            f'Inside the noise, these cannot be told from it: '
-            f'{listed(near, 12)}.'
-        )
+        others = '; '.join(near)  # names of entries may contain commas
+        if len(near) == len(done) - 1 > 1:
+            yield 'Inside the noise, none of the others can be told from it.'
+        else:
+            yield f'Inside the noise, these cannot be told from it: {others}.'
         tied = [best, *near]
         cheap = _cheapest(results, tied)
         if cheap and cheap != best:
@@ -104,7 +105,7 @@ def _corrupted(results: Results, data: str) -> Iterator[str]:
         f'On corrupted images of {data} '
         f'({number_of(len(names), "corruptions")}, '
         f'{number_of(len(conditions), "evaluations")} of each training), the '
-        f'mean box AP is: {listed(shown, 12)}.'
+        f'mean box AP is: {"; ".join(shown)}.'
     )
     each = found[order[0]].corruptions
     yield (

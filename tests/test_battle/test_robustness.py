@@ -12,6 +12,7 @@ from statistics import fmean, stdev
 
 import pytest
 
+from cbnet.battle.charts import charts
 from cbnet.battle.corruptions import Condition
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import collect
@@ -100,6 +101,11 @@ def test_what_is_written(made, tmp_path):
     said = ' '.join(paragraphs(results))
     assert '(2 corruptions, 4 evaluations of each training)' in said
     assert '% of the clean one)' in said and ' with fog.' in said
+    chart = next(c for c in charts(results) if 'corrupted' in c.title)
+    (bars,) = chart.figure['data']  # others have not been tried on all
+    assert list(bars['y']) == ['as they are', 'snow', 'fog']
+    assert bars['x'][0] == found.clean and bars['name'] == 'all'
+    assert list(bars['x'][1:]) == [*found.corruptions.values()]
     images = {data.name: data.splits['test'].images}
     page = write_page(results, folder, images).read_text()
     assert 'box robustness' in page

@@ -1,0 +1,40 @@
+"""What the charts of a battle's report share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .results import Results
+
+COLOURS = (
+    '#4477AA', '#EE6677', '#228833', '#CCBB44', '#66CCEE', '#AA3377',
+    '#EE7733', '#009988',
+)  # fmt: skip
+_MARKS = 'circle', 'square', 'diamond', 'triangle-up', 'x', 'star'
+#: the axis of differences between APs
+DIFFERENCE = dict(
+    tickformat='+.3~g', exponentformat='none', minallowed=-1, maxallowed=1
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of the report.
+
+    Attributes:
+        title: its heading.
+        caption: what it shows, in words.
+        figure: its ``data`` and ``layout``, as plotly.js takes them.
+    """
+
+    title: str
+    caption: str
+    figure: dict[str, Any]
+
+
+def look(results: Results, entry: str) -> dict[str, Any]:
+    """Give the colour and the mark of an entry, the same in all charts."""
+    place = results.entries.index(entry)
+    return dict(
+        color=COLOURS[place % len(COLOURS)],
+        symbol=_MARKS[place // len(COLOURS) % len(_MARKS)],
+    )
