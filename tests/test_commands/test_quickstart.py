@@ -42,7 +42,7 @@ def run(folder, steps):
     return done.stdout
 
 
-def run_here(queue, arguments, log, cost, done=0, environment=None):
+def run_here(queue, arguments, *args, **options):
     entry.main(arguments)
 
 

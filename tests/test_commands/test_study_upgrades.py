@@ -40,7 +40,7 @@ def study(tiny_coco, tmp_path, run_command, monkeypatch):
     (tmp_path / 'plain.py').write_text(text)
     torch.save(timm.create_model('test_vit').state_dict(), 'vit.pth')
 
-    def here(self, arguments, log, cost, done=0, environment=None):
+    def here(self, arguments, log, *args, **options):
         study.calls.append(arguments)
         if study.broken and any(study.broken in a for a in arguments):
             raise CommandFailed(f'{arguments[0]} failed, see {log}')

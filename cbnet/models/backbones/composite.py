@@ -21,7 +21,8 @@ from ..members import MemberRun, build_member, innermost
 from ..options import InitConfig
 from . import checks
 from .compiling import CompiledMembers, CompileOptions, settle_compile
-from .connections import Connection, ConnectionOptions, Style, style_edges
+from .connection_options import ConnectionOptions
+from .connections import Connection, Style, style_edges
 from .frozen import FrozenMembers
 
 
@@ -47,7 +48,7 @@ class CompositeBackbone(FrozenMembers, CompiledMembers, BaseModule):
         style: the rule which stages feed which (``connections.STYLES``).
         shared_stages: None: every member has its own stem; 0: later members
             take the stem of the first one; n: also its first n stages.
-        connection: the overrides of ``connections.ConnectionOptions``, whose
+        connection: the overrides of ``ConnectionOptions``, whose
             defaults are those of the target member's family.
         out_indices: the stages whose maps the composite returns; None:
             those that the members return.
