@@ -151,7 +151,7 @@ def draw_study(evidence: Evidence, study: str) -> Figure:
         axes.set_title(data, fontsize=11, loc='left')
         axes.set_yticks(range(len(entries)), entries, fontsize=8)
         axes.grid(axis='x', alpha=0.3)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(entries) - 0.5, -0.5)  # the first one above
     handles = [
         panels[0].plot([], [], ls='', color=colour, marker='o')[0]
         for colour in _COLOURS
