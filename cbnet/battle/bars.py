@@ -1,8 +1,9 @@
 """The bar charts of a battle's report: AP by class and by corruption."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from statistics import fmean
+from typing import Any
 
 from .chart import DIFFERENCE, Chart, look
 from .results import Results
@@ -10,37 +11,27 @@ from .results import Results
 
 def draw_classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
     """Draw by how much each class differs from the reference."""
-    import plotly.graph_objects as go
-
     reference = results.results[data, results.reference].classes(kind)
     classes = results.manifest['data'][data]['classes']
-    figure = go.Figure()
+    values = {}
     for name in results.entries:
         own = results.results[data, name].classes(kind)
-        shown = [c for c in classes if c in own and c in reference]
-        if name == results.reference or not shown:
-            continue
-        figure.add_bar(
-            x=[own[c] - reference[c] for c in shown],
-            y=[escape(c) for c in shown],
-            orientation='h',
-            marker=dict(color=look(results, name)['color']),
-            name=escape(name),
-        )
-    if not figure.data:
+        if name != results.reference:
+            values[name] = {
+                c: own[c] - reference[c]
+                for c in classes
+                if c in own and c in reference
+            }
+    title = f'{kind} AP less that of {escape(results.reference)}'
+    figure = _grouped_bars(results, values, title=title, **DIFFERENCE)
+    if not figure['data']:
         return
-    figure.update_layout(barmode='group')
-    figure.update_xaxes(
-        title=f'{kind} AP less that of {escape(results.reference)}',
-        **DIFFERENCE,
-    )
-    figure.update_yaxes(autorange='reversed')
     mean = fmean(reference.values())
     yield Chart(
         f'{data}: {kind} AP of each class',
         f'By how much the AP of each class differs from that of the '
         f'reference, whose mean over the classes is {mean:.3f}.',
-        figure.to_plotly_json(),
+        figure,
     )
 
 
@@ -48,30 +39,51 @@ def draw_corruptions(
     results: Results, data: str, kind: str
 ) -> Iterator[Chart]:
     """Draw the AP on the images as they are, and under each corruption."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    values = {}
     for name in results.entries:
         found = results.robustness(data, name, kind)
-        if found is None:
-            continue
-        values = {'as they are': found.clean, **found.corruptions}
-        figure.add_bar(
-            x=[*values.values()],
-            y=[one.replace('_', ' ') for one in values],
-            orientation='h',
-            marker=dict(color=look(results, name)['color']),
-            name=escape(name),
-        )
-    if not figure.data:
+        if found is not None:
+            values[name] = {'as they are': found.clean} | {
+                one.replace('_', ' '): ap
+                for one, ap in found.corruptions.items()
+            }
+    figure = _grouped_bars(
+        results, values, title=f'{kind} AP', rangemode='tozero'
+    )
+    if not figure['data']:
         return
-    figure.update_layout(barmode='group')
-    figure.update_xaxes(title=f'{kind} AP', rangemode='tozero')
-    figure.update_yaxes(autorange='reversed')
     yield Chart(
         f'{data}: {kind} AP on corrupted images',
         'The AP on the images as they are and under each corruption, a mean '
         'over the levels and seeds. There are no intervals, so small '
         'differences say nothing.',
-        figure.to_plotly_json(),
+        figure,
     )
+
+
+def _grouped_bars(
+    results: Results, values: Mapping[str, Mapping[str, float]], **axis: Any
+) -> dict[str, Any]:
+    """Draw a group of bars for each name, with a bar for each entry.
+
+    Args:
+        results: the results, for the colours.
+        values: the lengths of the bars, by entry and name.
+        axis: the settings of the axis of the lengths.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for entry, bars in values.items():
+        if bars:
+            figure.add_bar(
+                x=[*bars.values()],
+                y=[escape(name) for name in bars],
+                orientation='h',
+                marker=dict(color=look(results, entry)['color']),
+                name=escape(entry),
+            )
+    figure.update_layout(barmode='group')
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(autorange='reversed')
+    return figure.to_plotly_json()

@@ -31,16 +31,22 @@ def find_outputs():
 
 
 OUTPUTS = find_outputs()
+ENDINGS = '', '.json', '.png', '.pkl', '.md'
 
 
-def refusal(action, path):
-    """Give the error for a path with any of the endings that are accepted."""
-    for ending in ('', '.json', '.png', '.pkl', '.md'):
+def refusals(action, path):
+    """Give the error, or None, for a path with each accepted ending."""
+    found = []
+    for ending in ENDINGS:
         try:
             action.type(f'{path}{ending}')
         except ArgumentTypeError as error:
             if 'must end in' not in str(error):
-                return str(error)
+                found.append(str(error))
+        else:
+            found.append(None)
+    assert found
+    return found
 
 
 def test_all_outputs_are_found():
@@ -53,18 +59,19 @@ def test_a_path_below_a_file(action, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'text').touch()
     for path in ('text/new', 'text/deeper/new'):
-        message = refusal(action, path)
-        assert message.endswith('text is a file; name a folder')
-    assert refusal(action, 'new/deeper') is None
+        for message in refusals(action, path):
+            assert message.endswith('text is a file; name a folder')
+    assert set(refusals(action, 'new/deeper')) == {None}
 
 
 @pytest.mark.parametrize('action', OUTPUTS)
 def test_a_folder_instead_of_a_file(action, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for ending in ('', '.json', '.png', '.pkl', '.md'):
+    for ending in ENDINGS:
         (tmp_path / f'there{ending}').mkdir()
-    message = refusal(action, 'there')
-    if 'DIR' in action.metavar:
-        assert message is None
-    else:
-        assert re.fullmatch(r'there\S* is a folder; name a file', message)
+    for message in refusals(action, 'there'):
+        if 'DIR' in action.metavar:
+            assert message is None
+        else:
+            expected = r'there\S* is a folder; name a file'
+            assert re.fullmatch(expected, message)
