@@ -9,9 +9,7 @@
    weights, and follows them, and no maps are kept.
 """
 
-import multiprocessing
 import os
-import socket
 
 import torch
 import torch.distributed as dist
@@ -33,6 +31,8 @@ from cbnet.testing import (
     make_batch,
     tiny_detector,
 )
+
+from ..two_processes import run_in_two
 
 ASSISTANT = 'backbone.members.0.'
 #: how the first run of a process wraps its model, for the next ones
@@ -212,7 +212,7 @@ def check_sharded(cfg, folder, save_frozen):
     assert not torch.equal(other, *hashes)
 
 
-def process(rank, folder, port):
+def process(rank, port, folder):
     torch.set_num_threads(1)
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2',
@@ -244,18 +244,4 @@ def test_two_processes(tmp_path):
     torch.manual_seed(7)
     pretrained = build_model(TINY_MEMBERS['timm_efficientnet'])
     torch.save(pretrained.state_dict(), tmp_path / 'some.pth')
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(
-            target=process, args=(rank, tmp_path, port), daemon=True
-        )
-        for rank in range(2)
-    ]
-    for one in processes:
-        one.start()
-    for one in processes:
-        one.join(300)
-    assert [one.exitcode for one in processes] == [0, 0]
+    run_in_two(process, tmp_path)

@@ -9,8 +9,6 @@
 """
 
 import copy
-import multiprocessing
-import socket
 
 import torch
 import torch.distributed as dist
@@ -21,6 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cbnet.models.members.fast_swin import FastShiftWindowMSA
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
+
+from ..two_processes import run_in_two
 
 SWIN = dict(
     TINY_MEMBERS['swin'],
@@ -104,19 +104,7 @@ def process(rank, port):
 
 
 def test_two_processes():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(target=process, args=(rank, port), daemon=True)
-        for rank in range(2)
-    ]
-    for one in processes:
-        one.start()
-    for one in processes:
-        one.join(300)
-    assert [one.exitcode for one in processes] == [0, 0]
+    run_in_two(process)
 
 
 def test_averages_and_copies_after_steps():
