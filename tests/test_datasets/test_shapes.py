@@ -91,6 +91,40 @@ def test_image_does_not_depend_on_how_many_are_made(data, tmp_path):
     assert one == many[: len(one)]
 
 
+def test_only_the_classes_that_were_asked_for_are_drawn(tmp_path):
+    names = ['ring', 'star']
+    few = small(tmp_path / 'few', num_train=12, classes=names)
+    content = load(few, 'train')
+    assert [one['name'] for one in content['categories']] == names
+    assert {one['category_id'] for one in content['annotations']} == {1, 2}
+    filled = {
+        label: np.median(
+            [
+                one['area'] / (one['bbox'][2] * one['bbox'][3])
+                for one in content['annotations']
+                if one['category_id'] == label
+            ]
+        )
+        for label in (1, 2)
+    }
+    # A whole ring fills 0.59 of its box, a star less than half of it.
+    assert filled[1] > 0.52 > filled[2], filled
+
+
+def test_a_folder_of_earlier_versions_has_all_classes(tmp_path):
+    root = small(tmp_path / 'old')
+    for split in ('train', 'val'):
+        path = root / 'annotations' / f'instances_{split}.json'
+        content = json.loads(path.read_text())
+        content['info']['parameters'].pop('classes')
+        path.write_text(json.dumps(content))
+    before = contents(root)
+    assert small(root) == root
+    assert contents(root) == before
+    with pytest.raises(ValueError, match='classes'):
+        small(root, classes=['ring'])
+
+
 def test_train_and_val_differ(data):
     files = contents(data)
     train = {v for k, v in files.items() if k.startswith('train')}
@@ -237,7 +271,13 @@ def test_incomplete_folder_is_refused(tmp_path, spoil):
 
 @pytest.mark.parametrize(
     'change',
-    [{'seed': 1}, {'num_train': 3}, {'num_val': 2}, {'size': (96, 96)}],
+    [
+        {'seed': 1},
+        {'num_train': 3},
+        {'num_val': 2},
+        {'size': (96, 96)},
+        {'classes': ['ring']},
+    ],
 )
 def test_other_parameters_are_refused(tmp_path, change):
     root = small(tmp_path / 'data')
@@ -306,6 +346,10 @@ def test_another_process_is_first(tmp_path, monkeypatch, same):
         {'size': (320,)},
         {'size': (320, 63)},
         {'size': 320},
+        {'classes': ()},
+        {'classes': ['ring', 'ring']},
+        {'classes': ['rings']},
+        {'classes': 'rings'},
     ],
 )
 def test_bad_argument_is_named(tmp_path, change):

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from .shapes import generate_shapes
+from .shapes import CLASSES, generate_shapes
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -34,6 +34,13 @@ def main(args: Sequence[str] | None = None) -> None:
         default=(320, 256),
         metavar=('WIDTH', 'HEIGHT'),
         help='the size of the images in pixels',
+    )
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        default=CLASSES,
+        metavar='NAME',
+        help='the classes that are drawn',
     )
     try:
         generate_shapes(**vars(parser.parse_args(args)))

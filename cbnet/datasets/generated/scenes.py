@@ -4,6 +4,7 @@ Later shapes cover earlier ones, in the image and in the masks alike, so the
 masks of a scene never overlap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,7 +38,8 @@ class Scene:
 
     Attributes:
         image: RGB uint8 of shape (H, W, 3).
-        labels: the index of each instance's class, the bottom one first.
+        labels: the index of each instance's class among those that were
+            asked for, the bottom one first.
         masks: the visible pixels of each instance, bool of shape (N, H, W).
         full_areas: the pixels of each instance before others covered it or
             the border cut it.
@@ -49,8 +51,12 @@ class Scene:
     full_areas: list[int]
 
 
-def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-    """Draw one scene on an image of a size (width, height)."""
+def make_scene(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    classes: Sequence[str] = tuple(CLASS_OUTLINES),
+) -> Scene:
+    """Draw one scene of some classes on an image of a size (width, height)."""
     width, height = size
     canvas = _background(rng, (height, width))
     for _ in range(rng.integers(2, 6)):
@@ -62,7 +68,7 @@ def make_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     labels: list[int] = []
     full_areas: list[int] = []
     masks = np.zeros((0, height, width), bool)
-    outlines = list(CLASS_OUTLINES.values())
+    outlines = [CLASS_OUTLINES[name] for name in classes]
     wanted = rng.integers(*NUM_INSTANCES, endpoint=True)
     # A few spare draws replace shapes that find no place.
     for _ in range(wanted + 20):

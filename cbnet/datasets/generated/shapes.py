@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 
 from ...atomic_files import whole_folder
 from ...errors import UserValueError
+from ...messages import did_you_mean, listed
 from .outlines import CLASS_OUTLINES
 from .scenes import Scene, make_scene
 
@@ -40,13 +41,15 @@ def generate_shapes(
     num_val: int = 80,
     seed: int = 0,
     size: Sequence[int] = (320, 256),
+    classes: Sequence[str] = CLASSES,
 ) -> Path:
     """Write the data set, unless the folder already contains it.
 
     The folder gets ``train/`` and ``val/`` with the images (JPEG) and
     ``annotations/instances_train.json`` and ``instances_val.json`` (masks
     as compressed RLE). It appears completely or not at all. An image depends
-    only on the seed, the split, the image's number in it, and the size.
+    only on the seed, the split, the image's number in it, the size, and the
+    classes.
 
     Args:
         root: the folder to write: new, empty, or already complete.
@@ -54,6 +57,8 @@ def generate_shapes(
         num_val: the number of validation images.
         seed: the seed of the whole data set, not negative.
         size: the width and height of the images, each at least 64 pixels.
+        classes: the names of the classes that are drawn, in the order of the
+            category ids.
 
     Returns:
         The folder.
@@ -70,6 +75,7 @@ def generate_shapes(
         'num_val': _checked_int('num_val', num_val, 1),
         'seed': _checked_int('seed', seed, 0),
         'size': [_checked_int('size', edge, _MIN_EDGE) for edge in size],
+        'classes': _checked_classes(classes),
     }
     root = Path(root)
     if _is_complete(root, parameters):
@@ -78,9 +84,9 @@ def generate_shapes(
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
         raise UserValueError(
             f'{root} exists but is not the requested data set (complete, '
-            'with the same num_train, num_val, seed and size). Nothing was '
-            'changed: choose another folder, or remove this one if you do '
-            'not need it'
+            'with the same num_train, num_val, seed, size and classes). '
+            'Nothing was changed: choose another folder, or remove this one '
+            'if you do not need it'
         )
     try:
         with whole_folder(root) as folder:
@@ -103,6 +109,19 @@ def _checked_int(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def _checked_classes(classes: Sequence[str]) -> list[str]:
+    names = [classes] if isinstance(classes, str) else list(classes)
+    strange = [name for name in names if name not in CLASSES]
+    if strange or not names or len(set(names)) < len(names):
+        near = did_you_mean(strange[0], CLASSES) if strange else ''
+        raise UserValueError(
+            f'classes must be different ones of '
+            f'{listed(CLASSES, len(CLASSES))}, got '
+            f'{listed(names) or "none"}{near}'
+        )
+    return names
+
+
 def _annotation_file(root: Path, split: str) -> Path:
     return root / 'annotations' / f'instances_{split}.json'
 
@@ -112,7 +131,9 @@ def _is_complete(root: Path, parameters: dict[str, Any]) -> bool:
     for split in _SPLITS:
         try:
             content = json.loads(_annotation_file(root, split).read_text())
-            same = content['info']['parameters'] == parameters
+            found = content['info']['parameters']
+            # Earlier versions drew all classes and did not say so.
+            same = {'classes': list(CLASSES)} | found == parameters
             files = [root / split / i['file_name'] for i in content['images']]
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -129,7 +150,11 @@ def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
         stream = np.random.SeedSequence(
             parameters['seed'], spawn_key=(_SPLITS.index(split), number - 1)
         )
-        scene = make_scene(np.random.default_rng(stream), parameters['size'])
+        scene = make_scene(
+            np.random.default_rng(stream),
+            parameters['size'],
+            parameters['classes'],
+        )
         name = f'{number:06d}.jpg'
         # Chroma is not subsampled, because only the hue marks some edges.
         Image.fromarray(scene.image).save(
@@ -150,7 +175,7 @@ def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
         'annotations': annotations,
         'categories': [
             {'id': number, 'name': name, 'supercategory': 'shape'}
-            for number, name in enumerate(CLASSES, start=1)
+            for number, name in enumerate(parameters['classes'], start=1)
         ],
     }
     path = _annotation_file(root, split)
