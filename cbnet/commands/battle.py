@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
 
     options = RunOptions(args.devices, jobs, args.bootstrap, args.retry_failed)
     battle = Battle(plan, options, tables)
-    with battle.queue.bar:
+    with battle.queue:
         battle.run()
     images = {
         one.data.name: one.data.splits['test'].images for one in plan.contests

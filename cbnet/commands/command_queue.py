@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Event
+from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
@@ -40,16 +42,26 @@ class Interrupted(SystemExit):
 class CommandQueue:
     """Commands of known length that run one after the other.
 
-    On a terminal, within ``with queue.bar``, a bar shows the time left;
-    elsewhere a line for each step that a command logs.
+    Within ``with queue``, a bar shows the time left on a terminal, and
+    elsewhere a line for each step that a command logs. A SIGTERM to this
+    process then is what Ctrl-C is: it ends the commands, too.
 
     Args:
         units: the length of all commands, in steps of any fixed kind.
+
+    Attributes:
+        patience: the seconds that a command has to end by itself after an
+            interruption. Ctrl-C on a terminal reaches it, too; a signal to
+            this process alone does not.
     """
+
+    patience = 10.0
 
     def __init__(self, units: float) -> None:
         self._left = TimeRemainingColumn()
         self._stopped = Event()
+        self._running: set[subprocess.Popen] = set()
+        self._handler: Any = signal.SIG_DFL
         self.bar = Progress(
             '  {task.description}',
             BarColumn(),
@@ -60,14 +72,32 @@ class CommandQueue:
         )
         self.bar.add_task('', total=units)
 
+    def __enter__(self) -> Self:
+        self._handler = signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.bar.stop()
+        signal.signal(signal.SIGTERM, self._handler)
+
     def skip(self, units: float) -> None:
         """Take off what an earlier run has done."""
         (task,) = self.bar.tasks
         self.bar.update(task.id, total=task.total - units)
 
     def stop(self) -> None:
-        """Start no further command, in any thread."""
+        """Start no further command, in any thread; end those that run."""
         self._stopped.set()
+        end = time.monotonic() + self.patience
+        for process in tuple(self._running):
+            try:
+                process.wait(max(end - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                process.wait()
 
     def run(
         self,
@@ -105,6 +135,7 @@ class CommandQueue:
             env={**os.environ, **(environment or {})},
             pass_fds=lock,
         )
+        self._running.add(process)
         tail = deque(maxlen=15)
         try:
             with log.open('a', buffering=1) as file:
@@ -117,10 +148,12 @@ class CommandQueue:
                         text = f'step {step:>3} of {last}{loss}'
                         self._advance(cost * (int(step) - done), text)
                         done = int(step)
+            status = process.wait()
         except KeyboardInterrupt:
-            process.wait()
+            self.stop()
             raise Interrupted from None
-        status = process.wait()
+        finally:
+            self._running.discard(process)
         if status in (-signal.SIGINT, -signal.SIGTERM):
             raise Interrupted
         if status != 0:

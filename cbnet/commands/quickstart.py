@@ -100,7 +100,7 @@ def run(args: Namespace) -> None:
     cfg = read_config(args.cfg_options)
     start, work_dir = time.monotonic(), args.work_dir
     runs = Quickstart(args, cfg)
-    with runs.queue.bar:
+    with runs.queue:
         print('[1/5] the data set', flush=True)
         data = generate_shapes(cfg.data_root, args.num_train, args.num_val)
 

@@ -11,7 +11,7 @@ from .study_runs import UpgradeStudy
 def run(args: Namespace) -> None:
     """Go through all runs; skip those that an earlier call finished."""
     study = UpgradeStudy(args, make_plan(args))
-    with study.runs.queue.bar:
+    with study.runs.queue:
         for seed in args.seeds:
             study.run(seed)
             tables, files = write_report(args.out_dir)

@@ -5,10 +5,17 @@
 - the steps of all commands count for it, less those that were done before;
 - a command that fails ends everything, with the last of its output and the
   reason; lack of memory and signals are told apart;
-- a command that is stopped is no failure, and none starts after ``stop``.
+- a command that is stopped is no failure, and none starts after ``stop``;
+- SIGTERM and Ctrl-C to the process of the queue alone end its commands, too,
+  also where several run at a time.
 """
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -21,9 +28,14 @@ from cbnet.commands.command_queue import (
 COMMAND = """\
 import os
 import sys
+import time
 name, first, last = sys.argv[1:]
 for step in range(int(first), int(last) + 1):
     print(f'Iter({name}) [ {step}/{last}] lr: 1  loss: 0.5  loss_x: 2')
+if name == 'wait':
+    with open('pids', 'a') as file:
+        print(os.getpid(), file=file)
+    time.sleep(600)
 if name.startswith('kill'):
     os.kill(os.getpid(), int(name[4:]))
 if name == 'memory':
@@ -44,7 +56,7 @@ def log(tmp_path, monkeypatch):
 
 def test_steps_and_what_is_left(log, capsys):
     queue = CommandQueue(units=1000)
-    with queue.bar:
+    with queue:
         queue.run(['train', '1', '3'], log, cost=1.0)
         queue.run(['test', '1', '2'], log, cost=100.0)
     said = capsys.readouterr().out
@@ -58,7 +70,7 @@ def test_steps_and_what_is_left(log, capsys):
 
 def test_what_was_done_before(log, capsys):
     queue = CommandQueue(units=1000)
-    with queue.bar:
+    with queue:
         queue.skip(996)
         queue.run(['train', '3', '6'], log, cost=1.0, done=2)
     said = capsys.readouterr().out
@@ -93,3 +105,55 @@ def test_stopped(log):
     queue.stop()
     with pytest.raises(Interrupted):
         queue.run(['x', '1', '1'], log, cost=1.0)
+
+
+DRIVER = """\
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from cbnet.commands.battle_runs import Battle, RunOptions
+from cbnet.commands.command_queue import CommandQueue
+jobs = int(sys.argv[1])
+plan = SimpleNamespace(contests=range(3), runs=1, tried=0)
+class Waiting(Battle):
+    _units = _step = lambda *_: 1
+    def _contest(self, number):
+        self.queue.run(['wait', '1', '1'], Path(f'{number}.log'), 1.0)
+CommandQueue.patience = 0.1
+battle = Waiting.__new__(Waiting)
+battle.plan, battle.options = plan, RunOptions(jobs=jobs)
+battle.queue = CommandQueue(1)
+with battle.queue:
+    battle.run()
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_a_signal_to_the_queue_alone_ends_its_commands(
+    log, tmp_path, jobs, number
+):
+    driver = tmp_path / 'elsewhere' / 'driver.py'  # not beside the stand-in
+    driver.parent.mkdir()
+    driver.write_text(DRIVER)
+    process = subprocess.Popen(
+        [sys.executable, driver, str(jobs)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    pids, end = tmp_path / 'pids', time.monotonic() + 120
+    while len(started := _lines(pids)) < jobs and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert 'interrupted; the same command continues from here' in said
+    assert 'Traceback' not in said
+    assert _lines(pids) == started and len(started) == jobs
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+
+
+def _lines(file):
+    return file.read_text().splitlines() if file.exists() else []
