@@ -10,14 +10,16 @@ _OWN = '--slurm', '--dry-run'
 _SCRIPT = """\
 #!/bin/bash
 # Written by `cbnet battle --slurm`. Each job runs one entry on one data set;
-# a job that is sent again goes on where it stopped.
+# a job that is sent again goes on where it stopped. Options of sbatch replace
+# these, such as on a cluster without GPUs: sbatch --gres=none FILE
 #SBATCH --job-name=battle
 #SBATCH --array=1-{number}
 #SBATCH --gres=gpu:1
 #SBATCH --cpus-per-task=4
 #SBATCH --requeue
 cd {folder}
-srun {command} --only "$SLURM_ARRAY_TASK_ID/{number}"
+# Not through srun, which since Slurm 22.05 gives it one CPU of the job's.
+exec {command} --only "$SLURM_ARRAY_TASK_ID/{number}"
 """
 
 

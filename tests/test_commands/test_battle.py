@@ -212,6 +212,7 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert status == 0 and 'measuring' not in said
     script = (tmp_path / 'jobs.sh').read_text()
     assert '--array=1-1\n' in script and '--slurm jobs.sh' not in script
+    assert f'exec {sys.executable} -m cbnet battle' in script
     assert '--only "$SLURM_ARRAY_TASK_ID/1"' in script
     status, said = battle(*options, '--only', '2/2')
     assert status == 0 and battle.calls == []
