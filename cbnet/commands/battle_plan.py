@@ -18,7 +18,8 @@ from ..battle.corruptions import (
 )
 from ..battle.costs import EntryCost
 from ..battle.data import BattleData, find_data
-from ..battle.entries import Entry, read_entries
+from ..battle.entries import Entry
+from ..battle.entry_lists import read_entries
 from ..battle.manifest import check_folder, claim
 from ..engine.verification import build_detector
 from ..errors import UserValueError

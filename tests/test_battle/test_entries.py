@@ -12,9 +12,9 @@ import timm
 from cbnet.battle.entries import (
     EntryOptions,
     MemberText,
-    read_entries,
     read_entry,
 )
+from cbnet.battle.entry_lists import read_entries
 from cbnet.battle.members import build_backbone
 from cbnet.battle.presets import PRESETS
 from cbnet.errors import UserError
