@@ -55,6 +55,11 @@ class EntryCost:
     memory_training: int | None = None
     failed: str | None = None
 
+    @property
+    def seconds(self) -> float:
+        """The seconds of a step for the time left; 1 if not measured."""
+        return self.step or 1.0
+
 
 def measure_entry(
     cfg: Config,

@@ -17,6 +17,7 @@ from cbnet.battle.entries import read_entry
 from cbnet.battle.figures import Figures
 from cbnet.battle.run_folders import failures
 from cbnet.commands.battle_plan import Contest, Plan
+from cbnet.commands.battle_run import BattleRun
 from cbnet.commands.battle_runs import Battle, RunOptions
 from cbnet.commands.command_queue import CommandFailed, Interrupted
 
@@ -37,11 +38,11 @@ class StandIn:
     together: Barrier = field(default_factory=lambda: Barrier(2, timeout=60))
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, contest, runs, folder, lr, seed, role):
+    def __call__(self, run, runs, role, samples):
         self.together.wait()
         with self.lock:
             self.devices.append(runs.environment['CUDA_VISIBLE_DEVICES'])
-        return Figures({'box AP': lr}, {}, {})
+        return Figures({'box AP': run.lr}, {}, {})
 
 
 def plan(folder, number, lrs=(1.0,)):
@@ -57,7 +58,7 @@ def plan(folder, number, lrs=(1.0,)):
 
 def test_devices(tmp_path, monkeypatch):
     done, stand_in = [], StandIn()
-    monkeypatch.setattr(Battle, '_figures', staticmethod(stand_in))
+    monkeypatch.setattr(BattleRun, 'figures', lambda *args: stand_in(*args))
     options = RunOptions(devices=['3', '5'], jobs=2)
     battle = Battle(plan(tmp_path, 4), options, lambda: done.append(1))
     battle.run()
@@ -70,13 +71,13 @@ def test_devices(tmp_path, monkeypatch):
 def test_the_best_rate(tmp_path, monkeypatch):
     rates = []
 
-    def figures(contest, runs, folder, lr, seed, role):
-        rates.append((lr, role))
-        if lr == 0.3:
+    def figures(run, runs, role, samples):
+        rates.append((run.lr, role))
+        if run.lr == 0.3:
             raise CommandFailed('text', 'loss is nan')
-        return Figures({'box AP': 1 - lr}, {}, {})
+        return Figures({'box AP': 1 - run.lr}, {}, {})
 
-    monkeypatch.setattr(Battle, '_figures', staticmethod(figures))
+    monkeypatch.setattr(BattleRun, 'figures', figures)
     lrs = (0.3, 0.2, 0.1, 0.4)
     battle = Battle(plan(tmp_path, 1, lrs), RunOptions(), lambda: None)
     battle.run()
@@ -88,11 +89,11 @@ def test_the_best_rate(tmp_path, monkeypatch):
 def test_an_interruption(tmp_path, monkeypatch, jobs):
     begun = []
 
-    def figures(contest, *_):
-        begun.append(contest.entry.name)
+    def figures(run, *_):
+        begun.append(run.contest.entry.name)
         raise Interrupted
 
-    monkeypatch.setattr(Battle, '_figures', staticmethod(figures))
+    monkeypatch.setattr(BattleRun, 'figures', figures)
     options = RunOptions(jobs=jobs)
     battle = Battle(plan(tmp_path, 9), options, lambda: None)
     with pytest.raises(Interrupted):
@@ -102,7 +103,7 @@ def test_an_interruption(tmp_path, monkeypatch, jobs):
 
 
 def test_a_failed_measurement(tmp_path, monkeypatch):
-    monkeypatch.setattr(Battle, '_figures', staticmethod(pytest.fail))
+    monkeypatch.setattr(BattleRun, 'figures', pytest.fail)
     made = plan(tmp_path, 1)
     cost = EntryCost(1, 1, failed='images do not fit')
     contest = replace(made.contests[0], cost=cost)

@@ -116,7 +116,7 @@ from cbnet.commands.command_queue import CommandQueue
 jobs = int(sys.argv[1])
 plan = SimpleNamespace(contests=range(3), runs=1, tried=0)
 class Waiting(Battle):
-    _units = _step = lambda *_: 1
+    _units = lambda *_: 1
     def _contest(self, number):
         self.queue.run(['wait', '1', '1'], Path(f'{number}.log'), 1.0)
 CommandQueue.patience = 0.1
