@@ -1,7 +1,6 @@
-"""Check the annotation files and maps of a config before anything runs."""
+"""Check the annotation files of a config before anything runs."""
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from .bit_depths import describe_dark
 from .coco_check import check_coco
 from .evaluated_files import metrics_of, require_same_data
 from .kept import Kept, count_kept
+from .semantic_maps import check_maps, map_folder
 from .walking import innermost_datasets, loads, walk_dicts
 
 # metrics that write the results and compute no figures
@@ -25,7 +25,6 @@ _WRITERS = ('DumpResults', 'DumpDetResults')
 #: Keys below which num_classes means something else: an RPN separates objects
 #: from background, a semantic head learns from maps of stuff and things.
 OTHER_CLASSES = ('rpn_head', 'semantic_head')
-_WITHOUT_SEMANTIC = '_without_semantic'
 
 
 def check_data(cfg: Config, *splits: str) -> list[str]:
@@ -147,7 +146,7 @@ def checked_datasets(
             )
             maps = None
             if loads(pipeline, 'with_seg'):
-                maps = _maps(cfg, dataset)
+                maps = map_folder(cfg, dataset)
             use = arguments, maps, dataset.test_mode
             if use in checked:
                 continue
@@ -156,9 +155,7 @@ def checked_datasets(
             if dataset.test_mode:
                 require_same_data(split, metrics, dataset.ann_file, content)
             if maps:
-                names = _images_with_maps(dataset, content)
-                suffix = dataset.seg_map_suffix
-                check_semantic_maps(maps, names, take_variant(cfg), suffix)
+                check_maps(maps, cfg, dataset, content)
             yield split, dataset, content
             checked.add(use)
 
@@ -199,71 +196,3 @@ def _build_unread(config: dict[str, Any] | None) -> CocoDataset | None:
             f'file of names that is there; a single class is ({classes!r},)'
         )
     return None if not file or '://' in file else dataset
-
-
-def _maps(cfg: Config, dataset: CocoDataset) -> str | None:
-    """Give the folder of the semantic maps; None if they are not needed."""
-    folder = dataset.data_prefix.get('seg')
-    # In an evaluation, mmdet ignores maps that do not exist.
-    if folder or dataset.test_mode:
-        return folder
-    raise UserValueError(
-        'data_prefix has no seg, the folder of the semantic maps, which the '
-        f'pipeline loads (with_seg=True); name it, or {take_variant(cfg)}'
-    )
-
-
-def _images_with_maps(
-    dataset: CocoDataset, content: dict[str, Any]
-) -> list[str]:
-    images = content['images']
-    if (dataset.filter_cfg or {}).get('filter_empty_gt'):
-        used = {one['image_id'] for one in content['annotations']}
-        images = [image for image in images if image['id'] in used]
-    return [image['file_name'] for image in images]
-
-
-def check_semantic_maps(
-    folder: str | os.PathLike,
-    file_names: Iterable[str],
-    advice: str,
-    suffix: str = '.png',
-) -> None:
-    """Look for the map of every image; list each folder only once.
-
-    A map has its image's name with another suffix. The advice completes the
-    message "put them there, or ...".
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserValueError(
-            f'{folder}: there is no such folder of semantic maps '
-            f'(stuffthingmaps), which the config learns from; put them '
-            f'there, or {advice}'
-        )
-    maps = [f'{name.rsplit(".", 1)[0]}{suffix}' for name in file_names]
-    found = {
-        os.path.join(parent, name)
-        for parent in {os.path.dirname(name) for name in maps}
-        if (folder / parent).is_dir()
-        for name in os.listdir(folder / parent)
-    }
-    missing = [name for name in maps if name not in found]
-    if missing:
-        raise UserValueError(
-            f'{folder / missing[0]}: the semantic map is not there '
-            f'({len(missing)} of {len(maps)} images have none in {folder}); '
-            f'put them there, or {advice}'
-        )
-
-
-def take_variant(cfg: Config) -> str:
-    """Name the config that needs no semantic maps, for messages."""
-    path = Path(cfg.filename or '')
-    variant = path.with_name(f'{path.stem}{_WITHOUT_SEMANTIC}.py')
-    if cfg.filename and variant.is_file():
-        return f'use the variant that needs none: {variant}'
-    return (
-        'use a variant of the config without a semantic head, such as '
-        f'configs/cbnet/dual_swin_b{_WITHOUT_SEMANTIC}.py'
-    )

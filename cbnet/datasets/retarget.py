@@ -10,8 +10,9 @@ from ..arguments import check_value
 from ..errors import UserValueError
 from ..messages import listed, number_of
 from .boxes_only import CONFIG
-from .data_check import OTHER_CLASSES, take_variant
+from .data_check import OTHER_CLASSES
 from .own_data import OwnData, Split, written
+from .semantic_maps import take_variant
 from .walking import loads, walk_dicts
 
 # The settings of a data set or a metric that stay when its data change.

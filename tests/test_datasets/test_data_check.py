@@ -17,7 +17,8 @@ import pytest
 from mmengine.config import Config
 
 from cbnet.commands.command_line import find_config
-from cbnet.datasets.data_check import check_data, check_semantic_maps
+from cbnet.datasets.data_check import check_data
+from cbnet.datasets.semantic_maps import check_semantic_maps
 
 ROOT = Path(__file__).parents[2]
 ALL = ('001', '002', '003', '004')
