@@ -7,10 +7,10 @@ runs of the same name are replaced.
 """
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from page_options import make_parser
+
 EXAMPLES = """examples:
   python tools/misc/evidence.py            # write the page and its pictures
   python tools/misc/evidence.py --check    # only look whether it is stale
@@ -18,19 +18,9 @@ EXAMPLES = """examples:
 """
 
 
-def make_parser() -> ArgumentParser:
-    """Make the parser."""
-    parser = ArgumentParser(
-        usage='%(prog)s [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        '--check',
-        action='store_true',
-        help='write nothing; exit with status 1 if the page is stale',
-    )
+def main() -> None:
+    """Add the runs of a battle; write the page, or check it."""
+    parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument(
         '--add', type=Path, metavar='DIR', help='the folder of a battle'
     )
@@ -39,19 +29,6 @@ def make_parser() -> ArgumentParser:
         metavar='NAME',
         help='the study that the battle of --add belongs to',
     )
-    parser.add_argument(
-        '--root',
-        type=Path,
-        default=ROOT,
-        metavar='DIR',
-        help='the repository (default: the one that contains this tool)',
-    )
-    return parser
-
-
-def main() -> None:
-    """Add the runs of a battle; write the page, or check it."""
-    parser = make_parser()
     args = parser.parse_args()
     if (args.add is None) != (args.study is None):
         parser.error('--add and --study belong together; give both')

@@ -6,43 +6,18 @@ written. Run this after every change of a metafile or config.
 """
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from page_options import make_parser
+
 EXAMPLES = """examples:
   python tools/misc/model_zoo.py            # write the stale pages
   python tools/misc/model_zoo.py --check    # only look for stale pages
 """
 
 
-def make_parser() -> ArgumentParser:
-    """Make the parser."""
-    parser = ArgumentParser(
-        usage='%(prog)s [options]',
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        '--check',
-        action='store_true',
-        help='write nothing; name the stale files and exit with status 1 if '
-        'there are any',
-    )
-    parser.add_argument(
-        '--root',
-        type=Path,
-        default=ROOT,
-        metavar='DIR',
-        help='the repository (default: the one that contains this tool)',
-    )
-    return parser
-
-
 def main() -> None:
     """Write the tables, or check them."""
-    parser = make_parser()
+    parser = make_parser(__doc__, EXAMPLES)
     args = parser.parse_args()
     from zoo.pages import find_stale, write_pages  # late: a help is quick
 
