@@ -141,7 +141,9 @@ def find_backbone(
     if not near:
         return None
     near.sort(key=lambda found: (found.rank, -found.score))
-    _refuse_ambiguity(near, source, prefix)
+    if not prefix:
+        _refuse_composite(near[0], flat, source)
+    _refuse_ambiguity(near, source)
     return near[0]
 
 
@@ -167,17 +169,24 @@ def candidates(
                 yield Found(path, layout.title, weights, below, score)
 
 
-def _refuse_ambiguity(
-    near: Sequence[Found], source: str, prefix: str | None
+def _refuse_composite(
+    found: Found, flat: Mapping[str, Tensor], source: str
 ) -> None:
+    composite = _COMPOSITE.search(found.path)
+    if not composite:
+        return
+    members = {other[1] for name in flat if (other := _COMPOSITE.search(name))}
+    if members == {composite[1]} and composite[1].endswith('members.0.'):
+        return  # a single backbone that was trained as a composite of one
+    raise UserValueError(
+        f'checkpoint={source!r} holds a composite backbone; choose one of '
+        f'its members, for example with init_cfg.prefix={composite[1]!r}, or '
+        f'load all of it into the detector (load_from)'
+    )
+
+
+def _refuse_ambiguity(near: Sequence[Found], source: str) -> None:
     first = near[0]
-    if not prefix and (composite := _COMPOSITE.search(first.path)):
-        raise UserValueError(
-            f'checkpoint={source!r} holds a composite backbone; choose one '
-            f'of its members, for example with '
-            f'init_cfg.prefix={composite[1]!r}, or load all of it into the '
-            f'detector (load_from)'
-        )
     rivals = [
         found.path
         for found in near[1:]

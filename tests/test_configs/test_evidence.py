@@ -78,6 +78,10 @@ def test_claims():
         'the seeds: shifted (+0.050), worse (-0.050). Inside the noise: '
         'wild.'
     )
+    assert words(found, 's', 'd', 'shifted').startswith(
+        'In box AP, these differ from shifted by more than the interval '
+        'over the seeds: base (-0.050), worse (-0.100).'
+    )
     one = made(base=[0.1], other=[0.9])
     assert 'every difference to base is inside' in words(one, 's', 'd')
 

@@ -269,6 +269,22 @@ def test_a_composite_of_ours(shared):
         assert torch.equal(value, before[name])
 
 
+def test_a_composite_of_one_needs_no_prefix():
+    composite = build_model(tiny_composite(num_members=1))
+    file = {'state_dict': under('backbone.', composite.state_dict())}
+    backbone = build_model(TINY)
+    assert load(backbone, file).path == 'state_dict.backbone.members.0.'
+    for name, value in composite.members[0].state_dict().items():
+        assert torch.equal(backbone.state_dict()[name], value)
+
+
+def test_the_lead_of_a_composite_without_its_frozen_members(weights):
+    """The lead was trained to read what is not in the file."""
+    file = under('backbone.members.1.', weights)
+    with pytest.raises(ValueError, match=r"prefix='backbone.members.1.'"):
+        load(member(TINY), file)
+
+
 def test_a_published_composite():
     names = microsoft_names(timm_swin())
     file = under('backbone.cb_modules.0.', names)

@@ -67,15 +67,27 @@ class Evidence:
         }
 
     def difference(
-        self, study: str, data: str, entry: str, figure: str
+        self,
+        study: str,
+        data: str,
+        entry: str,
+        figure: str,
+        reference: str | None = None,
     ) -> tuple[float, float | None] | None:
         """Compare an entry with the reference, paired over the seeds.
+
+        Args:
+            study: the study.
+            data: the data set.
+            entry: the entry.
+            figure: the figure.
+            reference: another entry; None stands for the first one.
 
         Returns:
             The mean difference and half its interval of 95 %, which is None
             for one seed; None for the reference, or without common seeds.
         """
-        reference = self.entries(study)[0]
+        reference = reference or self.entries(study)[0]
         a = self.values(study, data, entry, figure)
         b = self.values(study, data, reference, figure)
         apart = [a[seed] - b[seed] for seed in a if seed in b]

@@ -14,6 +14,8 @@ from .figures import KINDS, Evidence, spread
 
 PAGE = 'evidence.md'
 _COLOURS = 'C0', 'C1'
+#: the bigger singles of a study that its entries are compared with, too
+BIGGER = {'generated': ('tf_efficientnet_lite1',)}
 
 
 def write_page(evidence: Evidence, folder: Path) -> None:
@@ -51,7 +53,13 @@ def _filled(evidence: Evidence, page: Path) -> str:
 def _blocks(evidence: Evidence) -> dict[str, str]:
     return {
         f'evidence: {study}, {data}': '\n\n'.join(
-            [study_table(evidence, study, data), words(evidence, study, data)]
+            [
+                study_table(evidence, study, data),
+                *(
+                    words(evidence, study, data, reference)
+                    for reference in (None, *BIGGER.get(study, ()))
+                ),
+            ]
         )
         for study in evidence.studies()
         for data in evidence.datas(study)
@@ -107,14 +115,26 @@ def _millions(cost: dict[str, float], key: str) -> str:
     return f'{cost[key] / 1e6:.2f}' if key in cost else '-'
 
 
-def words(evidence: Evidence, study: str, data: str) -> str:
-    """Say which differences are outside the noise, and which are not."""
-    reference, *others = evidence.entries(study)
+def words(
+    evidence: Evidence, study: str, data: str, reference: str | None = None
+) -> str:
+    """Say which differences are outside the noise, and which are not.
+
+    Args:
+        evidence: the figures.
+        study: the study.
+        data: the data set.
+        reference: the entry to compare with; None stands for the first one.
+    """
+    others = evidence.entries(study)
+    reference = reference or others[0]
     sentences = []
     for kind in KINDS:
         outside, inside = [], []
         for entry in others:
-            found = evidence.difference(study, data, entry, f'{kind} AP')
+            found = evidence.difference(
+                study, data, entry, f'{kind} AP', reference
+            )
             if found is None:
                 continue
             mean, half = found
