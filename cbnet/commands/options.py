@@ -27,8 +27,8 @@ def add_overrides(parser: CommandParser) -> None:
         '--cfg-options KEY=VALUE ...',
         'override settings of the config, such as '
         'train_dataloader.batch_size=2 model.assistance.weights="[0.25]" '
-        '(quote brackets, no spaces inside); variables of the file, such as '
-        'data_root, have been used by then',
+        '(quote brackets, and put no spaces inside); variables of the file, '
+        'such as data_root, are refused, because they have been used by then',
         action=Overrides,
     )
 
@@ -85,8 +85,8 @@ def add_fast_option(parser: CommandParser) -> None:
     """Add ``--fast``."""
     parser.option(
         '--fast',
-        'fold norms into convolutions, and lay out maps as channels last, '
-        'for speed; detections are the same up to rounding',
+        'fold norms into convolutions, and store maps in the channels-last '
+        'layout, for speed; detections are the same up to rounding',
     )
 
 

@@ -68,9 +68,9 @@ images. {passed} of {tried} pass.
 * *names*: the names of all parameters are those without assistance.
 * *gradients*: every parameter that learns without assistance has a gradient.
 * *five steps*: the losses of the lead are the same in five steps, bit for bit.
-* *state*: after them, so is what neck and heads remember.
+* *state*: after these steps, neck and heads remember the same.
 * *predictions*: they are the same, bit for bit.
-* *DDP*: two steps with `find_unused_parameters=False`.
+* *DDP*: two steps run with `find_unused_parameters=False`.
 
 A row without these marks says why the composite is refused, or which package
 is missing for the plain detector. PAA, LAD, BoxInst, GLIP and Grounding DINO

@@ -76,13 +76,13 @@ HEADER = """# Members
 when it is built, and refused in one sentence if it cannot be a member; so is
 every other backbone that returns a tuple of maps.
 
-*Equal* means that a member without additions equals timm's or mmdet's own
-maps, bit for bit; *order*, that a map added to a stage changes the maps from
-that stage on, and no others; *trained*, that every parameter of a composite
-of two has a gradient; *sizes*, that images of an odd size give maps of the
-size that the strides say. The layout is that of the stage inputs. Images are
-padded to a multiple, or up to the one size that the model is built for
-(`img_size`).
+*Equal* means that the maps of a member without additions equal timm's or
+mmdet's own, bit for bit; *order*, that a map added to a stage changes the maps
+from that stage on, and no others; *trained*, that every parameter of a
+composite of two has a gradient; *sizes*, that images of an odd size give maps
+of the size that the strides say. The layout is that of the stage inputs.
+Images are padded to a multiple, or up to the one size that the model is built
+for (`img_size`).
 
 | architecture | family | class | M | strides | layout | images | checked |
 |---|---|---|---|---|---|---|---|

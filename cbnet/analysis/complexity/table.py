@@ -12,7 +12,7 @@ _COLUMNS = {  # heading -> unit, in the order of the fields of a Part
     'MACs [G]': 1e9,
     'published rule [G]': 1e9,
     'training [G]': 1e9,
-    'of it assistance [G]': 1e9,
+    'assistance [G]': 1e9,
 }
 
 

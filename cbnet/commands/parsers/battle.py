@@ -1,8 +1,8 @@
 r"""Find out which backbone to take, single or composite, on your own data.
 
 Every entry is trained by one protocol on every data set, from several seeds:
-the learning rate is chosen on one split, and the figures are those of another
-one, which no choice has seen. After an interruption, the same command
+the learning rate is chosen on one split, and the figures are measured on
+another one, which no choice has seen. After an interruption, the same command
 continues; more --entries, --seeds or data sets add to the tables in --out.
 
 Examples:
@@ -87,16 +87,20 @@ def add_protocol_options(parser: CommandParser) -> None:
     )
     parser.option(
         '--scale W,H',
-        'the size of the images, which the sizes of the protocol are scaled '
-        'to; 320,192 for CPUs',
+        'the size of the images; the sizes of the protocol are scaled to it '
+        '(320,192 for CPUs)',
         scale,
     )
     parser.option(
-        '--batch-size N', 'the images of a step', at_least(1), default=2
+        '--batch-size N',
+        'the number of images in a batch',
+        at_least(1),
+        default=2,
     )
     parser.option(
         '--accumulate N',
-        'the batches whose gradients are added for a step of the optimizer',
+        'the number of batches whose gradients are added for each step of '
+        'the optimizer',
         at_least(1),
         default=1,
     )
@@ -134,8 +138,8 @@ def add_run_options(parser: CommandParser) -> None:
     parser.option('--price-per-hour PRICE', 'the price of a device', positive)
     parser.option(
         '--timed N',
-        'the passes that are timed for each entry; 0: only count parameters '
-        'and multiply-accumulates',
+        'the number of passes that are timed for each entry; 0: only count '
+        'parameters and multiply-accumulates',
         at_least(0),
         default=10,
     )
@@ -152,12 +156,13 @@ def add_run_options(parser: CommandParser) -> None:
     )
     parser.option(
         '--workers N',
-        "the processes that load the images of a run (default: the config's)",
+        'the number of processes that load the images of a run (default: '
+        "the config's)",
         at_least(0),
     )
     parser.option(
         '--bootstrap N',
-        'the samples of images for the intervals',
+        'the number of samples of test images for the intervals',
         at_least(10),
         default=500,
     )
@@ -170,7 +175,7 @@ def add_run_options(parser: CommandParser) -> None:
         'array of jobs, one for each entry on each data set',
         new_file(),
     )
-    parser.option('--retry-failed', 'try runs again that failed')
+    parser.option('--retry-failed', 'try failed runs again')
 
 
 def budget(text: str) -> Budget:

@@ -1,11 +1,11 @@
 r"""Compare the speed of detectors in one run: latency, memory, every part.
 
 The candidates take turns, so that whatever else the machine does slows all of
-them. Times are medians; a ratio is that of neighbouring passes, with its
-quartiles. Weights are random, and the same wherever two candidates have the
-same ones: what they compute is then compared, too. Images are noise. Of
-random weights, few scores pass the threshold: the last example detects as
-much as it may.
+them. Times are medians; ratios compare neighbouring passes, and have
+quartiles. Weights are random. Candidates whose weights have the same names
+and shapes get the same numbers, and their outputs are compared, too. Images
+are noise. With random weights, few scores pass the threshold; the last example
+keeps as many detections as the config allows.
 
 Examples:
   cbnet benchmark configs/cbnet/dual_r50.py \
@@ -43,15 +43,15 @@ def make_parser() -> CommandParser:
         'a further candidate of each CONFIG with overrides of its own: '
         '"NAME: KEY=VALUE ..."; may be given several times; compile=True '
         'compiles the backbone and the neck with torch.compile, '
-        'channels_last=True lays out maps so, and fast=True also folds '
-        'norms, as cbnet test --fast does',
+        'channels_last=True stores maps in that layout, and fast=True also '
+        'folds norms, as cbnet test --fast does',
         action='append',
         default=[],
     )
     parser.option(
         '--sweep',
-        f'repeat all with several values: {", ".join(AXES)} and then values, '
-        'such as shape 320x480 480x720, batch 1 2 4, or members 1 2 3',
+        f'repeat everything with several values of one of {", ".join(AXES)}: '
+        'shape 320x480 480x720, batch 1 2 4, or members 1 2 3',
         nargs='+',
         metavar=('AXIS', 'VALUE'),
     )
@@ -87,7 +87,9 @@ def add_setting_options(parser: CommandParser) -> None:
         default=[320, 480],
         metavar=('H', 'W'),
     )
-    parser.option('--batch N', 'the images at a time', at_least(1), default=1)
+    parser.option(
+        '--batch N', 'the number of images in a batch', at_least(1), default=1
+    )
     parser.option(
         '--device NAME', 'cpu, cuda:0, ... (default: a GPU if there is one)'
     )
@@ -99,11 +101,14 @@ def add_setting_options(parser: CommandParser) -> None:
     )
     parser.option('--compile', 'compile the backbone and neck of all')
     parser.option(
-        '--rounds N', 'the passes that are timed', at_least(1), default=10
+        '--rounds N',
+        'the number of passes that are timed',
+        at_least(1),
+        default=10,
     )
     parser.option(
         '--part-passes N',
-        'the passes that are timed part by part; 0: none',
+        'the number of passes that are timed part by part; 0: none',
         at_least(0),
         default=3,
     )

@@ -28,5 +28,5 @@ def make_parser() -> CommandParser:
         '--json FILE', 'also write what was found to this file', new_file()
     )
     add_data_options(parser)
-    parser.option('--no-val', 'check only what is trained on')
+    parser.option('--no-val', 'check only the training data')
     return parser

@@ -27,8 +27,8 @@ def make_parser() -> CommandParser:
     parser.option('checkpoint', 'the trained checkpoint', Path)
     parser.option(
         'config',
-        'the config of the detector; without it, only the weights are in the '
-        'fingerprint',
+        'the config of the detector; without it, the fingerprint covers only '
+        'the weights and the names of the classes',
         nargs='?',
     )
     parser.option(

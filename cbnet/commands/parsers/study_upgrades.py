@@ -70,10 +70,13 @@ def make_parser() -> CommandParser:
         choices=list(BUDGETS),
         default=list(BUDGETS),
     )
-    for name, use in (('steps', 'CONFIG'), ('further-steps', 'what follows')):
+    for name, use in (
+        ('steps', 'the training of CONFIG'),
+        ('further-steps', 'the further training'),
+    ):
         parser.option(
             f'--{name} N',
-            f'the number of steps to train {use}',
+            f'the number of steps of {use}',
             at_least(2),
             default=1000,
         )

@@ -37,7 +37,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--auto-scale-lr',
         'scale the learning rate by the batch size over '
-        'auto_scale_lr.base_batch_size of the config (--data-root does too)',
+        'auto_scale_lr.base_batch_size of the config; --data-root implies it',
     )
     parser.option(
         '--accumulate N',
@@ -46,7 +46,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--log-to',
-        'send losses, AP and learning rates there as well',
+        'also send losses, AP and learning rates to these loggers',
         nargs='+',
         choices=LOGGERS,
         default=[],
@@ -62,9 +62,9 @@ def add_data_options(parser: CommandParser) -> None:
     parser.section(
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
-        'sets, evaluators and learning rate of the config follow. Files and '
-        'folders are relative to --data-root, or absolute; those that are '
-        'not given are searched for.',
+        'sets, evaluators and learning rate of the config are adapted. '
+        'Files and folders are relative to --data-root, or absolute; those '
+        'that are not given are searched for.',
     )
     parser.option('--data-root DIR', 'the folder of the data set')
     for split, use in (
@@ -81,6 +81,6 @@ def add_data_options(parser: CommandParser) -> None:
     )
     parser.option(
         '--boxes-only',
-        'leave out the mask head of the config, for data of which not every '
-        'object has a mask',
+        'leave out the mask head of the config, for data in which some '
+        'objects have no mask',
     )

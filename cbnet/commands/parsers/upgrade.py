@@ -81,8 +81,8 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--images PATH ...',
-        'images or folders to prove it on (default: two images of '
-        'test_dataloader, or the image of fingerprints)',
+        'images or folders of images for the proof (default: two images of '
+        'test_dataloader or, if there are none, a generated one)',
         Path,
         default=[],
     )
