@@ -8,6 +8,7 @@ from ..battle.corruptions import Condition
 from ..battle.figures import RESULTS, Figures, read_figures, write_figures
 from ..battle.run_folders import run_folder
 from .battle_plan import Contest
+from .overrides import text_override
 from .runs import TEST_STEP, Runs
 
 
@@ -105,7 +106,9 @@ class BattleRun:
         if known is not None:
             runs.queue.skip(TEST_STEP * cost * images)
             return known
-        prefix = f'test_evaluator.outfile_prefix={folder / RESULTS}'
+        prefix = text_override(
+            'test_evaluator.outfile_prefix', folder / RESULTS
+        )
         options = [prefix, *options]
         runs.evaluate(config, checkpoint, folder, images, options, cost)
         return write_figures(folder, data.splits[split].annotations, samples)
