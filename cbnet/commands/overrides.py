@@ -35,22 +35,21 @@ def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserValueError: a text is none, or its brackets are not closed.
     """
-    found, kept, rest = Namespace(read={}), {}, []
-    for text in texts:
-        key, equals, value = text.partition('=')
-        plain = _plain_text(value)
-        if equals and plain is not None:
-            kept[key] = plain
-        else:
-            rest.append(text)
+    found, action = Namespace(read={}), DictAction([], 'read')
     try:
-        DictAction([], 'read')(None, found, rest)
+        for text in texts:
+            key, equals, value = text.partition('=')
+            plain = _plain_text(value)
+            if equals and plain is not None:
+                found.read = {**found.read, key: plain}
+            else:
+                action(None, found, [text])
     except (AssertionError, ValueError):
         raise UserValueError(
             '--cfg-options takes KEY=VALUE pairs; brackets and parentheses in '
             'a value must be closed'
         ) from None
-    return found.read | kept
+    return found.read
 
 
 def text_override(key: str, value: Any) -> str:
