@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Lock
 
 from ..battle.corruptions import Condition
-from ..battle.figures import Figures, read_figures
+from ..battle.figures import Figures
 from ..battle.run_folders import (
     note_choice,
     note_failure,
@@ -180,8 +180,7 @@ class Battle:
         title, place = f'[{run.title}, {role}]', run.place(role)
         reasons = map(read_failure, (run.folder, place))
         before = next(filter(None, reasons), None)
-        # What has been measured stays, whatever failed later.
-        if before and not self.options.retry and not read_figures(place):
+        if before and not self.options.retry:
             self.failed += 1
             print(f'{title} failed before: {before}')
             return None
