@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ..atomic_files import write_whole
+from ..errors import UserValueError
 
 _OWN = '--slurm', '--dry-run'
 _SCRIPT = """\
@@ -29,12 +30,20 @@ def slurm_script(file: Path, number: int) -> None:
     Args:
         file: the script.
         number: the number of shares.
+
+    Raises:
+        ValueError: the command asks for one share, too.
     """
     words, skip = [sys.executable, '-m', 'cbnet', 'battle'], False
     given = sys.argv[1:]
+    if any(_is(word, '--only') for word in given):
+        raise UserValueError(
+            '--only and --slurm: the script gives each of its jobs a share '
+            'with --only; leave --only out'
+        )
     for word in given[1:] if given[:1] == ['battle'] else given:
-        if skip or word.split('=')[0] in _OWN:
-            skip = word == '--slurm'
+        if skip or any(_is(word, option) for option in _OWN):
+            skip = not skip and _is(word, '--slurm') and '=' not in word
             continue
         words.append(word)
     text = _SCRIPT.format(
@@ -43,3 +52,13 @@ def slurm_script(file: Path, number: int) -> None:
         command=shlex.join(words),
     )
     write_whole(file, text.encode())
+
+
+def _is(word: str, option: str) -> bool:
+    """Tell whether a word is an option, perhaps shortened, as in ``--slu``.
+
+    A beginning that several options share never comes here, because the
+    parser refuses it.
+    """
+    name = word.partition('=')[0]
+    return len(name) > 2 and option.startswith(name)
