@@ -39,10 +39,14 @@ def equal_cost(
         rf'{EQUAL_COST}(random:)?(.*)', text, re.S
     ).groups()
     start = start or ''
-    if not timm.is_model(name):
+    base, tagged, _ = name.partition('.')
+    known = timm.list_models()
+    if tagged and base in known:
+        known = timm.list_pretrained(f'{base}.*')
+    if name not in known:
         raise UserValueError(
             f'--entries {text!r}: {name!r} is no model of timm'
-            f'{did_you_mean(name, timm.list_models())}'
+            f'{did_you_mean(name, known)}'
         )
     others = relatives(name)
     if not start:

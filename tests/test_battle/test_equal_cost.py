@@ -97,6 +97,8 @@ def test_the_nearest(monkeypatch):
 def test_mistakes(monkeypatch):
     with pytest.raises(UserError, match="did you mean 'resnet50'"):
         [*equal_cost('equal-cost:resnt50', COSTS.get)]
+    with pytest.raises(UserError, match="did you mean 'resnet18.tv_in1k'"):
+        [*equal_cost('equal-cost:resnet18.tv_ink', COSTS.get)]
     monkeypatch.setattr(module, 'relatives', lambda name: [])
     with pytest.raises(UserError, match='no bigger test_resnet with'):
         [*equal_cost('equal-cost:test_resnet', COSTS.get)]
