@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from ..atomic_files import write_whole
-from ..errors import UserValueError
 
 _OWN = '--slurm', '--dry-run'
 _SCRIPT = """\
@@ -30,17 +29,9 @@ def slurm_script(file: Path, number: int) -> None:
     Args:
         file: the script.
         number: the number of shares.
-
-    Raises:
-        ValueError: the command asks for one share, too.
     """
     words, skip = [sys.executable, '-m', 'cbnet', 'battle'], False
     given = sys.argv[1:]
-    if any(_is(word, '--only') for word in given):
-        raise UserValueError(
-            '--only and --slurm: the script gives each of its jobs a share '
-            'with --only; leave --only out'
-        )
     for word in given[1:] if given[:1] == ['battle'] else given:
         if skip or any(_is(word, option) for option in _OWN):
             skip = not skip and _is(word, '--slurm') and '=' not in word

@@ -216,10 +216,7 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert '--array=1-1\n' in script and '--slurm jobs.sh' not in script
     assert f'exec {sys.executable} -m cbnet battle' in script
     assert '--only "$SLURM_ARRAY_TASK_ID/1"' in script
-    words[-2:] = ['--slu=jobs.sh', '--only', '1/3']
-    status, said = battle(*options, '--slurm', 'jobs.sh')
-    assert status == 2 and 'leave --only out' in said
-    del words[-2:]
+    words[-2:] = ['--slu=jobs.sh']
     status, said = battle(*options, '--slurm', 'jobs.sh')
     assert script == (tmp_path / 'jobs.sh').read_text()
     status, said = battle(*options, '--only', '2/2')
@@ -296,6 +293,10 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--out', 'mine'], 'holds no battle'),
         (['--entries', SINGLE, '--out', 'a,b'], 'commas and brackets'),
         (['--entries', SINGLE, '--only', '3/2'], 'I from 1 to N'),
+        (
+            ['--entries', SINGLE, '--only', '1/3', '--slurm', 'a.sh'],
+            '--slurm: not allowed with argument --only',
+        ),
         (['--entries', SINGLE, '--corruptions', 'fgo'], "mean 'fog'"),
         (['--entries', SINGLE, '--corruptions', 'fog'], 'not installed'),
         (['--entries', SINGLE, '--severities', '1'], 'add --corruptions'),
