@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,7 +38,8 @@ def whole_file(path: AnyPath, size: int) -> Iterator[IO[bytes]]:
         FileNotSavedError: the message gives the needed and the free space.
     """
     path = Path(path)
-    unfinished = path.with_name(f'{_PREFIX}{path.name}-{os.getpid()}{_SUFFIX}')
+    writer = f'{os.getpid()}-{threading.get_ident()}'
+    unfinished = path.with_name(f'{_PREFIX}{path.name}-{writer}{_SUFFIX}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic_files import write_whole
+from ..errors import UserValueError
 from ..evaluation.coco import CLASS_FIGURES, evaluate
 from ..evaluation.matches import draw_samples, find_matches, resampled_ap
 
@@ -42,6 +43,9 @@ def write_figures(folder: Path, ann_file: Path, samples: int = 0) -> Figures:
         folder: the folder, with what ``cbnet test`` left there.
         ann_file: the annotations of the split.
         samples: the number of samples of images; 0 for none.
+
+    Raises:
+        ValueError: there are no results files.
     """
     figures: dict[str, float | None] = {}
     classes: dict[str, dict[str, float | None]] = {}
@@ -60,6 +64,11 @@ def write_figures(folder: Path, ann_file: Path, samples: int = 0) -> Figures:
             matches = find_matches(ann_file, results, iou_type)
             times = draw_samples(found.images, samples)
             drawn[kind] = resampled_ap(matches, times)
+    if not figures:  # kept, they would count as measured
+        raise UserValueError(
+            f'{folder}: the evaluation has left no {RESULTS}.bbox.json; its '
+            f'log there says why'
+        )
     if samples:
         with (folder / _SAMPLES).open('wb') as file:
             np.savez(file, **drawn)

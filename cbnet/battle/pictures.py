@@ -80,8 +80,9 @@ def _detections(
             runs = folder / 'runs' / data / entry['folder']
             test = run_folder(runs, one.lr, seed) / 'test'
             files = [test / f'{RESULTS}.{k}.json' for k in ('segm', 'bbox')]
-            file = next(one for one in files if one.exists())
-            yield name, CocoResults(json.loads(file.read_text()), annotations)
+            for file in [one for one in files if one.exists()][:1]:
+                detections = json.loads(file.read_text())
+                yield name, CocoResults(detections, annotations)
 
 
 def _draw(

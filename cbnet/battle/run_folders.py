@@ -15,7 +15,12 @@ def run_folder(folder: Path, lr: float, seed: int) -> Path:
 
 
 def note_failure(folder: Path, reason: str | None) -> None:
-    """Note why a run failed; None takes an earlier note back."""
+    """Note why a training or an evaluation failed; None takes it back.
+
+    Args:
+        folder: the folder of the run, or that of the evaluation in it.
+        reason: the reason.
+    """
     file = folder / _FAILED
     if reason is None:
         file.unlink(missing_ok=True)
@@ -24,7 +29,7 @@ def note_failure(folder: Path, reason: str | None) -> None:
 
 
 def read_failure(folder: Path) -> str | None:
-    """Say why a run failed; None if it did not."""
+    """Say why it failed; None if it did not."""
     file = folder / _FAILED
     return json.loads(file.read_text())['reason'] if file.exists() else None
 
@@ -54,7 +59,9 @@ def read_choice(folder: Path) -> float | None:
 
 def failures(folder: Path) -> dict[str, str]:
     """Say why runs of an entry failed, by the names of their folders."""
-    return {
-        f'{file.parents[1].name}/{file.parent.name}': read_failure(file.parent)
-        for file in sorted(folder.glob(f'lr-*/seed-*/{_FAILED}'))
-    }
+    found = {}
+    for file in sorted(folder.glob(f'lr-*/seed-*/**/{_FAILED}')):
+        name = file.parent.relative_to(folder).as_posix()
+        if reason := read_failure(file.parent):  # not taken back meanwhile
+            found[name] = reason
+    return found

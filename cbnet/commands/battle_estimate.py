@@ -35,6 +35,7 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
     seconds += sum(map(_evaluation, timed)) * plan.tried
     hours = seconds / 3600
     text = f'about {_spelt(seconds)} of a device'
+    jobs = min(jobs, len(timed))  # the runs of a contest follow each other
     if jobs > 1:
         text += f', {_spelt(seconds / jobs)} with {jobs} runs at a time'
     if price is not None:

@@ -8,6 +8,7 @@ from ..battle.corruptions import Condition
 from ..battle.figures import RESULTS, Figures, read_figures, write_figures
 from ..battle.run_folders import run_folder
 from .battle_plan import Contest
+from .overrides import text_override
 from .runs import TEST_STEP, Runs
 
 
@@ -36,57 +37,68 @@ class BattleRun:
         data, entry = self.contest.data.name, self.contest.entry.name
         return f'{data}, {entry}, rate {self.lr:g}, seed {self.seed}'
 
-    def figures(
-        self, runs: Runs, role: str | Condition, samples: int
-    ) -> Figures:
-        """Train and evaluate; what was done before is only read.
+    def place(self, role: str | Condition) -> Path:
+        """Name the folder of an evaluation of this run.
 
         Args:
-            runs: runs the commands.
             role: the split to evaluate on, or how the split of the figures
                 is corrupted.
-            samples: the number of samples of images, for intervals of the
-                split of the figures.
+        """
+        name = role.folder if isinstance(role, Condition) else role
+        return self.folder / name
+
+    def train(self, runs: Runs) -> str:
+        """Train, or find what was trained before; give the checkpoint.
 
         Raises:
-            CommandFailed: a command ended with an error.
+            CommandFailed: the training ended with an error.
             RunIsBusy: another process works on this run.
         """
-        if isinstance(role, Condition):
-            return self._corrupted(runs, role)
-        contest = self.contest
         options = [
             f'randomness.seed={self.seed}',
             f'optim_wrapper.optimizer.lr={self.lr}',
         ]
-        last = runs.train(
-            contest.config,
+        return runs.train(
+            self.contest.config,
             self.folder,
-            contest.steps,
+            self.contest.steps,
             options,
-            contest.cost.seconds,
+            self.contest.cost.seconds,
         )
-        folder = self.folder / role
-        if role == 'test':
-            return self._evaluate(
-                runs, contest.config, last, folder, role, samples=samples
-            )
-        return self._evaluate(runs, contest.val_config, last, folder, role)
 
-    def _corrupted(self, runs: Runs, condition: Condition) -> Figures:
-        """Evaluate on corrupted images what has been trained."""
-        folder = self.folder / condition.folder
-        found = self._evaluate(
-            runs,
-            self.contest.corrupted_config,
-            runs.last_checkpoint(self.folder),
-            folder,
-            'test',
-            condition.options,
-        )
-        for file in folder.glob(f'{RESULTS}.*.json'):
-            file.unlink()  # large, and there is one for each condition
-        return found
+    def evaluate(
+        self, runs: Runs, role: str | Condition, checkpoint: str, samples: int
+    ) -> Figures:
+        """Evaluate; what was evaluated before is only read.
+
+        Args:
+            runs: runs the commands.
+            role: see ``place``.
+            checkpoint: what has been trained.
+            samples: the number of samples of images, for intervals of the
+                split of the figures.
+
+        Raises:
+            CommandFailed: the evaluation ended with an error.
+            RunIsBusy: another process works on this run.
+            ValueError: it has left no results.
+        """
+        folder = self.place(role)
+        if isinstance(role, Condition):
+            config = self.contest.corrupted_config
+            found = self._evaluate(
+                runs, config, checkpoint, folder, 'test', role.options
+            )
+            for file in folder.glob(f'{RESULTS}.*.json'):
+                file.unlink()  # large, and there is one for each condition
+            return found
+        if role == 'test':
+            config = self.contest.config
+            return self._evaluate(
+                runs, config, checkpoint, folder, role, samples=samples
+            )
+        config = self.contest.val_config
+        return self._evaluate(runs, config, checkpoint, folder, role)
 
     def _evaluate(
         self,
@@ -105,7 +117,9 @@ class BattleRun:
         if known is not None:
             runs.queue.skip(TEST_STEP * cost * images)
             return known
-        prefix = f'test_evaluator.outfile_prefix={folder / RESULTS}'
+        prefix = text_override(
+            'test_evaluator.outfile_prefix', folder / RESULTS
+        )
         options = [prefix, *options]
         runs.evaluate(config, checkpoint, folder, images, options, cost)
         return write_figures(folder, data.splits[split].annotations, samples)

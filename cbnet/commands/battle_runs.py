@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Lock
 
 from ..battle.corruptions import Condition
 from ..battle.figures import Figures
@@ -54,6 +55,7 @@ class Battle:
         self, plan: Plan, options: RunOptions, done: Callable[[], None]
     ) -> None:
         self.plan, self.options, self.done = plan, options, done
+        self._reporting = Lock()
         self.failed = self.left = 0
         units = sum(self._units(contest) for contest in plan.contests)
         tried = sum(
@@ -122,7 +124,8 @@ class Battle:
                         self._try_corrupted(run, runs)
                 except RunIsBusy as error:
                     self._leave(error)
-            self.done()
+            with self._reporting:  # contests may end at the same time
+                self.done()
         finally:
             self.devices.put(device)
 
@@ -174,24 +177,31 @@ class Battle:
         Raises:
             RunIsBusy: another process works on this run.
         """
-        title = f'[{run.title}, {role}]'
-        before = read_failure(run.folder)
+        title, place = f'[{run.title}, {role}]', run.place(role)
+        reasons = map(read_failure, (run.folder, place))
+        before = next(filter(None, reasons), None)
         if before and not self.options.retry:
             self.failed += 1
             print(f'{title} failed before: {before}')
             return None
         print(title, flush=True)
+        working_in = run.folder
         try:
-            figures = run.figures(runs, role, self.options.samples)
+            checkpoint = run.train(runs)
+            note_failure(run.folder, None)
+            working_in = place
+            figures = run.evaluate(
+                runs, role, checkpoint, self.options.samples
+            )
+            note_failure(place, None)
         except RunIsBusy:
             raise
         except (CommandFailed, UserError) as error:
             reason = getattr(error, 'reason', '') or one_line(error, 300)
-            note_failure(run.folder, reason)
+            note_failure(working_in, reason)
             self.failed += 1
             print(f'{title} failed: {reason}', flush=True)
             return None
-        note_failure(run.folder, None)
         shown = ', '.join(
             f'{name} {figures.figures[name]:.3f}'
             for name in ('box AP', 'mask AP')

@@ -154,7 +154,8 @@ class CommandQueue:
             raise Interrupted from None
         finally:
             self._running.discard(process)
-        if status in (-signal.SIGINT, -signal.SIGTERM):
+        ended = status in (-signal.SIGINT, -signal.SIGTERM)
+        if ended or (status and self._stopped.is_set()):
             raise Interrupted
         if status != 0:
             raise CommandFailed(

@@ -26,20 +26,47 @@ _READ = {
 
 
 def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs as mmengine does.
+    """Read KEY=VALUE pairs as mmengine does, and texts with spaces.
+
+    mmengine would remove the spaces of a path, and make a list of one with
+    a comma. A text with spaces stays as it is, and so does one with commas
+    if quotes are around it, as ``text_override`` writes it.
 
     Raises:
         UserValueError: a text is none, or its brackets are not closed.
     """
-    found = Namespace(read={})
+    found, action = Namespace(read={}), DictAction([], 'read')
     try:
-        DictAction([], 'read')(None, found, list(texts))
+        for text in texts:
+            key, equals, value = text.partition('=')
+            plain = _plain_text(value)
+            if equals and plain is not None:
+                found.read = {**found.read, key: plain}
+            else:
+                action(None, found, [text])
     except (AssertionError, ValueError):
         raise UserValueError(
             '--cfg-options takes KEY=VALUE pairs; brackets and parentheses in '
             'a value must be closed'
         ) from None
     return found.read
+
+
+def text_override(key: str, value: Any) -> str:
+    """Spell an override with a text, such as a path with spaces."""
+    return f'{key}="{value}"'
+
+
+def _plain_text(value: str) -> str | None:
+    """Give a text that mmengine would take apart; None for other values."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in '\'"'
+    inner = value[1:-1] if quoted else value.strip()
+    if not inner or (inner[0] in '[(' and inner[-1] in '])'):
+        return None
+    split = set(' ,[](){}') if quoted else {' '}
+    if not split & set(inner) or (',' in inner and not quoted):
+        return None
+    return inner
 
 
 def refuse_variables(cfg: Config, keys: Iterable[str]) -> None:

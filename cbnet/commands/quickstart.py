@@ -18,6 +18,7 @@ from ..text_tables import text_table
 from .command_line import load_config
 from .command_queue import CommandQueue
 from .options import config_parser
+from .overrides import text_override
 from .publish import publish
 from .runs import TEST_STEP, Runs
 
@@ -67,7 +68,7 @@ class Quickstart:
     ) -> dict[str, float]:
         """Evaluate a checkpoint, or read the metrics from an earlier run."""
         folder = self.folder / name
-        prefix = f'test_evaluator.outfile_prefix={folder / "val"}'
+        prefix = text_override('test_evaluator.outfile_prefix', folder / 'val')
         options = [prefix, *self.options, *extra]
         return self.runs.evaluate(
             CONFIG, checkpoint, folder, self.batches, options

@@ -38,6 +38,7 @@ class Runs:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.queue, self.environment = queue, environment
+        self._trained: set[Path] = set()
 
     def train(
         self,
@@ -60,6 +61,8 @@ class Runs:
             CommandFailed: the training ended with an error.
             RunIsBusy: another process works in the folder.
         """
+        if folder in self._trained:  # its steps have been counted
+            return self.last_checkpoint(folder)
         with locked(folder) as lock:
             done = _steps_done(folder)
             if done:
@@ -73,6 +76,7 @@ class Runs:
                 self.queue.run(
                     command, log, cost, done, self.environment, lock
                 )
+        self._trained.add(folder)
         return self.last_checkpoint(folder)
 
     @staticmethod

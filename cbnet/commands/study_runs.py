@@ -8,6 +8,7 @@ from ..studies.report import read_result
 from ..studies.results import ALONE, BUDGETS
 from ..studies.schedule import steps_options
 from .command_queue import CommandFailed, CommandQueue
+from .overrides import text_override
 from .runs import TEST_STEP, Runs
 from .study_plan import Plan
 
@@ -102,7 +103,7 @@ class UpgradeStudy:
             steps = self.steps(arm, budget)
             print(f'[{title}] {arm}, {BUDGETS[budget]}: {steps} steps')
             own = [*options, *steps_options(steps)]
-            own += [f'load_from={start}'] if start else []
+            own += [text_override('load_from', start)] if start else []
             last = self.runs.train(config, folder / budget, steps, own, cost)
             self.evaluate(config, last, folder / budget, arm)
 

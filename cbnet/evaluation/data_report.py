@@ -4,14 +4,13 @@ import contextlib
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from ..arguments import explained
@@ -21,6 +20,7 @@ from ..datasets.data_check import checked_datasets, count_used
 from ..datasets.kept import Kept
 from ..datasets.pipelines import feed_all, with_objects
 from ..messages import listed, number_of
+from ..quiet import quiet_log
 from ..text_tables import text_table
 from .coco_metric import use_checked_metric
 from .perfect import MOST, PerfectScore, score_perfect
@@ -155,7 +155,12 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
     use_checked_pipelines()
     use_checked_metric()
     scope = cfg.get('default_scope') or 'mmdet'
-    with DefaultScope.overwrite_default_scope(scope), _quiet():
+    # pycocotools prints, and mmdet logs tables of figures.
+    with (
+        DefaultScope.overwrite_default_scope(scope),
+        quiet_log(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         for name, dataset, content in checked_datasets(cfg, *SPLITS):
             split = report.splits.setdefault(name, SplitReport())
             kept, remarks = count_used(dataset, content)
@@ -164,19 +169,6 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
             split.folders.append(str(dataset.data_prefix.get('img') or '.'))
             report.notes += remarks
         _feed(cfg, report)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out what pycocotools prints, and mmdet's tables of figures."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('WARNING')
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _feed(cfg: Config, report: DataReport) -> None:

@@ -4,8 +4,16 @@
    inference and of training is timed, or not, as it is asked for.
 2. Costs are kept exactly.
 3. An entry that cannot be measured says why.
-4. Latency is the median of passes over one image, after two that warm up.
+4. A step is timed in the precision and with the optimizer of the protocol,
+   so that equal time is equal time.
+5. Latency is the median of passes over one image, after two that warm up.
 """
+
+from dataclasses import replace
+
+import pytest
+from mmengine.optim import OptimWrapper
+from torch.optim import AdamW
 
 from cbnet.analysis.complexity import latency as module
 from cbnet.analysis.complexity.latency import measure_latency
@@ -34,6 +42,21 @@ def test_a_failure(tiny, monkeypatch):
     cfg = entry_config(read_entry('random:tnt_s_patch16_224'), tiny)
     found = measure_entry(cfg, (256, 256), None, 1)
     assert 'do not fit' in found.failed and found.parameters > 0
+
+
+@pytest.mark.parametrize('amp', [False, True])
+def test_a_step_is_that_of_the_training(tiny, monkeypatch, amp):
+    settings = replace(tiny, amp=amp)
+    cfg = entry_config(read_entry('random:test_resnet'), settings)
+    steps = []
+
+    def update(wrapper, loss, *_, **__):
+        mixed = 'Amp' in type(wrapper).__name__
+        steps.append((mixed, type(wrapper.optimizer)))
+
+    monkeypatch.setattr(OptimWrapper, 'update_params', update)
+    measure_entry(cfg, (64, 96), make_batch(num_classes=80), 3)
+    assert steps == [(amp, AdamW)] * 2
 
 
 def test_latency(monkeypatch):

@@ -3,19 +3,22 @@
 1. Each run at a time has a device of its own; all contests are done.
 2. The best rate on one split is evaluated on the other; one that fails is not
    chosen. An entry whose measurement failed is not trained, and says why.
-3. An interruption starts no further run, and is no failure of a run.
+3. What was measured stays if something fails later; one report is written at
+   a time.
+4. An interruption starts no further run, and is no failure of a run.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Barrier, Lock
+from time import sleep
 
 import pytest
 
 from cbnet.battle.costs import EntryCost
 from cbnet.battle.entries import read_entry
 from cbnet.battle.figures import Figures
-from cbnet.battle.run_folders import failures
+from cbnet.battle.run_folders import failures, read_choice
 from cbnet.commands.battle_plan import Contest, Plan
 from cbnet.commands.battle_run import BattleRun
 from cbnet.commands.battle_runs import Battle, RunOptions
@@ -38,7 +41,7 @@ class StandIn:
     together: Barrier = field(default_factory=lambda: Barrier(2, timeout=60))
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, run, runs, role, samples):
+    def __call__(self, run, runs, *_):
         self.together.wait()
         with self.lock:
             self.devices.append(runs.environment['CUDA_VISIBLE_DEVICES'])
@@ -56,9 +59,15 @@ def plan(folder, number, lrs=(1.0,)):
     return Plan(tuple(contests), lrs, (0,))
 
 
+def stand_in_for(monkeypatch, evaluate):
+    """Replace trainings, which end well, and evaluations."""
+    monkeypatch.setattr(BattleRun, 'train', lambda *_: 'last.pth')
+    monkeypatch.setattr(BattleRun, 'evaluate', evaluate)
+
+
 def test_devices(tmp_path, monkeypatch):
     done, stand_in = [], StandIn()
-    monkeypatch.setattr(BattleRun, 'figures', lambda *args: stand_in(*args))
+    stand_in_for(monkeypatch, lambda *args: stand_in(*args))
     options = RunOptions(devices=['3', '5'], jobs=2)
     battle = Battle(plan(tmp_path, 4), options, lambda: done.append(1))
     battle.run()
@@ -71,18 +80,61 @@ def test_devices(tmp_path, monkeypatch):
 def test_the_best_rate(tmp_path, monkeypatch):
     rates = []
 
-    def figures(run, runs, role, samples):
+    def figures(run, runs, role, *_):
         rates.append((run.lr, role))
         if run.lr == 0.3:
             raise CommandFailed('text', 'loss is nan')
         return Figures({'box AP': 1 - run.lr}, {}, {})
 
-    monkeypatch.setattr(BattleRun, 'figures', figures)
+    stand_in_for(monkeypatch, figures)
     lrs = (0.3, 0.2, 0.1, 0.4)
     battle = Battle(plan(tmp_path, 1, lrs), RunOptions(), lambda: None)
     battle.run()
     assert rates == [*((lr, 'val') for lr in lrs), (0.1, 'test')]
-    assert failures(tmp_path / 'e0') == {'lr-0.3/seed-0': 'loss is nan'}
+    assert failures(tmp_path / 'e0') == {'lr-0.3/seed-0/val': 'loss is nan'}
+
+
+def test_a_later_failure_changes_no_choice(tmp_path, monkeypatch):
+    """What was measured stays, though evaluations of the same run fail."""
+    broken, evaluated = {'test'}, []
+
+    def evaluate(run, runs, role, *_):
+        evaluated.append((run.lr, role))
+        if role in broken:
+            raise CommandFailed('text', 'no disk')
+        return Figures({'box AP': run.lr}, {}, {})
+
+    stand_in_for(monkeypatch, evaluate)
+    for _ in range(2):
+        battle = Battle(
+            plan(tmp_path, 1, (0.1, 0.2)), RunOptions(), lambda: None
+        )
+        battle.run()
+        assert battle.failed == 1
+        assert read_choice(tmp_path / 'e0') == 0.2
+        assert failures(tmp_path / 'e0') == {'lr-0.2/seed-0/test': 'no disk'}
+    assert (0.1, 'test') not in evaluated
+    broken.clear()
+    retried = RunOptions(retry=True)
+    Battle(plan(tmp_path, 1, (0.1, 0.2)), retried, lambda: None).run()
+    assert not failures(tmp_path / 'e0')
+
+
+def test_one_report_at_a_time(tmp_path, monkeypatch):
+    """Contests that end together do not write the tables together."""
+    busy, together = Lock(), Barrier(2, timeout=60)
+
+    def evaluate(*_):
+        together.wait()
+        return Figures({'box AP': 0.5}, {}, {})
+
+    def done():
+        assert busy.acquire(blocking=False)
+        sleep(0.05)
+        busy.release()
+
+    stand_in_for(monkeypatch, evaluate)
+    Battle(plan(tmp_path, 8), RunOptions(jobs=2), done).run()
 
 
 @pytest.mark.parametrize('jobs', [1, 2])
@@ -93,7 +145,7 @@ def test_an_interruption(tmp_path, monkeypatch, jobs):
         begun.append(run.contest.entry.name)
         raise Interrupted
 
-    monkeypatch.setattr(BattleRun, 'figures', figures)
+    stand_in_for(monkeypatch, figures)
     options = RunOptions(jobs=jobs)
     battle = Battle(plan(tmp_path, 9), options, lambda: None)
     with pytest.raises(Interrupted):
@@ -103,7 +155,7 @@ def test_an_interruption(tmp_path, monkeypatch, jobs):
 
 
 def test_a_failed_measurement(tmp_path, monkeypatch):
-    monkeypatch.setattr(BattleRun, 'figures', pytest.fail)
+    stand_in_for(monkeypatch, pytest.fail)
     made = plan(tmp_path, 1)
     cost = EntryCost(1, 1, failed='images do not fit')
     contest = replace(made.contests[0], cost=cost)

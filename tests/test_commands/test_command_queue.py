@@ -6,6 +6,8 @@
 - a command that fails ends everything, with the last of its output and the
   reason; lack of memory and signals are told apart;
 - a command that is stopped is no failure, and none starts after ``stop``;
+- a command that ends with an error after ``stop`` was interrupted;
+- a training that is asked for twice counts once;
 - SIGTERM and Ctrl-C to the process of the queue alone end its commands, too,
   also where several run at a time.
 """
@@ -16,6 +18,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 
 import pytest
 
@@ -24,6 +28,7 @@ from cbnet.commands.command_queue import (
     CommandQueue,
     Interrupted,
 )
+from cbnet.commands.runs import Runs
 
 COMMAND = """\
 import os
@@ -36,6 +41,10 @@ if name == 'wait':
     with open('pids', 'a') as file:
         print(os.getpid(), file=file)
     time.sleep(600)
+if name == 'late':
+    while not os.path.exists('go'):
+        time.sleep(0.01)
+    sys.exit(1)
 if name.startswith('kill'):
     os.kill(os.getpid(), int(name[4:]))
 if name == 'memory':
@@ -105,6 +114,33 @@ def test_stopped(log):
     queue.stop()
     with pytest.raises(Interrupted):
         queue.run(['x', '1', '1'], log, cost=1.0)
+
+
+def test_a_command_that_fails_because_it_is_stopped(log, tmp_path):
+    queue = CommandQueue(units=1)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(queue.run, ['late', '1', '1'], log, cost=1.0)
+        while not log.exists():
+            time.sleep(0.01)
+        Timer(0.2, (tmp_path / 'go').touch).start()
+        queue.stop()
+        with pytest.raises(Interrupted):
+            late.result()
+
+
+def test_the_steps_of_a_training_count_once(tmp_path, monkeypatch):
+    def train(self, *_):
+        (tmp_path / 'last_checkpoint').write_text('/x/iter_5.pth')
+
+    monkeypatch.setattr(CommandQueue, 'run', train)
+    queue = CommandQueue(units=100)
+    (task,) = queue.bar.tasks
+    runs = Runs(queue)
+    for _ in range(2):
+        assert runs.train('c.py', tmp_path, 5, cost=2.0).endswith('iter_5.pth')
+        assert task.total == 100
+    Runs(queue).train('c.py', tmp_path, 5, cost=2.0)
+    assert task.total == 90
 
 
 DRIVER = """\

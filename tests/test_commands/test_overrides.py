@@ -1,13 +1,19 @@
 """An override of a variable of the config file is refused, by its uses.
 
 - texts that begin with it, lists and numbers; a key inside it;
-- settings that are read are overridden, also those that only mmdet reads.
+- settings that are read are overridden, also those that only mmdet reads;
+- texts with spaces, and with commas in quotes, stay as they are; numbers and
+  lists are read as mmengine reads them.
 """
 
 import pytest
 from mmengine.config import Config
 
-from cbnet.commands.overrides import refuse_variables
+from cbnet.commands.overrides import (
+    read_overrides,
+    refuse_variables,
+    text_override,
+)
 
 TEXT = """
 data_root = 'data/coco/'
@@ -65,3 +71,27 @@ def test_by_the_command(run_command, tiny_config):
     option = 'load.0.to_float32=True'
     status, said = run_command('train', tiny_config, '--cfg-options', option)
     assert status == 2 and 'load (' in said and 'variable of the' in said
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('my out/results', 'my out/results'),
+        ('"a, b/c"', 'a, b/c'),
+        ("'[old] runs/x.pth'", '[old] runs/x.pth'),
+        ('0.5', 0.5),
+        ('"0.5"', 0.5),
+        (' 7 ', 7),
+        ('[1, 2]', [1, 2]),
+        ('"[(a, b), (1, 2)]"', [('a', 'b'), (1, 2)]),
+        ('a, b', ['a', 'b']),
+        ('', ''),
+    ],
+)
+def test_texts_and_values(text, value):
+    assert read_overrides([f'x.y={text}', 'z=1']) == {'x.y': value, 'z': 1}
+
+
+@pytest.mark.parametrize('path', ['/a b/c', 'a,b', '(x)/y [1]/z', '/plain'])
+def test_a_path_as_an_override(path):
+    assert read_overrides([text_override('x', path)]) == {'x': path}

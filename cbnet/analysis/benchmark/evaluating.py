@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.structures.mask import encode_mask_results
-from mmengine.logging import MMLogger
 
+from ...quiet import quiet_log
 from ..complexity.latency import detect
 from ..complexity.timing import timed
 from .candidates import Candidate
@@ -26,9 +26,6 @@ def evaluation_seconds(candidate: Candidate) -> float:
     labels = [one['bbox_label'] for s in found for one in s['instances']]
     if not labels:
         return 0.0
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('ERROR')
 
     def evaluate() -> None:
         metric = CocoMetric(metric=['bbox', 'segm'] if masks else 'bbox')
@@ -37,13 +34,8 @@ def evaluation_seconds(candidate: Candidate) -> float:
         metric.process({}, found)
         metric.evaluate(len(found))
 
-    try:
-        with redirect_stdout(StringIO()):
-            return timed(
-                evaluate, torch.device('cpu'), candidate.setting.clock
-            )
-    finally:
-        logger.setLevel(level)
+    with redirect_stdout(StringIO()), quiet_log('ERROR'):
+        return timed(evaluate, torch.device('cpu'), candidate.setting.clock)
 
 
 def _as_metric_takes(k: int, sample: Any, masks: bool) -> dict[str, Any]:
