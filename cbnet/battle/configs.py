@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from ..arguments import explained
 from ..config_files import find_config, read_config
 from ..datasets.retarget import retarget
 from ..datasets.walking import walk_dicts
@@ -16,6 +15,7 @@ from ..engine.mixed_precision import choose_precision
 from ..errors import UserValueError
 from ..models.building import build_without_weights
 from ..studies.schedule import count_in_steps
+from .changes import change
 from .data import BattleData
 from .entries import Entry
 from .heads import HEADS, fitted_model
@@ -112,9 +112,23 @@ def entry_config(entry: Entry, settings: Settings) -> Config:
     if settings.accumulate > 1:
         accumulate_gradients(cfg, settings.accumulate)
     choose_precision(cfg, wanted=settings.amp)
-    with explained(f'--entries {entry.name!r}: cfg'):
-        cfg.merge_from_dict(dict(entry.changes))
+    _train_random_members(cfg, entry)
+    change(cfg, entry)
     return cfg
+
+
+def _train_random_members(cfg: Config, entry: Entry) -> None:
+    """Let members with random weights learn at the rate of what is new.
+
+    The protocol may lower the rate of the backbone, for pretrained weights.
+    """
+    rates = cfg.optim_wrapper.paramwise_cfg.get('custom_keys', {})
+    if 'backbone' in rates:
+        for number, member in enumerate(entry.members):
+            if member.start == 'random':
+                # mmengine looks for keys anywhere in a name, the longest
+                # first; with the dot at its end, member 1 is not member 10.
+                rates[f'backbone.members.{number}.'] = dict(lr_mult=1.0)
 
 
 def entry_model(entry: Entry, head: str) -> ConfigDict:
@@ -123,7 +137,7 @@ def entry_model(entry: Entry, head: str) -> ConfigDict:
     Raises:
         ValueError: see ``entry_config``.
     """
-    title = f'--entries {entry.name!r}'
+    title = entry.title
     built = build_backbone(entry)
     model = fitted_model(head, built.lead.specs, title)
     model.backbone = ConfigDict(built.cfg | model.backbone)

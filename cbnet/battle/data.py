@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..datasets.own_data import OwnData, Split, find_own_data, with_classes
 from ..datasets.split_files import find_test_files, json_files, splits_of
 from ..errors import UserValueError
 from ..messages import number_of
+from .shared_images import check_images
 
 #: the share of the images that is taken for a split that is missing
 SHARE = 0.2
@@ -97,6 +99,7 @@ def find_data(roots: Sequence[Path], folder: Path) -> list[BattleData]:
 
 def _find(root: Path, folder: Path) -> BattleData:
     found, note = _roles(root)
+    check_images(root, found)
     classes = found['train'].classes
     splits, digest = {}, hashlib.sha256()
     for role in ROLES:
@@ -145,15 +148,16 @@ def _roles(root: Path) -> tuple[dict[str, Split], str]:
     named = {
         role: [f for f in files if splits_of(f) == {role}] for role in ROLES
     }
+    find = partial(find_own_data, options=False)
     tests = [f for f in find_test_files(root) if is_coco(root / f)]
     if named['val'] and len(tests) == 1:
-        data = find_own_data(root)
-        test = find_own_data(root, val_ann=str(tests[0])).val
+        data = find(root)
+        test = find(root, val_ann=str(tests[0])).val
         found = dict(train=data.train, val=data.val, test=test)
         return found, 'three splits of its own'
     if named['val'] or len(tests) == 1:
         given = None if named['val'] else str(tests[0])
-        data = find_own_data(root, val_ann=given)
+        data = find(root, val_ann=given)
         train, val = _parts(data.train, 1 - SHARE)
         note = (
             f'figures on its {"validation" if named["val"] else "test"} '
@@ -161,7 +165,7 @@ def _roles(root: Path) -> tuple[dict[str, Split], str]:
             f'which are not trained on'
         )
         return dict(train=train, val=val, test=data.val), note
-    only = find_own_data(root, validate=False).train
+    only = find(root, validate=False).train
     train, rest = _parts(only, 1 - 2 * SHARE)
     val, test = _parts(rest, 0.5)
     note = (

@@ -17,14 +17,18 @@ from annotated_types import Ge, Gt, Le
 
 from ..arguments import check_settings
 from ..errors import UserValueError
+from ..messages import did_you_mean, shortened
 from ..models.backbones.checks import MOST_MEMBERS
 from ..models.backbones.connections import Style
 from ..models.options import Weight
+from .presets import EQUAL_COST, PRESETS
+from .text_parts import split
 
 _ENTRY = re.compile(r'(?:(\d+)x\s+)?(.+)', re.S)
 _MEMBER = re.compile(
     r'(?:(?P<start>frozen|random|tuned):)?'
-    r'(?P<name>(?:[^\s:()@=]|::)+)'
+    # Only the path of a config may hold spaces.
+    r'(?P<name>(?:[^\s:()@=]|::)(?:[^:()@=]|::)*\.py|(?:[^\s:()@=]|::)+)'
     r'(?P<arguments>\(.*\))?'
     r'(?:@(?P<scale>[^=]+))?'
     r'(?:=(?P<weights>.+))?'
@@ -56,6 +60,13 @@ class MemberText:
     scale: Annotated[float, Gt(0), Le(8)] | None = None
     weights: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spelt(self) -> str:
+        """What comes before ``=WEIGHTS`` in its text, but for its start."""
+        given = ', '.join(f'{k}={v!r}' for k, v in self.arguments.items())
+        scale = '' if self.scale is None else f'@{self.scale:g}'
+        return self.name + (f'({given})' if given else '') + scale
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,11 @@ class Entry:
         return re.sub(r'[^\w.@+=:-]+', '_', self.name).strip('_')
 
     @property
+    def title(self) -> str:
+        """The option and the name, as errors begin."""
+        return f'--entries {shortened(self.name, 100)!r}'
+
+    @property
     def composite(self) -> bool:
         """Whether it has several members."""
         return len(self.members) > 1
@@ -117,8 +133,8 @@ def read_entry(text: str) -> Entry:
         ValueError: the text is no entry; says what is wrong with it.
     """
     text = ' '.join(text.split())
-    title = f'--entries {text!r}'
-    first, *rest = _split(text, ',')
+    title = f'--entries {shortened(text, 200)!r}'
+    first, *rest = split(text, ',', title)
     options = EntryOptions(**_options(rest, title))
     found = _ENTRY.fullmatch(first.strip())
     if not found:
@@ -128,7 +144,7 @@ def read_entry(text: str) -> Entry:
         raise UserValueError(
             f'{title} asks for {number} members, expected 1 to {MOST_MEMBERS}'
         )
-    parts = _split(found[2], ' + ')
+    parts = split(found[2], ' + ', title)
     if number > 1 and len(parts) > 1:
         raise UserValueError(
             f'{title} multiplies and adds; write every member out, such as '
@@ -149,28 +165,20 @@ def read_entry(text: str) -> Entry:
     return Entry(options.name or text, members, options)
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """Split a text, but not inside brackets or quotes."""
-    parts, depth, quote = [''], 0, ''
-    for place, letter in enumerate(text):
-        if quote or letter in '\'"':
-            quote = '' if letter == quote else quote or letter
-        elif letter in '()[]{}':
-            depth += 1 if letter in '([{' else -1
-        parts[-1] += letter
-        ends = text[: place + 1].endswith(separator)
-        if ends and not depth and not quote:
-            parts[-1] = parts[-1].removesuffix(separator)
-            parts.append('')
-    return parts
-
-
 def _member(text: str, title: str) -> MemberText:
     found = _MEMBER.fullmatch(text)
     if not found:
+        start, colon, _ = text.partition(':')
+        known = [f'{one}:' for one in ('frozen', 'random')] + [EQUAL_COST]
+        near = did_you_mean(start + colon, known) if colon else ''
         raise UserValueError(
             f'{title}: {text!r} is no member; expected entries such as '
-            f'{EXAMPLES}'
+            f'{EXAMPLES}{near}'
+        )
+    if found['name'] in PRESETS:
+        raise UserValueError(
+            f'{title}: {found["name"]} is a preset, which stands for several '
+            f'entries; name it alone, without options, weights or others'
         )
     given = {k: v for k, v in found.groupdict().items() if v is not None}
     if 'scale' in given:

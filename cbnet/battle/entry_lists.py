@@ -10,28 +10,40 @@ import yaml
 from ..arguments import check_settings, check_value, explained
 from ..errors import UserValueError
 from ..messages import brief
+from .changes import check_changes
 from .entries import Entry, EntryOptions, read_entry
-from .presets import PRESETS
+from .entry_checks import check_name, check_weight_files
+from .presets import EQUAL_COST, PRESETS
+
+#: where presets that are computed are listed: their texts, then entries
+Lists = Mapping[str, Iterable[str]]
 
 
-def read_entries(texts: Iterable[str]) -> list[Entry]:
+def read_entries(
+    texts: Iterable[str], computed: Lists | None = None
+) -> list[Entry]:
     """Read the entries of ``--entries``.
 
     Args:
-        texts: texts of entries, names of ``PRESETS``, and YAML files with
-            lists of entries. An item of a file is a text, or a mapping with
-            ``entry`` (the text) and optionally the ``EntryOptions`` and
-            ``cfg`` (overrides of the config).
+        texts: texts of entries, names of presets, and YAML files with lists
+            of both. An item of a file may also be a mapping with ``entry``
+            (the text) and optionally the ``EntryOptions`` and ``cfg``
+            (overrides of the config).
+        computed: the entries behind each of ``computed_presets``.
 
     Raises:
         ValueError: a text or a file is wrong, or two entries have one name;
             says which.
     """
-    entries = [entry for text in texts for entry in _expanded(text)]
+    entries = [
+        entry for text in texts for entry in _expanded(text, computed or {})
+    ]
     if not entries:
         raise UserValueError('--entries: there is no entry in it; name one')
     known: dict[str, Entry] = {}
     for entry in entries:
+        check_name(entry)
+        check_weight_files(entry)
         if other := known.get(entry.folder.lower()):
             raise UserValueError(
                 f'--entries: {other.name!r} and {entry.name!r} have one name, '
@@ -42,13 +54,21 @@ def read_entries(texts: Iterable[str]) -> list[Entry]:
     return entries
 
 
-def _expanded(text: str) -> Iterator[Entry]:
-    if text in PRESETS:
-        yield from map(read_entry, PRESETS[text])
-        return
+def computed_presets(texts: Iterable[str]) -> list[str]:
+    """List the presets ``equal-cost:NAME`` in texts and in YAML files.
+
+    Raises:
+        ValueError: a file is missing, or holds no list.
+    """
+    items = (item for text in texts for item in _items(text))
+    found = (x for x in items if isinstance(x, str))
+    return [*dict.fromkeys(x for x in found if x.startswith(EQUAL_COST))]
+
+
+def _items(text: str) -> list[Any]:
+    """Give what a text stands for: itself, or the items of a YAML file."""
     if not text.endswith(('.yaml', '.yml')):
-        yield read_entry(text)
-        return
+        return [text]
     file = Path(text)
     if not file.is_file():
         raise UserValueError(f'--entries: no file {file}')
@@ -61,16 +81,29 @@ def _expanded(text: str) -> Iterator[Entry]:
             f'--entries {file} holds {brief(content)}, expected a list of '
             f'entries, such as "- 2x resnet50"'
         )
-    for number, item in enumerate(content, start=1):
+    return content
+
+
+def _expanded(text: str, computed: Lists) -> Iterator[Entry]:
+    items = _items(text)
+    if items == [text]:
+        yield from _from_text(text, computed)
+        return
+    for number, item in enumerate(items, start=1):
         try:
-            yield _from_item(item)
+            if isinstance(item, str):
+                yield from _from_text(item, computed)
+            else:
+                yield _from_mapping(item)
         except (TypeError, ValueError) as error:
-            raise UserValueError(f'{file}, item {number}: {error}') from error
+            raise UserValueError(f'{text}, item {number}: {error}') from error
 
 
-def _from_item(item: Any) -> Entry:
-    if isinstance(item, str):
-        return read_entry(item)
+def _from_text(text: str, computed: Lists) -> Iterator[Entry]:
+    yield from map(read_entry, computed.get(text) or PRESETS.get(text, [text]))
+
+
+def _from_mapping(item: Any) -> Entry:
     if not isinstance(item, Mapping) or 'entry' not in item:
         raise UserValueError(
             f'it is {brief(item)}, expected a text, or entry: TEXT with '
@@ -80,6 +113,7 @@ def _from_item(item: Any) -> Entry:
     entry = read_entry(str(item.pop('entry')))
     changes = item.pop('cfg', None) or {}
     check_value('cfg', dict[str, Any], changes)
+    check_changes(changes)
     check_settings('the entry', EntryOptions, item)
     name = item.get('name') or entry.name
     options = replace(entry.options, **item)

@@ -12,6 +12,7 @@ from ..models.members.normalisation import Normalisation
 from ..twins.assistants import Assistant, find_assistant, with_weights
 from ..twins.fitting import UpgradeOptions, adapted, member_settings
 from .entries import Entry, MemberText
+from .presets import EQUAL_COST, PRESETS
 
 #: what mmdet's configs normalise images with
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -43,12 +44,15 @@ def mmdet_backbones() -> list[str]:
     ]
 
 
-def find_member(member: MemberText, title: str) -> Assistant:
+def find_member(
+    member: MemberText, title: str, alone: bool = False
+) -> Assistant:
     """Find what a member is named after, with its weights.
 
     Args:
         member: the member.
         title: the option and the entry, for errors.
+        alone: whether it is a whole entry, so that a preset may be meant.
 
     Raises:
         ValueError: there is nothing of this name, it has no weights, or its
@@ -59,11 +63,12 @@ def find_member(member: MemberText, title: str) -> Assistant:
         plain = dict(type=member.name)
         found = Assistant(member.name, plain, None, option=title)
     else:
-        found = find_assistant(member.name, title, backbones)
+        more = [*PRESETS, EQUAL_COST] if alone else []
+        found = find_assistant(member.name, title, [*backbones, *more])
     random = member.start == 'random'
     if not random:
-        how = f'{member.name}=FILE, or let it start at random: random:'
-        found = with_weights(found, member.weights, how + member.name)
+        how = f'{member.spelt}=FILE, or let it start at random: random:'
+        found = with_weights(found, member.weights, how + member.spelt)
     backbone = found.backbone | dict(member.arguments)
     kind = MODELS.get(backbone['type'])
     if kind and 'norm_eval' in signature(kind).parameters:
@@ -80,8 +85,8 @@ def build_backbone(entry: Entry) -> Built:
     Raises:
         ValueError: a member is unknown, or the members do not fit together.
     """
-    title = f'--entries {entry.name!r}:'
-    members = tuple(find_member(one, title) for one in entry.members)
+    title, alone = f'{entry.title}:', not entry.composite
+    members = tuple(find_member(one, title, alone) for one in entry.members)
     backbone, adapter = _lead(members[-1])
     statistics = members[-1].statistics or IMAGENET
     preprocessor = dict(

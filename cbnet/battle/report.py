@@ -79,7 +79,7 @@ def _columns(results: Results) -> list[str]:
     for kind in results.kinds:
         names += [f'{kind} AP', f'{kind} AP50', f'{kind} AP75']
         names += [f'{kind} small', f'{kind} medium', f'{kind} large']
-        names += ['to the reference', 'interval', 'noise']
+        names += ['to the reference', 'images', 'seeds ±', 'noise']
         if results.corruptions:
             names += [f'{kind} AP corrupted', f'{kind} robustness']
     names += ['z-score', *(COSTS[key][0] for key in _shown(results))]
@@ -117,6 +117,7 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
         apart = row[f'{kind} AP difference']
         low = row[f'{kind} AP difference low']
         high = row[f'{kind} AP difference high']
+        seeds = row[f'{kind} AP difference seeds']
         noise = row[f'{kind} AP inside noise']
         between = '-'
         if low is not None:
@@ -124,6 +125,7 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
         cells += [
             _cell(apart, number(apart, '{:+.3f}')),
             _cell(low, between),
+            _cell(seeds, number(seeds)),
             _cell({None: '', True: 'inside', False: 'outside'}[noise]),
         ]
         if results.corruptions:

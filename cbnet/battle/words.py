@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..messages import number_of
+from .changes import described
 from .entry_result import EntryResult
 from .results import Results
 
@@ -19,6 +20,7 @@ def paragraphs(results: Results) -> list[str]:
     parts = [' '.join(_about(results, data)) for data in results.datas]
     parts += [' '.join(_corrupted(results, data)) for data in results.datas]
     parts += [' '.join(_budgets(results)), ' '.join(_failures(results))]
+    parts.append(' '.join(_changed(results)))
     return [*filter(None, parts)] or ['No run has ended yet.']
 
 
@@ -160,4 +162,14 @@ def _failures(results: Results) -> Iterator[str]:
             yield (
                 f'{number_of(count, "runs")} of {name} on {data} failed: '
                 f'{reason.rstrip(".")}.'
+            )
+
+
+def _changed(results: Results) -> Iterator[str]:
+    """Say which entries differ from the others in more than their backbone."""
+    for name, about in results.manifest['entries'].items():
+        if changes := about.get('changes'):
+            yield (
+                f'{name} overrides its config, which the other entries do not '
+                f'share: {"; ".join(described(changes))}.'
             )

@@ -14,35 +14,30 @@ from ..battle.configs import Settings, entry_config, image_shape, on_data
 from ..battle.costs import EntryCost, measure_entry, read_costs, write_costs
 from ..battle.data import BattleData
 from ..battle.entries import read_entry
+from ..battle.entry_lists import computed_presets
 from ..battle.equal_cost import equal_cost
-from ..battle.presets import EQUAL_COST
 from .study_configs import build_loader
 
 _TEXTS = 'equal_cost.json'
 
 
 def expanded(args: Namespace, settings: Settings) -> dict[str, list[str]]:
-    """Give the entries behind each text of ``--entries``.
+    """Give the entries behind each computed preset of ``--entries``.
 
-    Those of equal cost are measured once: a second measurement might find
-    others.
+    They are measured once: a second measurement might find others.
     """
     file = args.out / _TEXTS
     known = json.loads(file.read_text()) if file.exists() else {}
-    found = {}
 
     def measured(one: str) -> EntryCost:
         print(f'measuring {one}, to find entries of equal cost', flush=True)
         cfg = entry_config(read_entry(one), settings)
         return measure_entry(cfg, image_shape(cfg, settings), None, args.timed)
 
-    for text in args.entries:
-        if not text.startswith(EQUAL_COST):
-            found[text] = found.get(text, []) + [text]
-            continue
-
-        found[text] = known.get(text) or [*equal_cost(text, measured)]
-    return found
+    return {
+        text: known.get(text) or [*equal_cost(text, measured)]
+        for text in computed_presets(args.entries)
+    }
 
 
 def find_costs(
@@ -82,10 +77,16 @@ def keep_costs(
     texts: Mapping[str, list[str]],
     folder: Path,
 ) -> None:
-    """Keep the costs, and what presets that are measured stood for."""
+    """Keep the costs, and what presets that are measured stood for.
+
+    Args:
+        costs: the costs of the entries.
+        texts: what ``expanded`` gives, if latencies were measured; without
+            them, the entries of equal latency are missing.
+        folder: the folder of the battle.
+    """
     write_costs(read_costs(folder) | costs, folder)
-    kept = {k: v for k, v in texts.items() if k.startswith(EQUAL_COST)}
-    if kept:
+    if texts:
         file = folder / _TEXTS
         known = json.loads(file.read_text()) if file.exists() else {}
-        write_whole(file, json.dumps(known | kept, indent=1).encode())
+        write_whole(file, json.dumps(known | texts, indent=1).encode())

@@ -101,7 +101,7 @@ def make_plan(args: Namespace) -> Plan:
     identity = identity_of(args, settings)
     check_folder(args.out, identity)
     texts = expanded(args, settings)
-    entries = read_entries([one for text in texts.values() for one in text])
+    entries = read_entries(args.entries, texts)
     check_reference(args.reference, [one.name for one in entries])
     configs = {one.name: entry_config(one, settings) for one in entries}
     datas = find_data(args.data_root, args.out / 'data')
@@ -140,7 +140,7 @@ def make_plan(args: Namespace) -> Plan:
     # From here on the folder is that of this battle.
     claim(args.out, identity, **described(entries, datas))
     keep_configs(files, args.out / 'configs', '--out')
-    keep_costs(costs, texts, args.out)
+    keep_costs(costs, texts if args.timed else {}, args.out)
     for data in datas:
         data.write()
     lrs = dict.fromkeys(args.lrs or PROTOCOLS[args.protocol].lrs)

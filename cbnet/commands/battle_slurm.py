@@ -33,8 +33,8 @@ def slurm_script(file: Path, number: int) -> None:
     words, skip = [sys.executable, '-m', 'cbnet', 'battle'], False
     given = sys.argv[1:]
     for word in given[1:] if given[:1] == ['battle'] else given:
-        if skip or word.split('=')[0] in _OWN:
-            skip = word == '--slurm'
+        if skip or any(_is(word, option) for option in _OWN):
+            skip = not skip and _is(word, '--slurm') and '=' not in word
             continue
         words.append(word)
     text = _SCRIPT.format(
@@ -43,3 +43,13 @@ def slurm_script(file: Path, number: int) -> None:
         command=shlex.join(words),
     )
     write_whole(file, text.encode())
+
+
+def _is(word: str, option: str) -> bool:
+    """Tell whether a word is an option, perhaps shortened, as in ``--slu``.
+
+    A beginning that several options share never comes here, because the
+    parser refuses it.
+    """
+    name = word.partition('=')[0]
+    return len(name) > 2 and option.startswith(name)

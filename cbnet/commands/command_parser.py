@@ -38,6 +38,10 @@ class CommandParser(ArgumentParser):
         """Start a section of the help for the options that follow."""
         self._group = self.add_argument_group(title, text)
 
+    def exclusive(self) -> None:
+        """Let the options that follow, up to a section, exclude each other."""
+        self._group = self._group.add_mutually_exclusive_group()
+
     def option(
         self,
         spelling: str,

@@ -21,6 +21,7 @@ from .split_files import (
     contents,
     find_split_file,
     find_test_files,
+    splits_of,
 )
 
 
@@ -69,6 +70,7 @@ def find_own_data(
     val_img: str | None = None,
     validate: bool = True,
     skip_missing: bool = False,
+    options: bool = True,
 ) -> OwnData:
     """Find and check a data set; look for the parts that are not given.
 
@@ -81,15 +83,16 @@ def find_own_data(
         val_img: the folder of the validation images, found the same way.
         validate: whether to look for a split to evaluate on.
         skip_missing: whether to leave out images that are not there.
+        options: whether the command has options for these parts.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
-            names the option that settles it.
+            names the option that settles it, if there are such options.
     """
     root = Path(root)
     if not root.is_dir():
         raise UserValueError(f'--data-root: no folder {root}')
-    find = partial(_split, root, skip=skip_missing)
+    find = partial(_split, root, skip=skip_missing, options=options)
     train = find('train', train_ann, train_img, only=not validate)
     if not validate:
         return OwnData(train, None, _unused(root, train))
@@ -133,13 +136,16 @@ def _split(
     images: str | None,
     only: bool = False,
     skip: bool = False,
+    options: bool = True,
 ) -> Split:
-    file = _below(root, annotations) or find_split_file(root, name, only)
+    file = _below(root, annotations) or find_split_file(
+        root, name, only, options
+    )
     if not file.is_file():
         raise UserValueError(f'--{name}-ann: no file {file}{contents(root)}')
     content = read_coco(file)
     folder = _below(root, images) or _look_for_images(
-        root, name, file, content
+        root, name, file, content, options
     )
     if not folder.is_dir():
         raise UserValueError(f'--{name}-img: no folder {folder}')
@@ -162,10 +168,18 @@ def _below(root: Path, given: str | None) -> Path | None:
 
 
 def _look_for_images(
-    root: Path, name: str, file: Path, content: dict[str, Any]
+    root: Path,
+    name: str,
+    file: Path,
+    content: dict[str, Any],
+    options: bool,
 ) -> Path:
     """Take the first likely folder that contains one of the first images."""
-    words = SPLITS[name]
+    # A test split may be evaluated on in place of the validation split, whose
+    # images may have the same names.
+    named = splits_of(Path(file.name))
+    others = sorted(named) if name not in named else []
+    words = [word for one in (*others, name) for word in SPLITS[one]]
     patterns = '{}', 'images/{}', '{}/images'
     likely = [
         file.parent,
@@ -183,10 +197,12 @@ def _look_for_images(
     for folder in likely:
         if not names or any(os.path.isfile(folder / one) for one in names):
             return folder
+    advice = f'give --{name}-img FOLDER, the folder that contains the images'
+    if not options:
+        advice = f'put them into the folder {root / words[0]}'
     raise UserValueError(
         f'{file}: no folder below {root} contains its first images, such as '
-        f'{names[0]!r}; give --{name}-img FOLDER, the folder that contains '
-        f'the images'
+        f'{names[0]!r}; {advice}'
     )
 
 

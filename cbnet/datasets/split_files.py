@@ -25,7 +25,9 @@ COPY = '_for_mmdet'
 _PREFERRED = 'instances'
 
 
-def find_split_file(root: Path, split: str, only: bool = False) -> Path:
+def find_split_file(
+    root: Path, split: str, only: bool = False, options: bool = True
+) -> Path:
     """Find the annotation file of a split.
 
     Args:
@@ -33,35 +35,40 @@ def find_split_file(root: Path, split: str, only: bool = False) -> Path:
         split: ``train`` or ``val``.
         only: whether the only COCO file of the folder is taken, whatever
             its name is.
+        options: whether the command has options that name files.
 
     Raises:
         ValueError: there is none, there are several, or the file belongs to
-            both splits; the message names the option that settles it.
+            both splits; the message names the option that settles it, or
+            what to name the file.
     """
     files = json_files(root)
     found = [file for file in files if split in splits_of(file)]
     preferred = [file for file in found if _PREFERRED in _words(file.stem)]
     if len(found) > 1 and len(preferred) == 1:
         found = preferred
-    option = f'--{split}-ann FILE'
+    advice = f'give --{split}-ann FILE'
+    if not options:
+        advice = f'name one file in COCO format after it, such as {split}.json'
     if not found and only:
         found = [file for file in files if is_coco(root / file)]
     if len(found) > 1:
         raise UserValueError(
             f'--data-root {root}: {len(found)} annotation files could be '
-            f'meant for {split} ({listed(found)}); give {option}'
+            f'meant for {split} ({listed(found)}); {advice}'
         )
-    without = ' or --no-val to train without' if split == 'val' else ''
+    if options and split == 'val':
+        advice += ' or --no-val to train without'
     if not found:
         raise UserValueError(
             f'--data-root {root}: no annotation file of {split} there'
-            f'{contents(root)}; give {option}{without}'
+            f'{contents(root)}; {advice}'
         )
     if len(splits_of(found[0])) > 1 and not only:
         raise UserValueError(
             f'--data-root {root}: {found[0]} is named after several splits, '
             f'and a detector must not be evaluated on its training images; '
-            f'give {option}{without}'
+            f'{advice}'
         )
     return root / found[0]
 

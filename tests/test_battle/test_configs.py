@@ -6,7 +6,9 @@
 2. Entries differ in nothing but the model, in either protocol.
 3. The study's protocol has its rates, drops, crops and norms.
 4. Sizes of images are scaled wherever they stand.
-5. A lead without the maps that a detector needs is refused in one sentence.
+5. Members with random weights learn at the full rate.
+6. An entry may change its config; what does not build names the keys.
+7. A lead without the maps that a detector needs is refused in one sentence.
 """
 
 from dataclasses import replace
@@ -22,6 +24,7 @@ from cbnet.battle.entries import read_entry
 from cbnet.battle.heads import HEADS, fitted_model
 from cbnet.battle.members import build_backbone
 from cbnet.errors import UserError
+from cbnet.models.building import build_without_weights
 from cbnet.models.members.base import StageSpec
 from cbnet.studies.schedule import count_in_steps
 from cbnet.testing import build_model, make_batch
@@ -110,7 +113,7 @@ def test_no_pyramid(strides):
 @pytest.mark.parametrize('name', PROTOCOLS)
 def test_entries_share_everything_but_the_model(name):
     settings = Settings(name, PROTOCOLS[name].head)
-    entries = [LEADS['pyramid'], '2x random:test_resnet']
+    entries = ['test_resnet', '2x test_resnet']
     found = [entry_config(read_entry(e), settings).to_dict() for e in entries]
     for cfg in found:
         model = cfg.pop('model')
@@ -122,6 +125,69 @@ def test_entries_share_everything_but_the_model(name):
             if k not in ('type', 'base', 'assistance')
         }
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ('text', 'rates'),
+    [
+        ('test_resnet', [0.3]),
+        ('random:test_resnet', [1.0]),
+        ('2x random:test_resnet, shared_stages=none', [1.0, 1.0]),
+        ('random:test_resnet + test_resnet', [1.0, 0.3]),
+        ('test_resnet + random:test_resnet', [0.3, 1.0]),
+    ],
+)
+def test_rates_of_members(text, rates, tiny):
+    """Only pretrained members learn more slowly than what is new."""
+    cfg = entry_config(read_entry(text), tiny)
+    model = build_without_weights(cfg)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    lrs = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
+    found = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = name.partition('backbone.')[2].split('.')[:2]
+            key = part[1] if part[0] == 'members' else 'new'
+            lr = lrs[id(parameter)] / 3e-4
+            found.setdefault(key, set()).add(round(lr, 6))
+    wanted = {str(k): {rate} for k, rate in enumerate(rates)}
+    assert found == wanted | dict(new={1.0})
+    study = entry_config(read_entry(text), replace(tiny, protocol='study'))
+    keys = ' '.join(study.optim_wrapper.paramwise_cfg.custom_keys)
+    assert 'backbone' not in keys  # one rate for everything
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        ({'model.foo': 3}, "model.foo=3, it does not build: .*'foo'"),
+        ({'model.backbone.with_cp': 3}, 'with_cp=3'),
+        ({'model.backbone': 3}, 'model.backbone=3'),
+        ({'optim_wrapper.foo': 3}, 'optim_wrapper.foo=3, it does not build'),
+        ({'optim_wrapper': {'optimizer': {'lt': 3}}}, "'lt'"),
+    ],
+)
+def test_changes_that_do_not_build(changes, sentence, tiny):
+    entry = read_entry('random:test_resnet, name=mine')
+    with pytest.raises(UserError, match=sentence) as error:
+        entry_config(replace(entry, changes=changes), tiny)
+    assert str(error.value).startswith("--entries 'mine': with cfg: ")
+
+
+def test_changes(tiny):
+    changes = {
+        'model.backbone.with_cp': True,
+        'optim_wrapper.paramwise_cfg': {
+            'custom_keys': {'backbone.connections': {'lr_mult': 10.0}}
+        },
+    }
+    entry = read_entry('2x random:test_resnet')
+    cfg = entry_config(replace(entry, changes=changes), tiny)
+    assert cfg.model.backbone.with_cp
+    rates = cfg.optim_wrapper.paramwise_cfg.custom_keys
+    assert rates['backbone.connections'].lr_mult == 10.0
+    assert rates['backbone.members.1.'].lr_mult == 1.0
 
 
 def test_the_study():

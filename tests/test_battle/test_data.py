@@ -4,7 +4,9 @@
    images; of one, choices and figures get parts. No image is in two splits.
 2. The splits and the fingerprint are the same each time; the fingerprint
    changes with the annotations and with an image.
-3. An empty data set, or one that is too small, is one sentence.
+3. An image that is in two splits is refused, as a link or as a copy, too.
+4. An empty data set, or one that is too small, is one sentence, which names
+   no option that the command lacks.
 """
 
 import json
@@ -14,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from cbnet.battle.data import ROLES, find_data
+from cbnet.battle.shared_images import check_images
+from cbnet.datasets.own_data import Split
 from cbnet.errors import UserError
 
 
@@ -82,6 +86,82 @@ def test_splits(make, tmp_path, splits, counts, note):
     assert again.fingerprint == data.fingerprint
 
 
+@pytest.mark.parametrize('nested', [False, True])
+def test_the_same_names_in_each_folder(make, tmp_path, nested):
+    """The images of a test split are those of its folder."""
+    root = make('train', 'val', 'test')
+    content = json.loads((root / 'test.json').read_text())
+    for image in content['images']:
+        file = root / 'test' / image['file_name']
+        image['file_name'] = image['file_name'].removeprefix('x')
+        file.rename(file.with_name(image['file_name']))
+        (root / 'test' / image['file_name']).write_bytes(
+            file.with_name(image['file_name']).read_bytes() + b' '
+        )
+    (root / 'test.json').write_text(json.dumps(content))
+    if nested:
+        for role in ROLES:
+            (root / role).rename(tmp_path / role)
+        (root / 'images').mkdir()
+        for role in ROLES:
+            (tmp_path / role).rename(root / 'images' / role)
+    (data,) = find_data([root], tmp_path / 'out')
+    assert [data.splits[role].images.name for role in ROLES] == [*ROLES]
+
+
+@pytest.mark.parametrize('how', ['file', 'link', 'hard link', 'copy'])
+@pytest.mark.parametrize('pair', [('train', 'test'), ('val', 'test')])
+def test_shared_images(make, tmp_path, pair, how):
+    root = make('train', 'val', 'test')
+    find_data([root], tmp_path / 'out')
+    first, second = (
+        json.loads((root / f'{p}.json').read_text()) for p in pair
+    )
+    old, new = first['images'][0], second['images'][-1]
+    known = root / pair[0] / old['file_name']
+    file = root / pair[1] / new['file_name']
+    if how == 'file':
+        name = f'../{pair[0]}/{old["file_name"]}'
+    elif how == 'copy':
+        name = old['file_name']
+        shutil.copy(known, file.with_name(name))
+    else:
+        name = 'other.jpg'
+        link = file.with_name(name)
+        if how == 'link':
+            link.symlink_to(known)
+        else:
+            link.hardlink_to(known)
+    new |= {k: old[k] for k in ('width', 'height')} | dict(file_name=name)
+    (root / f'{pair[1]}.json').write_text(json.dumps(second))
+    with pytest.raises(UserError) as error:
+        find_data([root], tmp_path / 'out')
+    assert f'the splits {pair[0]} and {pair[1]} share images' in str(
+        error.value
+    )
+
+
+def test_a_copy_among_files_of_its_name_and_size(tmp_path):
+    """Neither another content before it nor a missing file hides it."""
+    content = dict(a=b'1', b=b'2', c=b'2', d=b'3')
+    for folder, text in content.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / 'x.png').write_bytes(text)
+
+    def splits(train, test):
+        return {
+            role: Split(
+                Path('x.json'), tmp_path, (), 0, (),
+                dict(images=[dict(file_name=f'{one}/x.png') for one in some]),
+            )
+            for role, some in (('train', train), ('test', test))
+        }  # fmt: skip
+
+    check_images(tmp_path, splits('abe', 'd'))
+    with pytest.raises(UserError, match='train and test share.*c/x.png'):
+        check_images(tmp_path, splits('ab', 'ec'))
+
+
 def test_fingerprints(make, tmp_path):
     root = make('train', 'val')
     (before,) = find_data([root], tmp_path / 'out')
@@ -94,6 +174,12 @@ def test_fingerprints(make, tmp_path):
 def test_mistakes(make, tmp_path):
     with pytest.raises(UserError, match='--data-root: no folder gone'):
         find_data([Path('gone')], tmp_path / 'out')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError) as error:
+        find_data([tmp_path / 'empty'], tmp_path / 'out')
+    assert 'no JSON file' in str(error.value)
+    assert 'such as train.json' in str(error.value)
+    assert '--train-ann' not in str(error.value)
     root = make('train', 'val')
     with pytest.raises(UserError, match='two folders are named mine'):
         find_data([root, root / '..' / 'mine'], tmp_path / 'out')

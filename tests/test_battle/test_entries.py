@@ -14,7 +14,7 @@ from cbnet.battle.entries import (
     MemberText,
     read_entry,
 )
-from cbnet.battle.entry_lists import read_entries
+from cbnet.battle.entry_lists import computed_presets, read_entries
 from cbnet.battle.members import build_backbone
 from cbnet.battle.presets import PRESETS
 from cbnet.errors import UserError
@@ -33,6 +33,12 @@ M = MemberText
         ('a=my w.pth', [M('a', weights='my w.pth')], {}),
         ('a@2=w.pth + b', [M('a', scale=2, weights='w.pth'), M('b')], {}),
         ('cbnet::x/y.py', [M('cbnet::x/y.py')], {}),
+        ('2x my cfg/a.py=w', [M('my cfg/a.py', weights='w')] * 2, {}),
+        (
+            "a=Bob's.pth, name=Bob's twin, style=slc",
+            [M('a', weights="Bob's.pth")],
+            dict(name="Bob's twin", style='slc'),
+        ),
         (
             'A(depth=50, dims=(1, 2)) + B(x="a + b")',
             [
@@ -61,6 +67,28 @@ def test_grammar(text, members, options):
     assert entry.name == options.get('name', text)
 
 
+@pytest.mark.parametrize('opened', ['(', '[', '{', '"', " '"])
+@pytest.mark.parametrize('closed', [')', ']', '}', ''])
+def test_what_is_open_swallows_nothing(opened, closed):
+    text = f'a, name=b{opened}c, style=slc{closed}'
+    if opened + closed in ('()', '[]', '{}'):
+        assert read_entry(text).name == f'b{opened}c, style=slc{closed}'
+        return
+    with pytest.raises(UserError) as error:
+        read_entry(text)
+    wrong = f'{closed} closes no' if closed and opened in '([{' else (
+        f'{opened.strip()} is not closed'
+    )  # fmt: skip
+    assert wrong in str(error.value)
+
+
+def test_the_spelling_of_a_member():
+    text = "ResNet(depth=50, style='caffe')@0.5"
+    (member, _) = read_entry(f'frozen:{text}=w.pth + a').members
+    assert member.spelt == text
+    assert read_entry(f'frozen:{member.spelt}=w.pth + a').members[0] == member
+
+
 def test_a_list_in_a_file(tmp_path):
     file = tmp_path / 'list.yaml'
     file.write_text(
@@ -76,6 +104,17 @@ def test_a_list_in_a_file(tmp_path):
     )  # fmt: skip
     assert twin.options.style == 'slc' and len(twin.members) == 2
     assert twin.changes == {'model.backbone.with_cp': True}
+
+
+def test_presets_in_a_file(tmp_path):
+    file = tmp_path / 'list.yaml'
+    file.write_text('- a\n- small\n- equal-cost:b\n- 3x b\n')
+    texts = [str(file), 'equal-cost:b', 'equal-cost:c']
+    assert computed_presets(texts) == texts[1:]
+    lists = {'equal-cost:b': ['b', '2x b'], 'equal-cost:c': ['c']}
+    found = read_entries([str(file), 'equal-cost:c'], lists)
+    names = ['a', *PRESETS['small'], 'b', '2x b', '3x b', 'c']
+    assert [one.name for one in found] == names
 
 
 @pytest.mark.parametrize('preset', PRESETS)
@@ -110,6 +149,21 @@ def test_presets(preset):
         (['A(depth)'], 'are no arguments'),
         ([''], 'is empty'),
         (['gone.yaml'], 'no file gone.yaml'),
+        (['frozn:a'], "did you mean 'frozen:'?"),
+        (['equal-kost:a'], "did you mean 'equal-cost:'?"),
+        (['2x small'], 'small is a preset, which stands for several'),
+        (['study, name=x'], 'study is a preset, which stands for several'),
+        (['a, name=..'], 'expected a name with a letter'),
+        (['a, name=!!!'], 'expected a name with a letter'),
+        (['a, name=_'], 'expected a name with a letter'),
+        (['a, name=' + 'b' * 300], '300 bytes, expected 200 or fewer'),
+        (['a, name=' + 'ü' * 150], '300 bytes, expected 200 or fewer'),
+        (['+'.join(['a' * 90] * 3)], '272 bytes, expected 200 or fewer'),
+        (
+            ['frozen:A(depth=5)=gone.pth + b'],
+            'no file gone.pth; give the weights of A as a file or an '
+            'address: A(depth=5)=FILE',
+        ),
     ],
 )
 def test_mistakes(texts, sentence):
@@ -117,6 +171,14 @@ def test_mistakes(texts, sentence):
         read_entries(texts)
     assert sentence in str(error.value)
     assert '\n' not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_files_of_weights(tmp_path):
+    file = tmp_path / 'w.pth'
+    file.touch()
+    texts = [f'a={file}', 'a=https://x.y/w.pth', 'a=timm://b', 'a']
+    assert len(read_entries(texts)) == len(texts)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +189,14 @@ def test_mistakes(texts, sentence):
         ('- 3', 'item 1: it is 3'),
         ('- entry: a\n  nam: b', "no option 'nam'; did you mean 'name'"),
         ('- entry: a\n  cfg: 3', 'cfg=3; expected'),
+        (
+            '- entry: a\n  cfg: {train_dataloader.batch_size: 8}',
+            'item 1: cfg: train_dataloader.batch_size belongs to the protocol',
+        ),
+        (
+            '- entry: a\n  cfg: {models.backbone.with_cp: true}',
+            'expected keys below model. and optim_wrapper.',
+        ),
         ('- a\n- entry: 0x a', 'item 2: --entries'),
     ],
 )
@@ -144,6 +214,14 @@ def test_mistakes_in_files(tmp_path, content, sentence):
         ('resnt50', "did you mean 'resnet50'"),
         ('ResNt', "did you mean 'ResNet'"),
         ('ResNet', 'has no weights of its own; give its pretrained file with'),
+        (
+            'ResNet(depth=50)',
+            'with ResNet(depth=50)=FILE, or let it start at random: '
+            'random:ResNet(depth=50)',
+        ),
+        ('smal', "did you mean 'small'"),
+        ('studi', "did you mean 'study'"),
+        ('equal-cost', "did you mean 'equal-cost:'"),
         ('random:ResNet', "needs the argument 'depth'"),
         ('random:xception41', 'cannot be a member'),
         ('random:resnet18(dephth=3)', 'dephth'),

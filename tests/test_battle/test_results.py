@@ -5,7 +5,8 @@
 2. z-scores are means over tasks; the front has what nothing beats.
 3. The words name the best entry, those that cannot be told from it, the
    cheapest of them, and what failed.
-4. Tables and the page hold every entry, whatever its name is; the page needs
+4. They name the entries that override their config, and how.
+5. Tables and the page hold every entry, whatever its name is; the page needs
    no network.
 """
 
@@ -20,6 +21,7 @@ import pytest
 from cbnet.battle.charts import charts
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import Difference, collect
+from cbnet.battle.tables import as_markdown
 from cbnet.battle.words import paragraphs
 
 from .made_battle import cost, make_battle
@@ -132,6 +134,18 @@ def test_latencies_that_are_nearly_equal(made, latencies, cheapest):
         assert f'Of them, {cheapest} is' in text
 
 
+def test_an_entry_that_overrides_its_config(made):
+    results = collect(made[0])
+    assert 'overrides its config' not in ' '.join(paragraphs(results))
+    results.manifest['entries']['good']['changes'] = {'model.a': {'b': 0.1}}
+    sentence = (
+        'good overrides its config, which the other entries do not share: '
+        "model.a={'b': 0.1}."
+    )
+    assert sentence in paragraphs(results)
+    assert sentence in as_markdown(results)
+
+
 def test_tables_and_page(made, tmp_path):
     folder, data = made
     results = collect(folder)
@@ -148,6 +162,14 @@ def test_tables_and_page(made, tmp_path):
     images = {data.name: data.splits['test'].images}
     page = write_page(results, folder, images).read_text()
     assert 'twin &lt;/script&gt;' in page
+    # The page shows the half interval that decides what is noise.
+    found = results.difference(data.name, 'bad', 'base', 'box')
+    assert f'data-value="{found.seeds}">{found.seeds:.3f}</td>' in page
+    head, row = (
+        part.count('</td>') + part.count('</th>')
+        for part in re.findall(r'<tr>.*?</tr>', page, re.S)[:2]
+    )
+    assert head == row and '>seeds ±</button>' in page
     # Scripts hold no end of a script but their own.
     scripts = re.findall(r'<script[^>]*>(.*?)</script>', page, re.S)
     assert len(scripts) == 3

@@ -7,7 +7,8 @@ Except in the first test, stand-ins write what training and evaluation leave.
    stopped in the middle, it loses no run; when all is done, it runs nothing.
    A run that fails is a row with its reason, and is tried again on demand.
 2. More entries and seeds add to the tables; options that change runs do not.
-3. A dry run counts and estimates without training.
+3. A dry run counts and estimates without training. Entries of equal cost are
+   kept only if all costs were measured.
 4. Trained models are tried on corrupted images, each once; a new corruption
    tries no other one again.
 5. A run that another process works on is left to it.
@@ -23,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from cbnet.battle import corruptions
+from cbnet.commands import battle_costs
 from cbnet.commands import main as entry
 from cbnet.commands.command_queue import (
     CommandFailed,
@@ -216,8 +218,25 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert '--array=1-1\n' in script and '--slurm jobs.sh' not in script
     assert f'exec {sys.executable} -m cbnet battle' in script
     assert '--only "$SLURM_ARRAY_TASK_ID/1"' in script
+    words[-2:] = ['--slu=jobs.sh']
+    status, said = battle(*options, '--slurm', 'jobs.sh')
+    assert script == (tmp_path / 'jobs.sh').read_text()
     status, said = battle(*options, '--only', '2/2')
     assert status == 0 and battle.calls == []
+
+
+def test_equal_costs_without_latencies(battle, tmp_path, monkeypatch):
+    """A list that lacks the entries of equal latency is not kept."""
+    monkeypatch.setattr(battle_costs, 'equal_cost', lambda *_: [SINGLE])
+    (tmp_path / 'list.yaml').write_text('- equal-cost:random:test_resnet')
+    kept = tmp_path / 'out' / 'equal_cost.json'
+    options = ['--entries', 'list.yaml', '--dry-run', '--timed']
+    for times in ('0', '1'):
+        status, said = battle(*options, times)
+        assert status == 0, said
+        assert kept.exists() == (times == '1')
+    known = json.loads(kept.read_text())
+    assert known == {'equal-cost:random:test_resnet': [SINGLE]}
 
 
 def test_corruptions(battle, tmp_path, stand_in_corruptions):
@@ -268,6 +287,7 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', 'resnt50'], "did you mean 'resnet50'"),
         (['--entries', SINGLE, SINGLE], 'have one name'),
         (['--entries', 'test_resnet=mine/val.json'], 'mine/val.json'),
+        (['--entries', 'test_resnet=gone.pth', '--dry-run'], 'no file gone'),
         (['--entries', SINGLE, '--budget', '1it'], 'less than an epoch'),
         (['--entries', SINGLE, '--budget', '1ab'], "--budget '1ab'; expected"),
         (['--entries', SINGLE, '--reference', 'x'], "'x' is no entry"),
@@ -275,6 +295,10 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--out', 'mine'], 'holds no battle'),
         (['--entries', SINGLE, '--out', 'a,b'], 'commas and brackets'),
         (['--entries', SINGLE, '--only', '3/2'], 'I from 1 to N'),
+        (
+            ['--entries', SINGLE, '--only', '1/3', '--slurm', 'a.sh'],
+            '--slurm: not allowed with argument --only',
+        ),
         (['--entries', SINGLE, '--corruptions', 'fgo'], "mean 'fog'"),
         (['--entries', SINGLE, '--corruptions', 'fog'], 'not installed'),
         (['--entries', SINGLE, '--severities', '1'], 'add --corruptions'),

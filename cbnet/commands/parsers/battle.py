@@ -166,6 +166,8 @@ def add_run_options(parser: CommandParser) -> None:
         at_least(10),
         default=500,
     )
+    parser.option('--retry-failed', 'try failed runs again')
+    parser.exclusive()  # the script gives each of its jobs a share
     parser.option(
         '--only I/N', 'do share I of N of the runs, counted from 1', share
     )
@@ -175,7 +177,6 @@ def add_run_options(parser: CommandParser) -> None:
         'array of jobs, one for each entry on each data set',
         new_file(),
     )
-    parser.option('--retry-failed', 'try failed runs again')
 
 
 def budget(text: str) -> Budget:

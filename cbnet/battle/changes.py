@@ -1,0 +1,65 @@
+"""What an entry of a YAML file may change of its config, with ``cfg:``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+from ..arguments import explained
+from ..errors import UserValueError
+from ..messages import brief, listed
+from ..models.building import build_without_weights
+from .entries import Entry
+
+#: the parts of a config that belong to an entry
+_OWN = 'model', 'optim_wrapper'
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Refuse changes of what all entries share, such as the batch size.
+
+    Raises:
+        ValueError: says which key is no part of an entry.
+    """
+    for key in changes:
+        if key.partition('.')[0] not in _OWN:
+            raise UserValueError(
+                f'cfg: {key} belongs to the protocol, which is the same for '
+                f'all entries; expected keys below model. and optim_wrapper.'
+            )
+
+
+def change(cfg: Config, entry: Entry) -> None:
+    """Change the config of an entry, and build its parts as a check.
+
+    Raises:
+        ValueError: names the entry and the keys with which it does not
+            build.
+    """
+    if not entry.changes:
+        return
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # mmengine's would list all parameters
+    try:
+        with explained('the config cannot be changed'):
+            cfg.merge_from_dict(dict(entry.changes))
+        model = build_without_weights(cfg)
+        scope = DefaultScope.overwrite_default_scope('mmdet')
+        with scope, explained('the optimizer cannot be built'):
+            build_optim_wrapper(model, cfg.optim_wrapper)
+    except ValueError as error:
+        raise UserValueError(
+            f'{entry.title}: with cfg: {listed(described(entry.changes))}, it '
+            f'does not build: {error}'
+        ) from error
+    finally:
+        logger.setLevel(level)
+
+
+def described(changes: Mapping[str, Any]) -> list[str]:
+    """Spell out changes, each as ``key=value``."""
+    return [f'{key}={brief(value)}' for key, value in changes.items()]
