@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from cbnet.battle import corruptions
+from cbnet.commands import battle as battle_command
 from cbnet.commands import main as entry
 from cbnet.commands.command_queue import (
     CommandFailed,
@@ -176,7 +177,7 @@ def test_a_battle(battle, tmp_path):
     image = next((tmp_path / 'mine' / 'val').iterdir())
     image.write_bytes(image.read_bytes() + b' ')
     status, said = battle('--entries', SINGLE, *rates)
-    assert status == 2 and 'its data mine is' in said
+    assert status == 2 and 'its data mine.fingerprint is' in said
 
 
 def test_two_commands_at_a_time(battle, tmp_path):
@@ -214,8 +215,13 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     assert '--array=1-1\n' in script and '--slurm jobs.sh' not in script
     assert f'exec {sys.executable} -m cbnet battle' in script
     assert '--only "$SLURM_ARRAY_TASK_ID/1"' in script
+    shown = []
+    monkeypatch.setattr(
+        battle_command, 'write_page', lambda *given: shown.append(given[2])
+    )
     status, said = battle(*options, '--only', '2/2')
     assert status == 0 and battle.calls == []
+    assert [*shown[0]] == ['mine']  # those of the other shares, too
 
 
 def test_corruptions(battle, tmp_path, stand_in_corruptions):
