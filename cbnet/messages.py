@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from textwrap import shorten
 from typing import Any
 
@@ -63,6 +63,45 @@ def brief(value: Any, most: int = 60) -> str:
 def shortened(text: str, most: int = 60) -> str:
     """Cut a text to at most ``most`` characters, and show that it was cut."""
     return text if len(text) <= most else f'{text[: most - 4]} ...'
+
+
+def difference(
+    known: Any, now: Any, free: Collection[str] = (), place: str = ''
+) -> str:
+    """Say where two nested values differ first: ``a.b.0 is 1, not 2``.
+
+    Tuples and lists are the same here, and so are None and what is missing:
+    a value that was written to JSON has neither.
+
+    Args:
+        known: the value from before.
+        now: the value of now.
+        free: the keys that may differ.
+        place: where they come from, in a greater value.
+
+    Returns:
+        The difference, or an empty string if there is none.
+    """
+    if isinstance(known, Mapping) and isinstance(now, Mapping):
+        keys = [k for k in dict.fromkeys([*known, *now]) if k not in free]
+        pairs = [(key, known.get(key), now.get(key)) for key in keys]
+    elif (
+        isinstance(known, list | tuple)
+        and isinstance(now, list | tuple)
+        and len(known) == len(now)
+    ):
+        pairs = [*zip(range(len(now)), known, now, strict=True)]
+    else:
+        return (
+            ''
+            if known == now
+            else f'{place} is {brief(known)}, not {brief(now)}'
+        )
+    found = (
+        difference(a, b, free, f'{place}.{key}' if place else str(key))
+        for key, a, b in pairs
+    )
+    return next(filter(None, found), '')
 
 
 def number_of(number: int, things: str) -> str:

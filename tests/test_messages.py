@@ -2,7 +2,8 @@
 
 1. near matches: case does not count, nothing unrelated is suggested;
 2. lists and values are shortened, and say how much is left out;
-3. no sentence of the package continues with a capital after a semicolon.
+3. no sentence of the package continues with a capital after a semicolon;
+4. the first difference of two nested values is named by its place.
 """
 
 import ast
@@ -10,12 +11,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cbnet
 from cbnet.messages import (
     brief,
     counted,
     did_you_mean,
+    difference,
     listed,
     number_of,
     one_line,
@@ -95,3 +99,36 @@ def test_number_of():
     things = 'images without objects'
     found = [number_of(n, things) for n in (0, 1, 2)]
     assert found == [f'0 {things}', '1 image without objects', f'2 {things}']
+
+
+NESTED = st.recursive(
+    st.integers(0, 3) | st.sampled_from(['a', None]),
+    lambda part: (
+        st.lists(part, max_size=3)
+        | st.dictionaries(st.sampled_from('abc'), part, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(NESTED, st.lists(st.sampled_from(['x', 'y', 0]), max_size=3))
+def test_a_difference(value, path):
+    now = 2
+    known = 1
+    for key in reversed(path):
+        rest = [value, value] if key == 0 else {'a': value}
+        known, now = (
+            [one, *rest] if key == 0 else {**rest, key: one}
+            for one in (known, now)
+        )
+    assert difference(known, known) == difference(now, now) == ''
+    place = '.'.join(map(str, path))
+    assert difference(known, now) == f'{place} is 1, not 2'
+    if 'x' in path:
+        assert difference(known, now, free={'x'}) == ''
+
+
+def test_what_is_no_difference():
+    assert difference(dict(a=(1, 2), b=None), dict(a=[1, 2])) == ''
+    assert difference(dict(a=[1]), dict(a=[1, 2])) == 'a is [1], not [1, 2]'
+    assert difference({}, dict(a=1), place='x') == 'x.a is None, not 1'

@@ -1,7 +1,7 @@
 """What the runs of one entry on one data set have found."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +13,7 @@ from ..engine.resources import read_resources
 from ..errors import UserError
 from .corruptions import Condition, read_corrupted
 from .figures import Figures, read_figures
-from .run_folders import failures, read_choice, run_folder
+from .run_folders import failures, read_choice, run_folder, tried_rates
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class EntryResult:
         resources: what these trainings took, see ``ResourcesHook``.
         failed: why runs failed, by the names of their folders.
         corrupted: the figures on corrupted images, by seed and condition.
+        rates: the learning rates that it had to choose from.
     """
 
     data: str
@@ -39,6 +40,7 @@ class EntryResult:
     resources: Mapping[int, Mapping[str, float | None]]
     failed: Mapping[str, str]
     corrupted: Mapping[int, Mapping[Condition, Figures]]
+    rates: Collection[str] = ()
 
     def values(self, name: str) -> list[float]:
         """Give a figure, such as ``box AP50``, of each seed that has it."""
@@ -117,7 +119,7 @@ def read_entry_result(runs: Path, data: str, name: str) -> EntryResult:
                 logs[seed] = read_run(run)
             except UserError:  # fewer steps than the log's interval
                 continue
-    failed = failures(runs)
+    failed, rates = failures(runs), tried_rates(runs)
     return EntryResult(
-        data, name, lr, seeds, logs, resources, failed, corrupted
+        data, name, lr, seeds, logs, resources, failed, corrupted, rates
     )

@@ -2,7 +2,8 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,38 +13,78 @@ from mmengine.utils import get_git_hash
 from ..atomic_files import write_whole
 from ..doctor.facts import list_devices
 from ..errors import UserValueError
-from ..messages import brief
+from ..messages import difference
 from ..version import __version__
+from .configs import Settings
+from .data import BattleData
+from .dry_runs import MEASURED
+from .entries import Entry
 
 _MANIFEST = 'battle.json'
 _PACKAGES = 'torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmcv-lite'
 
 
-def claim(folder: Path, identity: Mapping[str, Any], **grows: Any) -> None:
-    """Make a folder the folder of a battle, or add to the battle in it.
+def joined(
+    folder: Path,
+    identity: Mapping[str, Any],
+    *,
+    entries: Mapping[str, Any],
+    data: Mapping[str, Any],
+    lrs: Iterable[float] = (),
+    reference: str | None = None,
+) -> dict[str, Any]:
+    """Give what the manifest would be with what a call adds.
 
     Args:
         folder: the folder.
         identity: what must not change while runs are added.
-        **grows: dicts of what may be added, such as entries, by name.
+        entries: the entries by name.
+        data: the data sets by name.
+        lrs: the learning rates to choose from.
+        reference: the entry that others are compared with; None: as before.
+
+    Returns:
+        The content of the manifest, for ``write_manifest``.
 
     Raises:
         ValueError: the folder holds another battle, or something else.
     """
     known = check_folder(folder, identity)
-    content = json.loads(json.dumps(dict(identity=identity, **grows)))
-    if known:
-        for key in grows:
-            for name in known[key].keys() & content[key].keys():
-                _compare(
-                    folder,
-                    {f'{key} {name}': known[key][name]},
-                    {f'{key} {name}': content[key][name]},
-                )
-            content[key] = known[key] | content[key]
-        content = known | content
-    else:
-        content['environment'] = environment()
+    content = dict(identity=identity, entries=entries, data=data)
+    content = json.loads(json.dumps(content))
+    for key in ('entries', 'data'):
+        before = known.get(key, {})
+        for name in before.keys() & content[key].keys():
+            _compare(
+                folder,
+                {f'{key} {name}': before[name]},
+                {f'{key} {name}': content[key][name]},
+            )
+        content[key] = before | content[key]
+    _check_run_folders(content['entries'])
+    # All entries have to choose from the same rates.
+    content['lrs'] = [*dict.fromkeys([*known.get('lrs', ()), *lrs])]
+    content['reference'] = reference or known.get('reference')
+    return known | content
+
+
+def _check_run_folders(entries: Mapping[str, Any]) -> None:
+    names: dict[str, str] = {}
+    for name, entry in entries.items():
+        folder = entry['folder'].lower()  # as some disks take it
+        if folder in names:
+            raise UserValueError(
+                f'--entries: the runs of {name!r} would lie in the folder of '
+                f'{names[folder]!r}, which an earlier call has added; give it '
+                f'another name: "{name}, name=..."'
+            )
+        names[folder] = name
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write what ``joined`` gives, with the environment of the first call."""
+    if 'environment' not in content:
+        content = {**content, 'environment': environment()}
     write_whole(folder / _MANIFEST, json.dumps(content, indent=2).encode())
 
 
@@ -55,18 +96,20 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
         identity: what must not change while runs are added.
 
     Returns:
-        What ``claim`` has written there; empty for a new folder.
+        What ``write_manifest`` has written there; empty for a new folder.
 
     Raises:
         ValueError: says what the folder holds.
     """
     file = folder / _MANIFEST
+    # In this order: another process may be about to claim the folder.
+    others = folder.is_dir() and any(map(_foreign, folder.iterdir()))
     if file.exists():
         known = json.loads(file.read_text())
         now = json.loads(json.dumps(identity))
         _compare(folder, known['identity'], now)
         return known
-    if folder.is_dir() and any(folder.iterdir()):
+    if others:
         raise UserValueError(
             f'--out {folder} is not empty and holds no battle; name a new '
             f'folder'
@@ -74,20 +117,58 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _foreign(file: Path) -> bool:
+    """Tell whether neither a dry run nor a lock leaves such a file."""
+    return file.name != MEASURED and not file.name.startswith('.')
+
+
 def _compare(
     folder: Path, known: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
     for key, value in known.items():
-        if value != now.get(key):
+        found = difference(value, now.get(key), place=key)
+        if found:
             raise UserValueError(
-                f'--out {folder} holds another battle: its {key} is '
-                f'{brief(value)}, not {brief(now.get(key))}; name another '
-                f'--out, or repeat the options of that battle'
+                f'--out {folder} holds another battle: its {found}; name '
+                f'another --out, or repeat the options of that battle'
             )
 
 
+def identity_of(settings: Settings, budget: str) -> dict[str, Any]:
+    """Give what must not change while runs are added."""
+    kept = asdict(settings)
+    kept.pop('workers')
+    return kept | dict(budget=budget)
+
+
+def described(
+    entries: Iterable[Entry], datas: Iterable[BattleData]
+) -> dict[str, dict[str, Any]]:
+    """Describe what may be added to a battle, by name."""
+    return dict(
+        entries={
+            one.name: dict(
+                members=[asdict(member) for member in one.members],
+                options=asdict(one.options),
+                changes=dict(one.changes),
+                folder=one.folder,
+            )
+            for one in entries
+        },
+        data={
+            one.name: dict(
+                fingerprint=one.fingerprint,
+                note=one.note,
+                images={role: one.images(role) for role in one.splits},
+                classes=one.splits['train'].classes,
+            )
+            for one in datas
+        },
+    )
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what ``claim`` has written, and ``environment``.
+    """Read what ``write_manifest`` has written.
 
     Raises:
         ValueError: the folder holds no battle.

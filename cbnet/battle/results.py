@@ -69,6 +69,31 @@ class Results:
         return [*self.manifest['data']]
 
     @property
+    def unfinished(self) -> dict[str, list[str]]:
+        """The entries that still lack a result, by the data set.
+
+        These data sets cannot be averaged over. An entry that failed lacks
+        none, and neither does one without any result.
+        """
+        begun = {name for (_, name), one in self.results.items() if one.seeds}
+        lacking = {
+            data: [
+                name
+                for name in self.entries
+                if name in begun
+                and not self.results[data, name].seeds
+                and not self.results[data, name].failed
+            ]
+            for data in self.datas
+        }
+        return {data: names for data, names in lacking.items() if names}
+
+    @property
+    def finished(self) -> list[str]:
+        """The names of the data sets that can be averaged over."""
+        return [data for data in self.datas if data not in self.unfinished]
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds of AP that were measured: ``box``, ``mask``."""
         return [
@@ -101,9 +126,18 @@ class Results:
                 for s in seeds
             ]
         )
-        drawn = [
-            a.seeds[s].samples[kind] - b.seeds[s].samples[kind] for s in seeds
+        pairs = [
+            (
+                a.seeds[s].samples.get(kind, ()),
+                b.seeds[s].samples.get(kind, ()),
+            )
+            for s in seeds
         ]
+        # However many samples a run drew, the first ones are the same images.
+        shared = min(min(map(len, pair)) for pair in pairs)
+        if not shared:
+            return None
+        drawn = [x[:shared] - y[:shared] for x, y in pairs]
         tail = 50 * (1 - CONFIDENCE)
         low, high = np.nanpercentile(
             np.mean(drawn, axis=0), [tail, 100 - tail]
@@ -144,11 +178,11 @@ class Results:
     def z_scores(self) -> dict[str, float]:
         """Give the mean z-score over all tasks, of entries that have all.
 
-        A task is a kind of AP on a data set. The z-score is the AP less the
-        mean of all entries, by their standard deviation.
+        A task is a kind of AP on a data set that is finished. The z-score is
+        the AP less the mean of all entries, by their standard deviation.
         """
         scores: dict[str, list[float]] = {}
-        tasks = [(d, k) for d in self.datas for k in self.kinds]
+        tasks = [(d, k) for d in self.finished for k in self.kinds]
         for data, kind in tasks:
             found = {
                 name: self.results[data, name].mean(f'{kind} AP')
@@ -166,9 +200,9 @@ class Results:
         }
 
     def overall(self, entry: str) -> float | None:
-        """Give the mean box AP over all data sets, if it has all."""
+        """Give the mean box AP over finished data sets, if it has all."""
         found = [
-            self.results[data, entry].mean('box AP') for data in self.datas
+            self.results[data, entry].mean('box AP') for data in self.finished
         ]
         return None if None in found or not found else fmean(found)
 
@@ -203,7 +237,8 @@ def collect(folder: Path, reference: str | None = None) -> Results:
 
     Args:
         folder: the folder of the battle.
-        reference: the entry that others are compared with; None: the first.
+        reference: the entry that others are compared with; None: that of
+            the manifest, or the first.
 
     Raises:
         ValueError: the folder holds no battle.
@@ -214,5 +249,6 @@ def collect(folder: Path, reference: str | None = None) -> Results:
         for name, entry in manifest['entries'].items():
             runs = folder / 'runs' / data / entry['folder']
             found[data, name] = read_entry_result(runs, data, name)
+    reference = reference or manifest.get('reference')
     reference = reference or next(iter(manifest['entries']))
     return Results(manifest, read_costs(folder), found, reference)

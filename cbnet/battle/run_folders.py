@@ -57,6 +57,15 @@ def read_choice(folder: Path) -> float | None:
     return json.loads(file.read_text())['chosen'] if file.exists() else None
 
 
+def tried_rates(folder: Path) -> set[str]:
+    """Name the learning rates that an entry has begun to try."""
+    return {
+        one.name.removeprefix('lr-')
+        for one in folder.glob('lr-*')
+        if any(one.glob('seed-*'))
+    }
+
+
 def failures(folder: Path) -> dict[str, str]:
     """Say why runs of an entry failed, by the names of their folders."""
     found = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..messages import number_of
+from ..messages import listed, number_of
 from .changes import described
 from .entry_result import EntryResult
 from .results import Results
@@ -19,7 +19,8 @@ def paragraphs(results: Results) -> list[str]:
     """
     parts = [' '.join(_about(results, data)) for data in results.datas]
     parts += [' '.join(_corrupted(results, data)) for data in results.datas]
-    parts += [' '.join(_budgets(results)), ' '.join(_failures(results))]
+    parts += [' '.join(_budgets(results)), ' '.join(_unfinished(results))]
+    parts += [' '.join(_rates(results)), ' '.join(_failures(results))]
     parts.append(' '.join(_changed(results)))
     return [*filter(None, parts)] or ['No run has ended yet.']
 
@@ -151,9 +152,33 @@ def _budgets(results: Results) -> Iterator[str]:
 def _better(results: Results, name: str, other: str) -> bool:
     """Tell whether an entry is better on a data set, outside the noise."""
     found = (
-        results.difference(data, name, other, 'box') for data in results.datas
+        results.difference(data, name, other, 'box')
+        for data in results.finished
     )
     return any(one and not one.noise and one.mean > 0 for one in found)
+
+
+def _unfinished(results: Results) -> Iterator[str]:
+    """Say which data sets do not count yet, and why."""
+    for data, names in results.unfinished.items():
+        others = '; '.join(names)  # names of entries may contain commas
+        yield (
+            f'{data} is left out of the mean AP, the z-scores and the Pareto '
+            f'fronts until it has results of: {others}.'
+        )
+
+
+def _rates(results: Results) -> Iterator[str]:
+    """Say which entries have chosen from fewer rates than others."""
+    known = [f'{rate:g}' for rate in results.manifest.get('lrs', ())]
+    for (data, name), one in results.results.items():
+        missing = [rate for rate in known if rate not in one.rates]
+        if one.lr is not None and missing:
+            yield (
+                f'{name} on {data} has not tried all learning rates that '
+                f'other entries chose from: {listed(missing)}; a call with '
+                f'this entry tries them, too.'
+            )
 
 
 def _failures(results: Results) -> Iterator[str]:

@@ -28,6 +28,9 @@ def run(args: Namespace) -> None:
         print(f'written: {args.slurm}; start it with: sbatch {args.slurm}')
     if args.dry_run or args.slurm:
         return
+    images = {
+        one.data.name: one.data.splits['test'].images for one in plan.contests
+    }
     if args.only:
         first, number = args.only
         chosen = plan.contests[first - 1 :: number]
@@ -40,9 +43,6 @@ def run(args: Namespace) -> None:
     battle = Battle(plan, options, tables)
     with battle.queue:
         battle.run()
-    images = {
-        one.data.name: one.data.splits['test'].images for one in plan.contests
-    }
     page = write_page(collect(args.out, args.reference), args.out, images)
     files = [*tables(), page]
     print(f'written: {", ".join(map(str, files))}')

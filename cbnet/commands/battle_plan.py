@@ -1,58 +1,38 @@
 """Plan a battle: check everything before anything is trained."""
 
 from argparse import Namespace
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-
-from ..battle.budgets import count_steps
 from ..battle.configs import PROTOCOLS, Settings, entry_config, on_data
-from ..battle.corruptions import (
-    Condition,
-    check_sizes,
-    corrupted_config,
-    read_conditions,
-)
-from ..battle.costs import EntryCost
-from ..battle.data import BattleData, find_data
-from ..battle.entries import Entry
+from ..battle.corruptions import Condition, check_sizes, read_conditions
+from ..battle.data import find_data
 from ..battle.entry_lists import read_entries
-from ..battle.manifest import check_folder, claim
-from ..engine.verification import build_detector
-from ..errors import UserValueError
-from ..messages import did_you_mean
-from .battle_costs import expanded, find_costs, keep_costs
-from .study_configs import keep_configs
+from ..battle.manifest import (
+    check_folder,
+    described,
+    identity_of,
+    joined,
+    write_manifest,
+)
+from .battle_checks import (
+    check_devices,
+    check_out,
+    check_reference,
+    check_weights,
+)
+from .battle_contests import Contest, Layout, steps_of
+from .battle_costs import Measured, expanded
+from .run_lock import locked
+from .study_configs import check_configs, write_configs
 
-
-@dataclass(frozen=True)
-class Contest:
-    """The runs of one entry on one data set.
-
-    Its rate is chosen first, so that they follow each other.
-
-    Attributes:
-        entry: the entry.
-        data: the data set.
-        config: its config, which evaluates the split of the figures.
-        val_config: the same, which evaluates the split for choices.
-        steps: the steps of a run.
-        cost: what the entry costs.
-        folder: the folder of its runs.
-        corrupted_config: the config that evaluates corrupted images, if any.
-    """
-
-    entry: Entry
-    data: BattleData
-    config: str
-    val_config: str
-    steps: int
-    cost: EntryCost
-    folder: Path
-    corrupted_config: str = ''
+# The folder and the data may move and the number of loaders may change: the
+# manifest holds a fingerprint of the data.
+_FREE = {
+    'ann_file', 'data_prefix', 'data_root',
+    'num_workers', 'persistent_workers', 'prefetch_factor',
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,24 +65,23 @@ class Plan:
 def make_plan(args: Namespace) -> Plan:
     """Check everything, measure the costs, and write the configs.
 
-    Nothing is written before everything is known to be right.
+    Nothing is written before everything is known to be right. A dry run only
+    keeps what it has measured.
 
     Raises:
         ValueError: an option, an entry or the data are wrong, or the folder
             holds another battle.
     """
-    if set(str(args.out)) & set(',[](){}'):
-        raise UserValueError(
-            f'--out {args.out}: commas and brackets would be read as lists; '
-            f'name another folder'
-        )
+    check_out(args.out)
+    check_devices(args.devices)
     conditions = read_conditions(args.corruptions, args.severities)
     settings = read_settings(args)
-    identity = identity_of(args, settings)
-    check_folder(args.out, identity)
+    identity = identity_of(settings, args.budget.text)
+    known = check_folder(args.out, identity)
     texts = expanded(args, settings)
     entries = read_entries(args.entries, texts)
-    check_reference(args.reference, [one.name for one in entries])
+    names = [one.name for one in entries]
+    check_reference(args.reference, [*names, *known.get('entries', ())])
     configs = {one.name: entry_config(one, settings) for one in entries}
     datas = find_data(args.data_root, args.out / 'data')
     for data in datas:
@@ -112,62 +91,39 @@ def make_plan(args: Namespace) -> Plan:
             on_data(cfg, data.as_found(), 'test', 2, settings)
             if args.budget.kind != 'seconds':
                 steps_of(args, data, name, None)
+    added = described(entries, datas) | dict(reference=args.reference)
+    manifest = joined(args.out, identity, **added)
     if not args.dry_run:
         for name, cfg in configs.items():
             check_weights(name, cfg)
-    costs = find_costs(args, settings, configs, datas[0])
-    contests, files = [], {}
-    for data in datas:
-        for entry in entries:
-            cost = costs[entry.name]
-            steps = steps_of(args, data, entry.name, cost)
-            names = [f'{data.name}/{entry.folder}{s}.py' for s in ('', '.val')]
-            for name, role in zip(names, ('test', 'val'), strict=True):
-                cfg = on_data(configs[entry.name], data, role, steps, settings)
-                files[name] = cfg.pretty_text
-            paths = [str(args.out / 'configs' / name) for name in names]
-            runs = args.out / 'runs' / data.name / entry.folder
-            contest = Contest(entry, data, *paths, steps, cost, runs)
-            if conditions:
-                name = f'{data.name}/{entry.folder}.corrupted.py'
-                cfg = on_data(
-                    configs[entry.name], data, 'test', steps, settings
-                )
-                files[name] = corrupted_config(cfg, entry.name).pretty_text
-                path = str(args.out / 'configs' / name)
-                contest = replace(contest, corrupted_config=path)
-            contests.append(contest)
-    # From here on the folder is that of this battle.
-    claim(args.out, identity, **described(entries, datas))
-    keep_configs(files, args.out / 'configs', '--out')
-    keep_costs(costs, texts if args.timed else {}, args.out)
-    for data in datas:
-        data.write()
-    lrs = dict.fromkeys(args.lrs or PROTOCOLS[args.protocol].lrs)
+    measured = Measured(args, settings, manifest, datas[0])
+    costs = measured.costs(configs)
+    layout = Layout(args, settings, configs, bool(conditions))
+    contests, files = layout.contests(entries, datas, costs)
+    with locked(args.out, wait=True):
+        # Another process may have added to the battle meanwhile.
+        if costs != (costs := measured.settled(costs)):
+            contests, files = layout.contests(entries, datas, costs)
+        lrs = rates(args, check_folder(args.out, identity))
+        manifest = joined(args.out, identity, lrs=lrs, **added)
+        check_configs(files, args.out / 'configs', '--out', _FREE)
+        if args.dry_run:
+            measured.keep_for_later(costs, texts)
+        else:
+            # From here on the folder is that of this battle.
+            write_manifest(args.out, manifest)
+            write_configs(files, args.out / 'configs')
+            measured.keep(costs, texts)
+            for data in datas:
+                data.write()
     seeds = tuple(range(args.seeds))
-    return Plan(tuple(contests), tuple(lrs), seeds, conditions)
+    return Plan(tuple(contests), tuple(manifest['lrs']), seeds, conditions)
 
 
-def steps_of(
-    args: Namespace, data: BattleData, name: str, cost: EntryCost | None
-) -> int:
-    """Count the steps of an entry on a data set; 2 if it does not run.
-
-    Raises:
-        ValueError: they are less than an epoch, or the time of a step is not
-            known.
-    """
-    if cost and cost.failed:
-        return 2
-    seconds = cost.step if cost else None
-    if args.budget.kind == 'seconds' and seconds is None:
-        raise UserValueError(
-            f'--budget {args.budget.text} needs the time of a step of {name}, '
-            f'which --timed 0 does not measure; give steps or epochs'
-        )
-    return count_steps(
-        args.budget, data, args.batch_size, seconds or 1.0, name
-    )
+def rates(args: Namespace, known: Mapping[str, Any]) -> list[float]:
+    """Give the rates of a call; by default those of the calls before it."""
+    default = known.get('lrs') or PROTOCOLS[args.protocol].lrs
+    return [*(args.lrs or default)]
 
 
 def read_settings(args: Namespace) -> Settings:
@@ -181,66 +137,3 @@ def read_settings(args: Namespace) -> Settings:
         args.workers,
         args.amp,
     )
-
-
-def check_reference(name: str | None, names: list[str]) -> None:
-    """Refuse a reference that does not take part.
-
-    Raises:
-        ValueError: names near ones.
-    """
-    if name is not None and name not in names:
-        raise UserValueError(
-            f'--reference {name!r} is no entry{did_you_mean(name, names)}'
-        )
-
-
-def identity_of(args: Namespace, settings: Settings) -> dict[str, Any]:
-    """Give what must not change while runs are added."""
-    kept = asdict(settings)
-    kept.pop('workers')
-    return kept | dict(budget=args.budget.text)
-
-
-def described(
-    entries: list[Entry], datas: list[BattleData]
-) -> dict[str, dict[str, Any]]:
-    """Describe what may be added to a battle, by name."""
-    return dict(
-        entries={
-            one.name: dict(
-                members=[asdict(member) for member in one.members],
-                options=asdict(one.options),
-                changes=dict(one.changes),
-                folder=one.folder,
-            )
-            for one in entries
-        },
-        data={
-            one.name: dict(
-                fingerprint=one.fingerprint,
-                note=one.note,
-                images={role: one.images(role) for role in one.splits},
-                classes=one.splits['train'].classes,
-            )
-            for one in datas
-        },
-    )
-
-
-def check_weights(name: str, cfg: Config) -> None:
-    """Load the files of all members once.
-
-    Raises:
-        ValueError: a file is missing, or of another architecture.
-    """
-    backbone = build_detector(cfg, {}).backbone
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('WARNING')  # the log of each run lists all parameters
-    try:
-        backbone.init_weights()
-    except (OSError, ValueError) as error:
-        raise UserValueError(f'--entries {name!r}: {error}') from error
-    finally:
-        logger.setLevel(level)

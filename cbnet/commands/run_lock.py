@@ -17,7 +17,7 @@ class RunIsBusy(UserError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[tuple[int, ...]]:
+def locked(folder: Path, wait: bool = False) -> Iterator[tuple[int, ...]]:
     """Keep other processes out of a folder while the block runs.
 
     Give the lock to the commands that work in the folder (``pass_fds`` of
@@ -26,12 +26,14 @@ def locked(folder: Path) -> Iterator[tuple[int, ...]]:
 
     Args:
         folder: the folder; it is made.
+        wait: whether to wait for a process that holds the lock; only where
+            no one holds it for long.
 
     Yields:
         What the commands have to inherit; nothing where there is no lock.
 
     Raises:
-        RunIsBusy: another process holds the lock.
+        RunIsBusy: another process holds the lock, and ``wait`` is not set.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if 'fcntl' not in globals():
@@ -39,7 +41,7 @@ def locked(folder: Path) -> Iterator[tuple[int, ...]]:
         return
     with open(folder / _NAME, 'w') as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise RunIsBusy(
                 f'another process is working in {folder}; its run is left to '

@@ -1,7 +1,7 @@
 """The configs of a study: for the user's data, counted in steps, kept."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader
 
 from ..arguments import explained
 from ..atomic_files import write_whole
+from ..config_files import read_config
 from ..errors import UserValueError
+from ..messages import difference
 from ..studies.schedule import count_in_steps
 from .command_line import load_config, require_section
 from .train import use_own_data
@@ -57,16 +59,47 @@ def keep_configs(
         option: the option that names the folder, for errors.
 
     Raises:
+        ValueError: see ``check_configs``.
+    """
+    check_configs(texts, folder, option)
+    return write_configs(texts, folder)
+
+
+def check_configs(
+    texts: Mapping[str, str],
+    folder: Path,
+    option: str = '--out-dir',
+    free: Collection[str] = (),
+) -> None:
+    """Refuse configs that differ from those in a folder.
+
+    Args:
+        texts: the text of each config by its name.
+        folder: the folder.
+        option: the option that names the folder, for errors.
+        free: the keys of configs that may differ.
+
+    Raises:
         ValueError: another config of this name is there, so the folder
-            holds the runs of another study.
+            holds the runs of another study; says what differs.
     """
     for name, text in texts.items():
         path = folder / name
-        if path.exists() and path.read_text() != text:
+        if not path.exists() or path.read_text() == text:
+            continue
+        known = read_config(path, str(path), import_custom_modules=False)
+        now = Config.fromstring(text, '.py')
+        found = difference(known.to_dict(), now.to_dict(), free)
+        if found:
             raise UserValueError(
-                f'{path} is there, but the options now give another config; '
-                f'name another {option}, or repeat the options of before'
+                f'{path} is there, but the options now give another config: '
+                f'its {found}; name another {option}, or repeat the options '
+                f'of before, with the versions of cbnet and mmdet of before'
             )
+
+
+def write_configs(texts: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Write the texts of configs into a folder; give their paths by name."""
     for name, text in texts.items():
         write_whole(folder / name, text.encode())
     return {name: str(folder / name) for name in texts}

@@ -7,7 +7,7 @@ import numpy as np
 from cbnet.battle.costs import EntryCost, write_costs
 from cbnet.battle.data import find_data
 from cbnet.battle.figures import write_figures
-from cbnet.battle.manifest import claim
+from cbnet.battle.manifest import described, joined, write_manifest
 from cbnet.battle.run_folders import note_choice, note_failure, run_folder
 from cbnet.datasets.coco_masks import to_rle
 from cbnet.engine.resources import RESOURCES
@@ -26,20 +26,13 @@ def make_battle(folder, roots, entries, seeds=(0, 1), samples=50):
     """
     datas = find_data(roots, folder / 'data')
     names = {name: name.replace(' ', '_') for name in entries}
-    claim(
+    manifest = joined(
         folder,
         dict(head='mask-rcnn', protocol='plain', budget='1x', scale=None),
         entries={name: dict(folder=names[name]) for name in entries},
-        data={
-            one.name: dict(
-                fingerprint=one.fingerprint,
-                note=one.note,
-                images={role: one.images(role) for role in one.splits},
-                classes=one.splits['train'].classes,
-            )
-            for one in datas
-        },
+        data=described([], datas)['data'],
     )
+    write_manifest(folder, manifest)
     write_costs({name: cost for name, (_, cost) in entries.items()}, folder)
     for data in datas:
         data.write()

@@ -6,22 +6,29 @@
 3. The words name the best entry, those that cannot be told from it, the
    cheapest of them, and what failed.
 4. They name the entries that override their config, and how.
-5. Tables and the page hold every entry, whatever its name is; the page needs
+5. Runs with other numbers of samples are compared by those that they share.
+6. A data set that lacks an entry is left out of means, unless it failed there;
+   the words say so, and which entry chose from fewer rates than others.
+7. Tables and the page hold every entry, whatever its name is; the page needs
    no network.
 """
 
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cbnet.battle.charts import charts
+from cbnet.battle.figures import write_figures
+from cbnet.battle.manifest import read_manifest, write_manifest
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import Difference, collect
-from cbnet.battle.tables import as_markdown
+from cbnet.battle.run_folders import note_failure
+from cbnet.battle.tables import as_markdown, rows
 from cbnet.battle.words import paragraphs
 
 from .made_battle import cost, make_battle
@@ -115,6 +122,75 @@ def test_words(made):
     assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
 
 
+@pytest.mark.parametrize('number', [20, 200])
+def test_other_numbers_of_samples(made, tmp_path, number):
+    folder = tmp_path / 'battle'
+    shutil.copytree(made[0], folder)
+    data = made[1]
+    want = collect(folder).difference(data.name, 'good', 'base', 'box')
+    for test in folder.glob('runs/*/good/lr-*/seed-*/test'):
+        write_figures(test, data.splits['test'].annotations, number)
+    results = collect(folder)
+    found = results.difference(data.name, 'good', 'base', 'box')
+    assert (found.mean, found.seeds) == (want.mean, want.seeds)
+    if number > 50:  # the samples of the others
+        assert found == want
+    assert found.low <= found.mean <= found.high
+    assert rows(results)
+    for file in folder.glob('runs/*/good/lr-*/seed-0/test/samples.npz'):
+        file.unlink()
+    assert collect(folder).difference(data.name, 'good', 'base', 'box') is None
+
+
+def test_data_that_are_unfinished(tiny_coco, tmp_path):
+    roots = [tmp_path / name for name in ('first', 'second')]
+    for root in roots:
+        shutil.copytree(tiny_coco.root, root)
+    entries = {
+        name: ENTRIES[name] for name in ('base', 'good', 'bad', 'broken')
+    }
+    make_battle(tmp_path / 'out', roots, entries)
+    results = collect(tmp_path / 'out')
+    assert results.finished == ['first', 'second']
+    assert 'left out' not in ' '.join(paragraphs(results))
+    # An entry that failed makes a data set no less finished.
+    shutil.rmtree(tmp_path / 'out/runs/second/bad')
+    run = tmp_path / 'out/runs/second/bad/lr-0.001/seed-0'
+    note_failure(run, 'loss is nan')
+    results = collect(tmp_path / 'out')
+    assert results.finished == ['first', 'second']
+    assert set(results.z_scores()) == {'base', 'good'}
+    shutil.rmtree(tmp_path / 'out/runs/second/good')
+    one = collect(tmp_path / 'out')
+    assert one.unfinished == dict(second=['good'])
+    assert set(one.z_scores()) == {'base', 'good', 'bad'}
+    first = one.results['first', 'good'].mean('box AP')
+    assert one.overall('good') == first and 'good' in one.front('macs')
+    text = ' '.join(paragraphs(one))
+    assert 'second is left out of the mean AP, the z-scores and the' in text
+    assert 'until it has results of: good.' in text
+    # Without any run, a data set is no other case.
+    shutil.rmtree(tmp_path / 'out/runs/second')
+    two = collect(tmp_path / 'out')
+    assert two.z_scores() == pytest.approx(one.z_scores())
+    assert two.front('macs') == one.front('macs')
+
+
+def test_rates_and_the_reference_of_the_manifest(tiny_coco, tmp_path):
+    entries = {name: ENTRIES[name] for name in ('base', 'good')}
+    make_battle(tmp_path, [tiny_coco.root], entries)
+    kept = dict(lrs=[1e-3, 3e-3], reference='good')
+    write_manifest(tmp_path, read_manifest(tmp_path) | kept)
+    data = collect(tmp_path).datas[0]
+    (tmp_path / f'runs/{data}/good/lr-0.003/seed-0').mkdir(parents=True)
+    results = collect(tmp_path)
+    assert results.reference == 'good'
+    assert collect(tmp_path, 'base').reference == 'base'
+    text = ' '.join(paragraphs(results))
+    assert f'base on {data} has not tried all learning rates' in text
+    assert 'good on' not in text and 'chose from: 0.003' in text
+
+
 @pytest.mark.parametrize(
     ('latencies', 'cheapest'),
     [((0.1, 0.09), 'twin </script>'), ((0.1, 0.099), 'good')],
@@ -151,11 +227,11 @@ def test_tables_and_page(made, tmp_path):
     results = collect(folder)
     md, table, content = write_tables(results, tmp_path)
     with table.open() as file:
-        rows = {row['entry']: row for row in csv.DictReader(file)}
-    assert list(rows) == list(ENTRIES)
-    assert 'loss is nan' in rows['broken']['failed']
-    assert rows['base']['box AP difference'] == ''
-    assert rows['bad']['box AP inside noise'] in ('True', 'False')
+        found = {row['entry']: row for row in csv.DictReader(file)}
+    assert list(found) == list(ENTRIES)
+    assert 'loss is nan' in found['broken']['failed']
+    assert found['base']['box AP difference'] == ''
+    assert found['bad']['box AP inside noise'] in ('True', 'False')
     assert json.loads(content.read_text())['fronts']['latency']
     assert '| twin </script> ' in md.read_text()
 

@@ -1,11 +1,13 @@
 """One process at a time works in the folder of a run.
 
 - a folder that is locked is refused, and is free afterwards;
+- one that waits for the lock gets it as soon as the other one has ended;
 - a command that inherits the lock holds it after its parent has ended.
 """
 
 import subprocess
 import sys
+from threading import Event, Thread
 
 import pytest
 
@@ -30,3 +32,21 @@ def test_a_command_holds_the_lock(tmp_path):
     command.communicate(b'end')
     with locked(tmp_path):
         pass
+
+
+def test_waiting(tmp_path):
+    order, begun = [], Event()
+
+    def second():
+        begun.set()
+        with locked(tmp_path, wait=True):
+            order.append('second')
+
+    thread = Thread(target=second)
+    with locked(tmp_path):
+        thread.start()
+        begun.wait(timeout=60)
+        thread.join(timeout=0.2)
+        order.append('first')
+    thread.join(timeout=60)
+    assert order == ['first', 'second']

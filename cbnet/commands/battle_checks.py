@@ -1,0 +1,73 @@
+"""What is checked of a battle before anything is trained."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ..engine.verification import build_detector
+from ..errors import UserValueError
+from ..messages import did_you_mean, number_of
+from ..quiet import quiet_log
+
+
+def check_out(folder: Path) -> None:
+    """Refuse a folder whose name cannot be part of an override.
+
+    Raises:
+        ValueError: says why.
+    """
+    if set(str(folder)) & set(',[](){}'):
+        raise UserValueError(
+            f'--out {folder}: commas and brackets would be read as lists; '
+            f'name another folder'
+        )
+
+
+def check_devices(devices: Sequence[str]) -> None:
+    """Refuse GPUs that are not there: runs would take the CPU instead.
+
+    Raises:
+        ValueError: names the first of them.
+    """
+    count = torch.cuda.device_count()
+    for one in devices:
+        if not one.isdecimal() or int(one) >= count:
+            advice = 'leave the option out'
+            if count:
+                advice = f'give numbers from 0 to {count - 1}'
+            raise UserValueError(
+                f'--devices {one}: torch finds {number_of(count, "GPUs")} on '
+                f'this machine; {advice}'
+            )
+
+
+def check_reference(name: str | None, names: Iterable[str]) -> None:
+    """Refuse a reference that does not take part.
+
+    Args:
+        name: what ``--reference`` gives.
+        names: the entries of this call and of earlier ones.
+
+    Raises:
+        ValueError: names near ones.
+    """
+    if name is not None and name not in (names := [*names]):
+        raise UserValueError(
+            f'--reference {name!r} is no entry{did_you_mean(name, names)}'
+        )
+
+
+def check_weights(name: str, cfg: Config) -> None:
+    """Load the files of all members once.
+
+    Raises:
+        ValueError: a file is missing, or of another architecture.
+    """
+    backbone = build_detector(cfg, {}).backbone
+    try:
+        with quiet_log():  # the log of each run lists all parameters
+            backbone.init_weights()
+    except (OSError, ValueError) as error:
+        raise UserValueError(f'--entries {name!r}: {error}') from error

@@ -1,0 +1,76 @@
+"""What makes a folder the folder of one battle.
+
+1. Calls add entries, data sets and rates; the first environment stays, and so
+   does the reference until another one is given.
+2. What changes an entry, or mixes up the runs of two, is refused, and the
+   sentence names the place.
+3. A dry run and a lock leave a folder free; other files do not.
+"""
+
+import pytest
+
+from cbnet.battle.dry_runs import MEASURED, keep_measured, read_measured
+from cbnet.battle.manifest import joined, read_manifest, write_manifest
+
+IDENTITY = dict(head='retinanet', scale=(96, 64))
+
+
+def entry(folder, scale=1.0):
+    return dict(folder=folder, members=[dict(name='a', scale=scale)])
+
+
+def add(folder, entries, **added):
+    content = joined(folder, IDENTITY, entries=entries, data={}, **added)
+    write_manifest(folder, content)
+    return read_manifest(folder)
+
+
+def test_calls_add_up(tmp_path):
+    first = add(tmp_path, {'a': entry('a')}, lrs=[1e-4, 3e-4], reference='a')
+    write_manifest(tmp_path, first | dict(environment=dict(cbnet='0.1')))
+    found = add(tmp_path, {'b': entry('b')}, lrs=[1e-3, 1e-4])
+    assert [*found['entries']] == ['a', 'b']
+    assert found['lrs'] == [1e-4, 3e-4, 1e-3]
+    assert found['reference'] == 'a'
+    assert found['environment'] == dict(cbnet='0.1')
+    found = add(tmp_path, {'a': entry('a')}, reference='b')
+    assert (found['lrs'], found['reference']) == ([1e-4, 3e-4, 1e-3], 'b')
+
+
+@pytest.mark.parametrize(
+    ('entries', 'sentence'),
+    [
+        ({'A b': entry('a_B')}, "'A b' would lie in the folder of 'a b'"),
+        (
+            {'a b': entry('a_b', scale=0.5)},
+            r'its entries a b\.members\.0\.scale is 1\.0, not 0\.5',
+        ),
+    ],
+)
+def test_what_is_refused(tmp_path, entries, sentence):
+    before = add(tmp_path, {'a b': entry('a_b')})
+    entries = {'new': entry('new'), **entries}
+    with pytest.raises(ValueError, match=sentence):
+        joined(tmp_path, IDENTITY, entries=entries, data={})
+    assert read_manifest(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ('name', 'free'), [(MEASURED, True), ('.lock', True), ('x.py', False)]
+)
+def test_a_folder_that_is_free(tmp_path, name, free):
+    (tmp_path / name).write_text('{}')
+    if free:
+        assert add(tmp_path, {'a': entry('a')})['entries']
+    else:
+        with pytest.raises(ValueError, match='holds no battle; name a new'):
+            add(tmp_path, {'a': entry('a')})
+
+
+def test_what_a_dry_run_measured(tmp_path):
+    depends = dict(a=dict(scale=(96, 64)), b=dict(scale=None))
+    keep_measured(tmp_path, depends, dict(a=1, b=[2]))
+    keep_measured(tmp_path, dict(c=None), dict(c=3))
+    assert read_measured(tmp_path, depends) == dict(a=1, b=[2])
+    assert read_measured(tmp_path, dict(c=None, d=None)) == dict(c=3)
+    assert read_measured(tmp_path, dict(depends, a={})) == dict(b=[2])
