@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
@@ -12,6 +11,7 @@ from ..arguments import explained
 from ..errors import UserValueError
 from ..messages import brief, listed
 from ..models.building import build_without_weights
+from ..quiet import quiet_log
 from .entries import Entry
 
 #: the parts of a config that belong to an entry
@@ -41,23 +41,23 @@ def change(cfg: Config, entry: Entry) -> None:
     """
     if not entry.changes:
         return
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('ERROR')  # mmengine's would list all parameters
     try:
-        with explained('the config cannot be changed'):
-            cfg.merge_from_dict(dict(entry.changes))
-        model = build_without_weights(cfg)
-        scope = DefaultScope.overwrite_default_scope('mmdet')
-        with scope, explained('the optimizer cannot be built'):
-            build_optim_wrapper(model, cfg.optim_wrapper)
+        with quiet_log('ERROR'):  # mmengine's lists all parameters
+            _change(cfg, entry.changes)
     except ValueError as error:
         raise UserValueError(
             f'{entry.title}: with cfg: {listed(described(entry.changes))}, it '
             f'does not build: {error}'
         ) from error
-    finally:
-        logger.setLevel(level)
+
+
+def _change(cfg: Config, changes: Mapping[str, Any]) -> None:
+    with explained('the config cannot be changed'):
+        cfg.merge_from_dict(dict(changes))
+    model = build_without_weights(cfg)
+    scope = DefaultScope.overwrite_default_scope('mmdet')
+    with scope, explained('the optimizer cannot be built'):
+        build_optim_wrapper(model, cfg.optim_wrapper)
 
 
 def described(changes: Mapping[str, Any]) -> list[str]:
