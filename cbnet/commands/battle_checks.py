@@ -1,7 +1,6 @@
 """What is checked of a battle before anything is trained."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -10,19 +9,6 @@ from ..engine.verification import build_detector
 from ..errors import UserValueError
 from ..messages import did_you_mean, number_of
 from ..quiet import quiet_log
-
-
-def check_out(folder: Path) -> None:
-    """Refuse a folder whose name cannot be part of an override.
-
-    Raises:
-        ValueError: says why.
-    """
-    if set(str(folder)) & set(',[](){}'):
-        raise UserValueError(
-            f'--out {folder}: commas and brackets would be read as lists; '
-            f'name another folder'
-        )
 
 
 def check_devices(devices: Sequence[str]) -> None:

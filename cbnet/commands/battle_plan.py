@@ -18,7 +18,6 @@ from ..battle.manifest import (
 )
 from .battle_checks import (
     check_devices,
-    check_out,
     check_reference,
     check_weights,
 )
@@ -72,7 +71,6 @@ def make_plan(args: Namespace) -> Plan:
         ValueError: an option, an entry or the data are wrong, or the folder
             holds another battle.
     """
-    check_out(args.out)
     check_devices(args.devices)
     conditions = read_conditions(args.corruptions, args.severities)
     settings = read_settings(args)

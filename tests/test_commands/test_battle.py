@@ -108,17 +108,17 @@ def test_real_commands(battle, tmp_path, stand_in_corruptions):
     battle.real = True
     options = ['--corruptions', 'fog', '--severities', '5']
     (tmp_path / 'mine').rename(tmp_path / 'all, mine')
-    options += ['--data-root', 'all, mine', '--out', 'my out']
+    options += ['--data-root', 'all, mine', '--out', 'my, [out]']
     status, said = battle('--entries', SINGLE, '--lrs', '1e-3', *options)
     assert status == 0, said
     assert [call[0] for call in battle.calls] == ['train', 'test', 'test']
     assert {call[:2] for call in stand_in_corruptions} == {('fog', 5)}
     assert len(stand_in_corruptions) == 2  # images
-    row = rows(tmp_path / 'my out')[SINGLE]
+    row = rows(tmp_path / 'my, [out]')[SINGLE]
     for kind in ('box', 'mask'):
         assert 0 <= float(row[f'{kind} AP']) <= 1
     assert float(row['latency']) > 0
-    report = json.loads((tmp_path / 'my out/results.json').read_text())
+    report = json.loads((tmp_path / 'my, [out]/results.json').read_text())
     assert report['battle']['data']['all, mine']['fingerprint']
     assert report['battle']['environment']['packages']['torch']
     assert set(report['runs'][0]['classes']['box']) == {'square', 'triangle'}
