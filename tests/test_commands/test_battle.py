@@ -302,7 +302,6 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--reference', 'x'], "'x' is no entry"),
         (['--entries', SINGLE, '--data-root', 'gone'], 'no folder gone'),
         (['--entries', SINGLE, '--out', 'mine'], 'holds no battle'),
-        (['--entries', SINGLE, '--out', 'a,b'], 'commas and brackets'),
         (['--entries', SINGLE, '--only', '3/2'], 'I from 1 to N'),
         (
             ['--entries', SINGLE, '--only', '1/3', '--slurm', 'a.sh'],
