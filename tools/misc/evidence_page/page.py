@@ -14,8 +14,11 @@ from .figures import KINDS, Evidence, spread
 
 PAGE = 'evidence.md'
 _COLOURS = 'C0', 'C1'
-#: the bigger singles of a study that its entries are compared with, too
-BIGGER = {'generated': ('tf_efficientnet_lite1',)}
+#: the entries of a study that the others are compared with, too
+ALSO = {
+    'generated': ('2x tf_efficientnet_lite0',),
+    'domain': ('Lite2 of the domain',),
+}
 
 
 def write_page(evidence: Evidence, folder: Path) -> None:
@@ -57,7 +60,7 @@ def _blocks(evidence: Evidence) -> dict[str, str]:
                 study_table(evidence, study, data),
                 *(
                     words(evidence, study, data, reference)
-                    for reference in (None, *BIGGER.get(study, ()))
+                    for reference in (None, *ALSO.get(study, ()))
                 ),
             ]
         )
