@@ -90,10 +90,11 @@ class Battle:
                 self._contest(contest)
             return
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            runs = [
-                pool.submit(self._contest, one) for one in self.plan.contests
-            ]
             try:
+                runs = [
+                    pool.submit(self._contest, one)
+                    for one in self.plan.contests
+                ]
                 finished, _ = wait(runs, return_when=FIRST_EXCEPTION)
                 for one in finished:
                     one.result()

@@ -127,17 +127,18 @@ class CommandQueue:
         if self._stopped.is_set():
             raise Interrupted
         log.parent.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, '-u', '-m', 'cbnet', *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **(environment or {})},
-            pass_fds=lock,
-        )
-        self._running.add(process)
         tail = deque(maxlen=15)
+        process = None
         try:
+            process = subprocess.Popen(
+                [sys.executable, '-u', '-m', 'cbnet', *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, **(environment or {})},
+                pass_fds=lock,
+            )
+            self._running.add(process)
             with log.open('a', buffering=1) as file:
                 for line in process.stdout:
                     file.write(line)

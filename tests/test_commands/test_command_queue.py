@@ -144,11 +144,14 @@ def test_the_steps_of_a_training_count_once(tmp_path, monkeypatch):
 
 
 DRIVER = """\
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from cbnet.commands.battle_runs import Battle, RunOptions
 from cbnet.commands.command_queue import CommandQueue
+# What runs in the background of a shell may have been told to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 jobs = int(sys.argv[1])
 plan = SimpleNamespace(contests=range(3), runs=1, tried=0)
 class Waiting(Battle):

@@ -30,7 +30,9 @@ class StandIn:
         queue.run = lambda command, *_, **__: self.trained.append(command[0])
 
     def train(self, config, folder, steps, options=(), cost=1.0):
-        start = [o[10:] for o in options if o.startswith('load_from=')]
+        start = [
+            o[10:].strip('"') for o in options if o.startswith('load_from=')
+        ]
         self.trained.append((config, str(folder), steps, *start))
         self.units += steps * cost
         return f'{folder}/iter_{steps}.pth'

@@ -167,7 +167,7 @@ def test_killed_while_saving(tmp_path):
 
     assert in_a_process(run) == -signal.SIGKILL
     unfinished, *others = names(tmp_path)
-    assert re.fullmatch(r'\.unfinished-iter_4\.pth-\d+\.tmp', unfinished)
+    assert re.fullmatch(r'\.unfinished-iter_4\.pth-\d+-\d+\.tmp', unfinished)
     assert others == ['iter_2.pth', 'last_checkpoint']
     newest = find_latest_checkpoint(tmp_path)
     assert newest == str(tmp_path / 'iter_2.pth')
