@@ -8,8 +8,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
@@ -51,8 +52,7 @@ class CommandQueue:
 
     Attributes:
         patience: the seconds that a command has to end by itself after an
-            interruption. Ctrl-C on a terminal reaches it, too; a signal to
-            this process alone does not.
+            interruption, which is sent on to it.
     """
 
     patience = 10.0
@@ -92,7 +92,10 @@ class CommandQueue:
         """Start no further command, in any thread; end those that run."""
         self._stopped.set()
         end = time.monotonic() + self.patience
-        for process in tuple(self._running):
+        running = tuple(self._running)
+        for process in running:
+            _signal_all(process, signal.SIGINT)
+        for process in running:
             try:
                 process.wait(max(end - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
@@ -137,8 +140,10 @@ class CommandQueue:
                 text=True,
                 env={**os.environ, **(environment or {})},
                 pass_fds=lock,
+                start_new_session=True,
             )
             self._running.add(process)
+            Thread(target=_end_with, args=(process,), daemon=True).start()
             with log.open('a', buffering=1) as file:
                 for line in process.stdout:
                     file.write(line)
@@ -170,6 +175,22 @@ class CommandQueue:
         if not self.bar.console.is_terminal:
             left = self._left.render(task)
             print(f'  {text}  time left in all {left}', flush=True)
+
+
+def _end_with(process: subprocess.Popen) -> None:
+    """End what a command leaves behind when it has ended.
+
+    Processes that load images survive a training that is killed: they wait
+    for a reader of their queue, and hold its output and its lock.
+    """
+    process.wait()
+    _signal_all(process, signal.SIGKILL)
+
+
+def _signal_all(process: subprocess.Popen, number: int) -> None:
+    """Send a signal to a command and to all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _reason(status: int, tail: Iterable[str]) -> str:
