@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from textwrap import shorten
 from typing import Any
@@ -25,6 +26,11 @@ def did_you_mean(found: Any, names: Iterable[str], cutoff: float = 0.5) -> str:
     if not near:
         return ''
     return f'; did you mean {" or ".join(repr(lower[n]) for n in near)}?'
+
+
+def command(*words: Any) -> str:
+    """Spell a command so that it can be copied into a shell."""
+    return shlex.join(map(str, words))
 
 
 def listed(items: Iterable[Any], most: int = 5) -> str:

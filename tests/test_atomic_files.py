@@ -5,6 +5,8 @@ written: tests/test_engine/test_checked_saving.py, test_checkpoints.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import torch
@@ -35,3 +37,19 @@ def test_the_disk_has_the_content_before_the_name(
         monkeypatch.setattr(os, name, noting)
     write(tmp_path / 'a.pth', *content)
     assert calls == ['fsync', 'replace', 'fsync']  # the last is the folder's
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path):
+    """Each has a temporary file of its own; the last one stays, whole."""
+    path, together = tmp_path / 'table', Barrier(4, timeout=60)
+
+    def write(number):
+        for _ in range(20):
+            together.wait()
+            write_whole(path, bytes([number]) * 1000)
+
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(write, number) for number in range(4)]:
+            one.result()
+    assert len(set(path.read_bytes())) == 1 and path.stat().st_size == 1000
+    assert [*tmp_path.iterdir()] == [path]

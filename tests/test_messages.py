@@ -3,11 +3,13 @@
 1. near matches: case does not count, nothing unrelated is suggested;
 2. lists and values are shortened, and say how much is left out;
 3. no sentence of the package continues with a capital after a semicolon;
-4. the first difference of two nested values is named by its place.
+4. the first difference of two nested values is named by its place;
+5. a command can be copied into a shell, whatever its paths are.
 """
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 import cbnet
 from cbnet.messages import (
     brief,
+    command,
     counted,
     did_you_mean,
     difference,
@@ -132,3 +135,14 @@ def test_what_is_no_difference():
     assert difference(dict(a=(1, 2), b=None), dict(a=[1, 2])) == ''
     assert difference(dict(a=[1]), dict(a=[1, 2])) == 'a is [1], not [1, 2]'
     assert difference({}, dict(a=1), place='x') == 'x.a is None, not 1'
+
+
+@given(st.lists(st.text(st.characters(exclude_characters='\0')), min_size=1))
+def test_a_command_can_be_copied(words):
+    assert shlex.split(command(*words)) == words
+
+
+def test_a_plain_command_is_not_quoted():
+    assert command('cbnet', 'test', Path('a/b-1.py'), 'x=1') == (
+        'cbnet test a/b-1.py x=1'
+    )

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
 
 from ..arguments import explained
 from ..errors import UserValueError
 from ..messages import brief, listed
 from ..models.building import build_without_weights
-from ..quiet import quiet_log
 from .entries import Entry
+from .optimizers import build_optimizer
 
 #: the parts of a config that belong to an entry
 _OWN = 'model', 'optim_wrapper'
@@ -41,18 +39,12 @@ def change(cfg: Config, entry: Entry) -> None:
     """
     if not entry.changes:
         return
-    scope = DefaultScope.overwrite_default_scope('mmdet')
     try:
         with explained('the config cannot be changed'):
             cfg.merge_from_dict(dict(entry.changes))
         model = build_without_weights(cfg)
-        # The log would list all parameters.
-        with (
-            scope,
-            quiet_log('ERROR'),
-            explained('the optimizer cannot be built'),
-        ):
-            build_optim_wrapper(model, cfg.optim_wrapper)
+        with explained('the optimizer cannot be built'):
+            build_optimizer(model, cfg)
     except ValueError as error:
         raise UserValueError(
             f'{entry.title}: with cfg: {listed(described(entry.changes))}, it '

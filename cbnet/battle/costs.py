@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
 from torch import nn
 
 from ..analysis.complexity import measure
@@ -25,7 +23,7 @@ from ..atomic_files import write_whole
 from ..engine.verification import build_detector
 from ..errors import UserError
 from ..messages import one_line
-from ..quiet import quiet_log
+from .optimizers import build_optimizer
 
 _COSTS = 'costs.json'
 
@@ -132,10 +130,7 @@ def _time_training(
 
     The first step, which makes the state of the optimizer, is not timed.
     """
-    scope = cfg.get('default_scope', 'mmdet')
-    # The log would list all parameters.
-    with DefaultScope.overwrite_default_scope(scope), quiet_log():
-        wrapper = build_optim_wrapper(detector, cfg.optim_wrapper)
+    wrapper = build_optimizer(detector, cfg)
     device = next(detector.parameters()).device
 
     def step() -> None:

@@ -24,7 +24,7 @@ def read_measured(folder: Path, of: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: known[name]['found']
         for name, wanted in of.items()
-        if name in known and known[name]['of'] == _as_read(wanted)
+        if name in known and known[name]['of'] == as_read(wanted)
     }
 
 
@@ -48,6 +48,6 @@ def _read(folder: Path) -> dict[str, Any]:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def _as_read(value: Any) -> Any:
+def as_read(value: Any) -> Any:
     """Give a value as it would be read from the file."""
     return json.loads(json.dumps(value))

@@ -17,7 +17,7 @@ from ..messages import difference
 from ..version import __version__
 from .configs import Settings
 from .data import BattleData
-from .dry_runs import MEASURED
+from .dry_runs import MEASURED, as_read
 from .entries import Entry
 
 _MANIFEST = 'battle.json'
@@ -51,7 +51,7 @@ def joined(
     """
     known = check_folder(folder, identity)
     content = dict(identity=identity, entries=entries, data=data)
-    content = json.loads(json.dumps(content))
+    content = as_read(content)
     for key in ('entries', 'data'):
         before = known.get(key, {})
         for name in before.keys() & content[key].keys():
@@ -106,8 +106,7 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     others = folder.is_dir() and any(map(_foreign, folder.iterdir()))
     if file.exists():
         known = json.loads(file.read_text())
-        now = json.loads(json.dumps(identity))
-        _compare(folder, known['identity'], now)
+        _compare(folder, known['identity'], as_read(identity))
         return known
     if others:
         raise UserValueError(

@@ -10,6 +10,7 @@ from ..battle.configs import PROTOCOLS
 from ..battle.report import write_page, write_tables
 from ..battle.results import collect
 from ..errors import UserError
+from ..messages import command
 from .battle_estimate import estimate
 from .battle_plan import make_plan
 from .battle_runs import Battle, RunOptions
@@ -25,7 +26,8 @@ def run(args: Namespace) -> None:
     print(estimate(plan, jobs, args.price_per_hour), flush=True)
     if args.slurm:
         slurm_script(args.slurm, len(plan.contests))
-        print(f'written: {args.slurm}; start it with: sbatch {args.slurm}')
+        start = command('sbatch', args.slurm)
+        print(f'written: {args.slurm}; start it with: {start}')
     if args.dry_run or args.slurm:
         return
     images = {

@@ -1,6 +1,5 @@
 """One run of a battle: an entry on a data set, with a rate and a seed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,43 +82,26 @@ class BattleRun:
             RunIsBusy: another process works on this run.
             ValueError: it has left no results.
         """
-        folder = self.place(role)
-        if isinstance(role, Condition):
-            config = self.contest.corrupted_config
-            found = self._evaluate(
-                runs, config, checkpoint, folder, 'test', role.options
-            )
+        contest, folder = self.contest, self.place(role)
+        corrupted = isinstance(role, Condition)
+        split = 'test' if corrupted else role
+        images, cost = contest.data.images(split), contest.cost.seconds
+        figures = read_figures(folder)
+        if figures is not None:
+            runs.queue.skip(TEST_STEP * cost * images)
+        else:
+            config = contest.val_config if role == 'val' else contest.config
+            key = 'test_evaluator.outfile_prefix'
+            options = [text_override(key, folder / RESULTS)]
+            if corrupted:
+                config = contest.corrupted_config
+                options += role.options
+            runs.evaluate(config, checkpoint, folder, images, options, cost)
+            # Only figures of the split itself are compared over its images.
+            drawn = samples if role == 'test' else 0
+            annotations = contest.data.splits[split].annotations
+            figures = write_figures(folder, annotations, drawn)
+        if corrupted:
             for file in folder.glob(f'{RESULTS}.*.json'):
                 file.unlink()  # large, and there is one for each condition
-            return found
-        if role == 'test':
-            config = self.contest.config
-            return self._evaluate(
-                runs, config, checkpoint, folder, role, samples=samples
-            )
-        config = self.contest.val_config
-        return self._evaluate(runs, config, checkpoint, folder, role)
-
-    def _evaluate(
-        self,
-        runs: Runs,
-        config: str,
-        checkpoint: str,
-        folder: Path,
-        split: str,
-        options: Sequence[str] = (),
-        samples: int = 0,
-    ) -> Figures:
-        """Evaluate on a split, or read what an earlier call has found."""
-        data, cost = self.contest.data, self.contest.cost.seconds
-        images = data.images(split)
-        known = read_figures(folder)
-        if known is not None:
-            runs.queue.skip(TEST_STEP * cost * images)
-            return known
-        prefix = text_override(
-            'test_evaluator.outfile_prefix', folder / RESULTS
-        )
-        options = [prefix, *options]
-        runs.evaluate(config, checkpoint, folder, images, options, cost)
-        return write_figures(folder, data.splits[split].annotations, samples)
+        return figures

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ..messages import command
 from ..twins import TwinOptions, assisted_part, compose, default_name
 
 
@@ -27,7 +28,7 @@ def run(args: Namespace) -> None:
         print(f'note: {remark}')
     print(f'built: {describe(model)}')
     print(f'wrote {out}')
-    print(f'train: cbnet train {out}')
+    print(f'train: {command("cbnet", "train", out)}')
 
 
 def describe(model: nn.Module) -> str:

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 
+from ..messages import command
 from ..migration import migrate_config
 
 
@@ -15,4 +16,4 @@ def run(args: Namespace) -> None:
     print(f'wrote {args.out}')
     if problem:
         sys.exit(f'its model does not build: {problem}')
-    print(f'train: cbnet train {args.out}')
+    print(f'train: {command("cbnet", "train", args.out)}')

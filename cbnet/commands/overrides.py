@@ -13,7 +13,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from ..errors import UserValueError
-from ..messages import brief, listed
+from ..messages import brief, command, listed
 
 # What mmengine, mmdet and this package read, beside the runner's arguments.
 _READ = {
@@ -23,6 +23,9 @@ _READ = {
     *('log_name', 'model_wrapper_cfg', 'resource_limit', 'runner_type'),
     *('strategy', 'tta_model', 'tta_pipeline'),
 }
+
+# Where a text holds one of these, mmengine changes it or makes a list.
+_TAKEN_APART = set(' ,[](){}')
 
 
 def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
@@ -53,8 +56,15 @@ def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def text_override(key: str, value: Any) -> str:
-    """Spell an override with a text, such as a path with spaces."""
-    return f'{key}="{value}"'
+    """Spell an override with a text that may hold spaces and commas."""
+    text = str(value)
+    return f'{key}="{text}"' if _TAKEN_APART & set(text) else f'{key}={text}'
+
+
+def train_from(config: Any, checkpoint: Any) -> str:
+    """Spell the command that trains from the weights of a checkpoint."""
+    start = text_override('load_from', checkpoint)
+    return command('cbnet', 'train', config, '--cfg-options', start)
 
 
 def _plain_text(value: str) -> str | None:
@@ -63,7 +73,7 @@ def _plain_text(value: str) -> str | None:
     inner = value[1:-1] if quoted else value.strip()
     if not inner or (inner[0] in '[(' and inner[-1] in '])'):
         return None
-    split = set(' ,[](){}') if quoted else {' '}
+    split = _TAKEN_APART if quoted else {' '}
     if not split & set(inner) or (',' in inner and not quoted):
         return None
     return inner

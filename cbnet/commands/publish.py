@@ -18,7 +18,7 @@ from ..checkpoints.weight_files import (
 from ..config_files import find_config, read_config
 from ..engine.checkpoint_fit import check_fit
 from ..engine.verification import record_detector
-from ..messages import listed
+from ..messages import command, listed
 from ..models.building import build_without_weights
 from .command_line import refuse_output
 
@@ -32,7 +32,8 @@ def run(args: Namespace) -> None:
     written = publish(args.checkpoint, args.out, cfg, args.config)
     print(f'wrote {written}')
     if cfg:
-        print(f'verify: cbnet test {args.config} {written} --verify')
+        words = 'cbnet', 'test', args.config, written, '--verify'
+        print(f'verify: {command(*words)}')
 
 
 def publish(

@@ -14,8 +14,9 @@ from ..converters.published_detector import (
 )
 from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
-from ..messages import listed
+from ..messages import command, listed
 from .command_line import refuse_output
+from .overrides import train_from
 from .publish import record
 
 CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
@@ -53,11 +54,10 @@ def run(args: Namespace) -> None:
     if found.detector is None:
         print(
             'the file has no neck and no heads and cannot be evaluated; '
-            'start training from it:\n  cbnet train '
-            f'{config} --cfg-options load_from={args.out}'
+            f'start training from it:\n  {train_from(config, args.out)}'
         )
     else:
-        print(f'evaluate: cbnet test {config} {args.out}')
+        print(f'evaluate: {command("cbnet", "test", config, args.out)}')
 
 
 def choose_config(given: str | None, found: PublishedModel) -> str:

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from ..atomic_files import all_or_none
 from ..checkpoints.weight_files import kept_meta, read_file, write_weights
+from ..messages import command
 from ..twins.proof import compare_detectors, proof_images
 from ..twins.trained import check_checkpoint, read_detector, read_upgraded
 from ..twins.upgraded_weights import without_assistants
@@ -37,4 +38,4 @@ def remove(args: Namespace) -> None:
             f'the assistant adds nothing yet: {apart.outputs} outputs on '
             f'{apart.images} {called} are equal, largest difference 0.0'
         )
-    print(f'compare: cbnet test {base} {out}')
+    print(f'compare: {command("cbnet", "test", base, out)}')

@@ -22,6 +22,7 @@ from ..errors import UserValueError
 from ..messages import listed
 from ..models.building import build_without_weights
 from .command_line import refuse_output
+from .overrides import train_from
 from .publish import record
 
 PUBLISHED = {'ResNet': 1, 'Swin': 0}
@@ -61,10 +62,8 @@ def run(args: Namespace) -> None:
     outputs = record(cfg, weights) if args.config and plain.rest else None
     write_weights(args.out, weights, kept_meta(file, args.source), outputs)
     print(f'wrote {args.out}')
-    print(
-        f'train from it: cbnet train '
-        f'{args.config or "CONFIG"} --cfg-options load_from={args.out}'
-    )
+    start = train_from(args.config or 'CONFIG', args.out)
+    print(f'train from it: {start}')
 
 
 def count_members(weights: dict[str, Tensor]) -> list[int]:

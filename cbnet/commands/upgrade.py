@@ -7,6 +7,7 @@ from pathlib import Path
 from ..atomic_files import all_or_none
 from ..checkpoints.weight_files import kept_meta, read_file, write_weights
 from ..errors import UserValueError
+from ..messages import command
 from ..twins.assistants import Assistant, find_assistant, with_weights
 from ..twins.fitting import UpgradeOptions
 from ..twins.proof import compare_detectors, proof_images
@@ -70,7 +71,7 @@ def run(args: Namespace) -> None:
     print_costs(args, (detector.cfg, weights), (cfg, found))
     for remark in remarks(detector, assistant, args.leave_out_frozen):
         print(f'note: {remark}')
-    print(f'go on: cbnet train {out}')
+    print(f'go on: {command("cbnet", "train", out)}')
 
 
 def remarks(

@@ -25,6 +25,7 @@ import pytest
 from cbnet.battle.charts import charts
 from cbnet.battle.figures import write_figures
 from cbnet.battle.manifest import read_manifest, write_manifest
+from cbnet.battle.pictures import pictures
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import Difference, collect
 from cbnet.battle.run_folders import note_failure
@@ -120,6 +121,26 @@ def test_words(made):
     assert 'ms an image on, base' in text
     assert 'M parameters on, good' in text
     assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
+
+
+def test_no_results_are_no_figures(made, tmp_path):
+    annotations = made[1].splits['test'].annotations
+    with pytest.raises(ValueError, match=r'has left no results\.bbox\.json'):
+        write_figures(tmp_path, annotations, 5)
+    assert [*tmp_path.iterdir()] == []  # the next call evaluates again
+
+
+def test_an_entry_whose_detections_are_gone_has_no_pictures(made, tmp_path):
+    folder = tmp_path / 'battle'
+    shutil.copytree(made[0], folder)
+    for file in (folder / 'runs').glob('*/good/**/results.*.json'):
+        file.unlink()
+    image_dirs = {made[1].name: made[1].splits['test'].images}
+    rows_of = [*pictures(collect(folder), folder, image_dirs)]
+    assert rows_of
+    for _, drawn in rows_of:
+        names = {one.caption.rpartition(':')[0] for one in drawn}
+        assert 'base' in names and 'good' not in names
 
 
 @pytest.mark.parametrize('number', [20, 200])

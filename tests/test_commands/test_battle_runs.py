@@ -19,6 +19,7 @@ from cbnet.battle.costs import EntryCost
 from cbnet.battle.entries import read_entry
 from cbnet.battle.figures import Figures
 from cbnet.battle.run_folders import failures, read_choice
+from cbnet.commands.battle_estimate import estimate
 from cbnet.commands.battle_plan import Contest, Plan
 from cbnet.commands.battle_run import BattleRun
 from cbnet.commands.battle_runs import Battle, RunOptions
@@ -164,3 +165,19 @@ def test_a_failed_measurement(tmp_path, monkeypatch):
     assert battle.failed == 1
     (reason,) = failures(tmp_path / 'e0').values()
     assert reason == 'in the measurement: images do not fit'
+
+
+def test_the_estimate_of_several_runs_at_a_time(tmp_path):
+    """The runs of a contest follow each other, however many jobs there are."""
+    made = plan(tmp_path, 2)
+    contests = tuple(
+        replace(
+            one,
+            steps=3600,
+            cost=EntryCost(1, 1, macs=1, latency=0.0, step=1.0),
+        )
+        for one in made.contests
+    )
+    made = replace(made, contests=contests)
+    assert '60 minutes with 2 runs at a time' in estimate(made, 8, None)
+    assert 'at a time' not in estimate(made, 1, None)

@@ -13,6 +13,7 @@ from cbnet.commands.overrides import (
     read_overrides,
     refuse_variables,
     text_override,
+    train_from,
 )
 
 TEXT = """
@@ -90,6 +91,13 @@ def test_by_the_command(run_command, tiny_config):
 )
 def test_texts_and_values(text, value):
     assert read_overrides([f'x.y={text}', 'z=1']) == {'x.y': value, 'z': 1}
+
+
+def test_plain_paths_have_no_quotes():
+    assert text_override('x', 'runs/a.pth') == 'x=runs/a.pth'
+    assert train_from('c.py', 'my runs/a, b.pth') == (
+        """cbnet train c.py --cfg-options 'load_from="my runs/a, b.pth"'"""
+    )
 
 
 @pytest.mark.parametrize('path', ['/a b/c', 'a,b', '(x)/y [1]/z', '/plain'])
