@@ -4,13 +4,22 @@
 2. A battle's runs are taken, and taken again without doubling.
 3. Differences are paired over seeds; what is inside the noise, or was run
    with one seed, is not claimed.
-4. A file with other columns, and a page without a block, are refused.
+4. Each difference with an interval in the words of the page is one of those
+   that the files give.
+5. A file with other columns, and a page without a block, are refused.
 """
 
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
-from evidence_page.figures import Evidence, add_battle, read_evidence
+from evidence_page.figures import (
+    KINDS,
+    Evidence,
+    add_battle,
+    read_evidence,
+)
 from evidence_page.page import draw_study, find_stale, study_table, words
 
 from ..test_battle.made_battle import cost, make_battle
@@ -23,6 +32,30 @@ def test_this_repository():
     assert evidence.runs and not find_stale(evidence, DOCS)
     for row in evidence.runs:
         assert row['entry'] in evidence.entries(row['study'])
+
+
+def test_differences_in_the_words_of_the_page():
+    evidence = read_evidence(DOCS / 'evidence')
+    known = set()
+    for study in evidence.studies():
+        entries = evidence.entries(study)
+        for data, kind, one, other in product(
+            evidence.datas(study), KINDS, entries, entries
+        ):
+            figure = f'{kind} AP'
+            found = evidence.difference(study, data, one, figure, other)
+            if found and found[1] is not None:
+                known.add(f'{abs(found[0]):.3f} ± {found[1]:.3f} {kind}')
+    page = (DOCS / 'evidence.md').read_text()
+    blocks = r'<!-- evidence: .*?<!-- end of evidence: [^>]*-->'
+    prose = ' '.join(re.sub(blocks, '', page, flags=re.S).split())
+    said = re.findall(
+        r'(\d\.\d+ ± \d\.\d+)(?: more)? ((?:box|mask)|than)', prose
+    )
+    assert len(said) == prose.count('±') and len(said) > 8
+    for figures, kind in said:
+        kinds = KINDS if kind == 'than' else [kind]
+        assert any(f'{figures} {one}' in known for one in kinds), figures
 
 
 @pytest.fixture
