@@ -45,7 +45,8 @@ class CommandQueue:
 
     Within ``with queue``, a bar shows the time left on a terminal, and
     elsewhere a line for each step that a command logs. A SIGTERM to this
-    process then is what Ctrl-C is: it ends the commands, too.
+    process, or a terminal that is closed, then is what Ctrl-C is: it ends the
+    commands, too.
 
     Args:
         units: the length of all commands, in steps of any fixed kind.
@@ -61,7 +62,7 @@ class CommandQueue:
         self._left = TimeRemainingColumn()
         self._stopped = Event()
         self._running: set[subprocess.Popen] = set()
-        self._handler: Any = signal.SIG_DFL
+        self._handlers: dict[int, Any] = {}
         self.bar = Progress(
             '  {task.description}',
             BarColumn(),
@@ -73,15 +74,21 @@ class CommandQueue:
         self.bar.add_task('', total=units)
 
     def __enter__(self) -> Self:
-        self._handler = signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )
+        # The commands have sessions of their own, which a terminal that is
+        # closed does not reach.
+        for name in ('SIGTERM', 'SIGHUP'):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            before = number and signal.getsignal(number)
+            if before == signal.SIG_DFL:  # nohup ignores it, and so do we
+                self._handlers[number] = before
+                signal.signal(number, signal.default_int_handler)
         self.bar.start()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self.bar.stop()
-        signal.signal(signal.SIGTERM, self._handler)
+        for number, before in self._handlers.items():
+            signal.signal(number, before)
 
     def skip(self, units: float) -> None:
         """Take off what an earlier run has done."""

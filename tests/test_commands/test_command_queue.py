@@ -9,7 +9,7 @@
 - a command that ends with an error after ``stop`` was interrupted;
 - what a killed command leaves behind is ended, so that nothing waits for it;
 - a training that is asked for twice counts once;
-- SIGTERM and Ctrl-C to the process of the queue alone end its commands, too,
+- SIGTERM, SIGHUP and Ctrl-C to the process of the queue alone end its commands, too,
   also where several run at a time.
 """
 
@@ -170,8 +170,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from cbnet.commands.battle_runs import Battle, RunOptions
 from cbnet.commands.command_queue import CommandQueue
-# What runs in the background of a shell may have been told to ignore it.
+# What runs in the background of a shell may have to ignore them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 jobs = int(sys.argv[1])
 plan = SimpleNamespace(contests=range(3), runs=1, tried=0)
 class Waiting(Battle):
@@ -187,7 +188,9 @@ with battle.queue:
 """
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    'number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_a_signal_to_the_queue_alone_ends_its_commands(
     log, tmp_path, jobs, number
@@ -210,6 +213,17 @@ def test_a_signal_to_the_queue_alone_ends_its_commands(
     assert 'Traceback' not in said
     assert _lines(pids) == started and len(started) == jobs
     assert not any(map(_is_alive, started))
+
+
+def test_what_nohup_ignores_stays_ignored(log):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with CommandQueue(units=1):
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _is_alive(pid):
