@@ -9,8 +9,8 @@
 - a command that ends with an error after ``stop`` was interrupted;
 - what a killed command leaves behind is ended, so that nothing waits for it;
 - a training that is asked for twice counts once;
-- SIGTERM, SIGHUP and Ctrl-C to the process of the queue alone end its commands, too,
-  also where several run at a time.
+- SIGTERM, SIGHUP and Ctrl-C to the process of the queue alone end its
+  commands, too, also where several run at a time.
 """
 
 import re
