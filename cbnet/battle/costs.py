@@ -16,7 +16,7 @@ from torch import nn
 from ..analysis.complexity import measure
 from ..analysis.complexity.latency import measure_latency
 from ..analysis.complexity.memory import PeakMemory
-from ..analysis.complexity.step import measure_step
+from ..analysis.complexity.step import in_first_step, measure_step
 from ..analysis.complexity.timing import timed
 from ..arguments import explained
 from ..atomic_files import write_whole
@@ -136,7 +136,8 @@ def _time_training(
     def step() -> None:
         detector.train_step(deepcopy(dict(batch)), wrapper)
 
-    return median([timed(step, device) for _ in range(1 + times)][1:])
+    with in_first_step():
+        return median([timed(step, device) for _ in range(1 + times)][1:])
 
 
 def read_costs(folder: Path) -> dict[str, EntryCost]:

@@ -2,9 +2,15 @@
 
 1. Activations are counted once each, weights are not, and the weights stay.
 2. What the connections of hooked members keep is counted.
+3. A detector may ask for the step: it is the first of a training, in which
+   all assistants are supervised, and nothing of it stays.
 """
 
+from collections import OrderedDict
+
+import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import nn
 
@@ -61,3 +67,23 @@ def test_connections_of_hooked_members():
         return measure_step(build_model(model), batch, 0).kept
 
     assert kept(1.0) > kept(0.5)
+
+
+@pytest.mark.parametrize('before', [{}, dict(iter=7, max_iters=9)])
+def test_a_detector_that_asks_for_the_step(before, monkeypatch):
+    monkeypatch.setattr(MessageHub, '_instance_dict', OrderedDict())
+    hub = MessageHub.get_current_instance()
+    hub.update_info_dict(before)
+
+    def kept(**assistance):
+        model = tiny_detector('FasterRCNN', tiny_composite('resnet'))
+        model |= dict(
+            type='AssistedDetector', base='FasterRCNN', assistance=assistance
+        )
+        torch.manual_seed(0)
+        return measure_step(build_model(model), make_batch(), 1).kept
+
+    always = kept()
+    assert kept(schedule='linear') == kept(every=2) == always > kept(weights=0)
+    assert {k: hub.get_info(k) for k in before} == before
+    assert (hub.get_info('iter') is None) == (not before)

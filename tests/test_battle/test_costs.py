@@ -5,13 +5,16 @@
 2. Costs are kept exactly.
 3. An entry that cannot be measured says why.
 4. A step is timed in the precision and with the optimizer of the protocol,
-   so that equal time is equal time.
+   so that equal time is equal time; a schedule of the assistance is at its
+   start.
 5. Latency is the median of passes over one image, after two that warm up.
 """
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from torch.optim import AdamW
 
@@ -57,6 +60,15 @@ def test_a_step_is_that_of_the_training(tiny, monkeypatch, amp):
     monkeypatch.setattr(OptimWrapper, 'update_params', update)
     measure_entry(cfg, (64, 96), make_batch(num_classes=80), 3)
     assert steps == [(amp, AdamW)] * 2
+
+
+def test_a_step_with_a_schedule(tiny, monkeypatch):
+    monkeypatch.setattr(MessageHub, '_instance_dict', OrderedDict())
+    entry = read_entry('2x random:test_resnet')
+    changes = {'model.assistance.schedule': 'linear'}
+    cfg = entry_config(replace(entry, changes=changes), tiny)
+    found = measure_entry(cfg, (64, 96), make_batch(num_classes=80), 1)
+    assert found.failed is None and found.step > 0
 
 
 def test_latency(monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from mmengine.logging import MessageHub
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -56,16 +57,39 @@ def time_step(
         batch: what its ``data_preprocessor`` takes.
         clock: one of ``CLOCKS``.
     """
-    data = detector.data_preprocessor(deepcopy(batch), True)
+    with in_first_step():
+        data = detector.data_preprocessor(deepcopy(batch), True)
     device = next(detector.parameters()).device
 
     def step() -> None:
         losses = detector(**data, mode='loss')
         detector.parse_losses(losses)[0].backward()
 
-    seconds = timed(step, device, clock)
+    with in_first_step():
+        seconds = timed(step, device, clock)
     detector.zero_grad(set_to_none=True)
     return seconds
+
+
+@contextmanager
+def in_first_step() -> Iterator[None]:
+    """Publish what mmengine's runner does in the first step of a training.
+
+    Batch augmentations and the schedule of the assistance read it. In this
+    step, all assistants are supervised.
+    """
+    hub = MessageHub.get_current_instance()
+    first = dict(iter=0, max_iters=1)
+    before = {key: hub.get_info(key) for key in first}
+    hub.update_info_dict(first)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                hub.pop_info(key)
+            else:
+                hub.update_info(key, value)
 
 
 @contextmanager
