@@ -40,6 +40,7 @@ HEADS = {
         'cbnet::_base_/models/mask_rcnn_small.py', masks=True
     ),
     'faster-rcnn': Head(f'{_MODELS}/faster-rcnn_r50_fpn.py'),
+    'faster-rcnn-small': Head('cbnet::_base_/models/faster_rcnn_small.py'),
     'cascade-mask-rcnn': Head(
         'cbnet::_base_/models/cascade_mask_rcnn_4conv1fc.py', masks=True
     ),

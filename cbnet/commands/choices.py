@@ -32,8 +32,8 @@ BIGGER = 'bigger'
 #: ``cbnet.battle``
 PROTOCOLS = ('plain', 'study')
 HEADS = (
-    'mask-rcnn', 'mask-rcnn-small', 'faster-rcnn', 'cascade-mask-rcnn',
-    'retinanet', 'rtmdet', 'dino',
+    'mask-rcnn', 'mask-rcnn-small', 'faster-rcnn', 'faster-rcnn-small',
+    'cascade-mask-rcnn', 'retinanet', 'rtmdet', 'dino',
 )  # fmt: skip
 CORRUPTIONS = (
     'gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur',

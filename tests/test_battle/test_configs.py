@@ -41,6 +41,7 @@ LEADS = {
     [
         ('mask-rcnn-small', 'composite'),
         ('mask-rcnn-small', 'plain'),
+        ('faster-rcnn-small', 'pyramid'),
         ('retinanet', 'plain'),
         ('rtmdet', 'pyramid'),
         ('dino', 'pyramid'),
