@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -11,7 +11,7 @@ from ..config_files import find_config, read_config
 from ..datasets.retarget import retarget
 from ..datasets.walking import walk_dicts
 from ..engine.batch import accumulate_gradients
-from ..engine.mixed_precision import choose_precision
+from ..engine.mixed_precision import want_mixed_precision
 from ..errors import UserValueError
 from ..models.building import build_without_weights
 from ..studies.schedule import count_in_steps
@@ -111,7 +111,8 @@ def entry_config(entry: Entry, settings: Settings) -> Config:
             cfg[f'{name}_evaluator'].metric = ['bbox', 'segm'][: 1 + masks]
     if settings.accumulate > 1:
         accumulate_gradients(cfg, settings.accumulate)
-    choose_precision(cfg, wanted=settings.amp)
+    if settings.amp:  # each training takes what its own device can run
+        want_mixed_precision(cfg)
     _train_random_members(cfg, entry)
     change(cfg, entry)
     return cfg
@@ -172,6 +173,9 @@ def _set_loader(loader: ConfigDict, settings: Settings, masks: bool) -> None:
 def _rescale(part: dict[str, Any], scale: tuple[int, int]) -> None:
     """Resize all sizes of a transform by the same factors."""
     factors = scale[0] / _WIDTH, scale[1] / _HEIGHT
+    if part.get('crop_type') == 'absolute_range':
+        # The least and the greatest side, whichever of the two it is.
+        factors = (sqrt(factors[0] * factors[1]),) * 2
     for key in ('scale', 'scales', 'crop_size'):
         if key in part:
             part[key] = _times(part[key], factors)

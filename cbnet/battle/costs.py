@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from ..analysis.complexity import measure
@@ -21,7 +22,6 @@ from ..analysis.complexity.timing import timed
 from ..arguments import explained
 from ..atomic_files import write_whole
 from ..engine.verification import build_detector
-from ..errors import UserError
 from ..messages import one_line
 from .optimizers import build_optimizer
 
@@ -47,6 +47,7 @@ class EntryCost:
             bytes.
         memory_training: the same of a training step.
         failed: why it does not run; None if it does.
+        device: the name of the GPU that it was timed on, or ``cpu``.
     """
 
     parameters: int
@@ -60,6 +61,7 @@ class EntryCost:
     memory_inference: int | None = None
     memory_training: int | None = None
     failed: str | None = None
+    device: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -92,12 +94,19 @@ def measure_entry(
         return EntryCost(**sizes)
     with explained('the detector cannot be built'):
         detector = build_detector(cfg, {})
-    device = torch.device(get_device())
+    sizes['device'] = device_name()
     try:
-        timed = _timed(detector.to(device), cfg, shape, batch, times)
-    except (RuntimeError, UserError) as error:  # such as too little memory
+        found = _timed(detector.to(get_device()), cfg, shape, batch, times)
+    except Exception as error:  # too little memory, or any library's own
         return EntryCost(**sizes, failed=one_line(error, 300))
-    return EntryCost(**sizes, **timed)
+    return EntryCost(**sizes, **found)
+
+
+def device_name() -> str:
+    """Name the device that costs are measured on."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return get_device()
 
 
 def _timed(
@@ -117,20 +126,24 @@ def _timed(
     )
     if batch is None:
         return found
-    with PeakMemory(detector) as training:
+    wrapper = build_optimizer(detector, cfg)
+    with wrapper.optim_context(detector):  # the precision of the training
         kept = measure_step(detector, dict(batch), 0).kept
-        step = _time_training(detector, cfg, batch, max(times // 3, 1))
+    with PeakMemory(detector) as training:
+        step = _time_training(detector, wrapper, batch, max(times // 3, 1))
     return found | dict(step=step, kept=kept, memory_training=training.bytes)
 
 
 def _time_training(
-    detector: nn.Module, cfg: Config, batch: Mapping[str, Any], times: int
+    detector: nn.Module,
+    wrapper: OptimWrapper,
+    batch: Mapping[str, Any],
+    times: int,
 ) -> float:
     """Train on a batch, which changes the weights; give the median time.
 
     The first step, which makes the state of the optimizer, is not timed.
     """
-    wrapper = build_optimizer(detector, cfg)
     device = next(detector.parameters()).device
 
     def step() -> None:

@@ -4,6 +4,8 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..battle.budgets import read_budget
 from ..battle.charts import require_packages
 from ..battle.configs import PROTOCOLS
@@ -28,6 +30,13 @@ def run(args: Namespace) -> None:
         slurm_script(args.slurm, len(plan.contests))
         start = command('sbatch', args.slurm)
         print(f'written: {args.slurm}; start it with: {start}')
+        if not torch.cuda.is_available():
+            steps = ', and with them the steps of --budget,'
+            print(
+                f'the costs{steps * (args.budget.kind == "seconds")} were '
+                f'measured on the CPU of this machine; for jobs on GPUs, '
+                f'call this where there is such a GPU'
+            )
     if args.dry_run or args.slurm:
         return
     images = {

@@ -1,5 +1,6 @@
 """What is checked of a battle before anything is trained."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -9,6 +10,19 @@ from ..engine.verification import build_detector
 from ..errors import UserValueError
 from ..messages import did_you_mean, number_of
 from ..quiet import quiet_log
+
+#: the variable that says which GPUs a process sees
+VISIBLE = 'CUDA_VISIBLE_DEVICES'
+
+
+def visible(device: str) -> str:
+    """Name a GPU for ``VISIBLE``.
+
+    Args:
+        device: its number among those that this process sees.
+    """
+    seen = os.environ.get(VISIBLE)
+    return seen.split(',')[int(device)].strip() if seen else device
 
 
 def check_devices(devices: Sequence[str]) -> None:

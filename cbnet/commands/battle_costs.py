@@ -10,16 +10,24 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import set_random_seed
 
 from ..atomic_files import write_whole
 from ..battle.configs import Settings, entry_config, image_shape, on_data
-from ..battle.costs import EntryCost, measure_entry, read_costs, write_costs
+from ..battle.costs import (
+    EntryCost,
+    device_name,
+    measure_entry,
+    read_costs,
+    write_costs,
+)
 from ..battle.data import BattleData
 from ..battle.dry_runs import keep_measured, read_measured
 from ..battle.entries import read_entry
 from ..battle.entry_lists import computed_presets
 from ..battle.equal_cost import equal_cost
 from ..battle.manifest import identity_of
+from ..errors import UserValueError
 from .study_configs import build_loader
 
 _TEXTS = 'equal_cost.json'
@@ -53,10 +61,7 @@ def _read_texts(folder: Path) -> dict[str, list[str]]:
 
 def measured_for(settings: Settings) -> dict[str, Any]:
     """Give what all measurements depend on: the protocol and the device."""
-    settings = identity_of(settings, '')
-    if torch.cuda.is_available():
-        return dict(settings=settings, device=torch.cuda.get_device_name())
-    return dict(settings=settings, device='cpu')
+    return dict(settings=identity_of(settings, ''), device=device_name())
 
 
 @dataclass(frozen=True)
@@ -76,21 +81,52 @@ class Measured:
     data: BattleData
 
     def costs(self, configs: Mapping[str, Config]) -> dict[str, EntryCost]:
-        """Measure what entries cost, unless an earlier call has done so."""
+        """Measure what entries cost, unless an earlier call has done so.
+
+        If this is interrupted, a later call need not measure them again.
+
+        Raises:
+            ValueError: those of an earlier call are of another device.
+        """
         known, batch = self._from_dry_runs([*configs]), None
-        known |= read_costs(self.args.out)
-        for number, (name, cfg) in enumerate(configs.items(), start=1):
-            if self._stands(known.get(name)):
-                continue
-            print(f'[{number} of {len(configs)}] measuring {name}', flush=True)
-            if self.args.timed and batch is None:
-                batch = first_batch(cfg, self.data, self.settings)
-            shape = image_shape(cfg, self.settings)
-            cfg = on_data(cfg, self.data, 'test', 2, self.settings)
-            known[name] = measure_entry(cfg, shape, batch, self.args.timed)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        known |= (kept := read_costs(self.args.out))
+        wanted = [
+            name for name in configs if not self._stands(known.get(name))
+        ]
+        if wanted and self.args.timed:
+            self._check_device(wanted[0], kept)
+        found: dict[str, EntryCost] = {}
+        try:
+            for number, name in enumerate(wanted, start=1):
+                text = f'[{number} of {len(wanted)}] measuring {name}'
+                print(text, flush=True)
+                cfg = configs[name]
+                if self.args.timed and batch is None:
+                    batch = first_batch(cfg, self.data, self.settings)
+                shape = image_shape(cfg, self.settings)
+                cfg = on_data(cfg, self.data, 'test', 2, self.settings)
+                found[name] = measure_entry(cfg, shape, batch, self.args.timed)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+        except KeyboardInterrupt:
+            if found:
+                self.keep_for_later(found, {})
+            raise
+        known |= found
         return {name: known[name] for name in configs}
+
+    def _check_device(self, name: str, kept: Mapping[str, EntryCost]) -> None:
+        """Refuse to measure an entry on another device than the others."""
+        now = device_name()
+        for other, cost in kept.items():
+            if cost.device not in (None, now):
+                raise UserValueError(
+                    f'--out {self.args.out}: the cost of {other!r} was '
+                    f'measured on {cost.device!r}, and that of {name!r} would '
+                    f'be measured on {now!r}, so that they could not be '
+                    f'compared; add it on such a device, or give it another '
+                    f'--out'
+                )
 
     def _stands(self, cost: EntryCost | None) -> bool:
         """Tell whether an earlier measurement is good enough."""
@@ -151,7 +187,11 @@ class Measured:
 
 
 def first_batch(cfg: Config, data: BattleData, settings: Settings) -> dict:
-    """Load a batch of the training data, which are not written yet."""
+    """Load a batch of the training data, which are not written yet.
+
+    It is the same in every call, because the sizes of images may be random.
+    """
+    set_random_seed(0)
     with TemporaryDirectory() as folder:
         copy = data.moved(Path(folder))
         copy.write()

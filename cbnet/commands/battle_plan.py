@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ..battle.configs import PROTOCOLS, Settings, entry_config, on_data
 from ..battle.corruptions import Condition, check_sizes, read_conditions
 from ..battle.data import find_data
@@ -72,6 +74,8 @@ def make_plan(args: Namespace) -> Plan:
             holds another battle.
     """
     check_devices(args.devices)
+    if args.devices:
+        torch.cuda.set_device(int(args.devices[0]))  # it measures the costs
     conditions = read_conditions(args.corruptions, args.severities)
     settings = read_settings(args)
     identity = identity_of(settings, args.budget.text)

@@ -17,6 +17,7 @@ from ..battle.run_folders import (
 from ..errors import UserError
 from ..messages import one_line
 from ..threads import BESIDE
+from .battle_checks import VISIBLE, visible
 from .battle_plan import Contest, Plan
 from .battle_run import BattleRun
 from .command_queue import CommandFailed, CommandQueue, Interrupted
@@ -111,7 +112,7 @@ class Battle:
                 return
             environment = {BESIDE: str(self.options.jobs)}
             if device:
-                environment['CUDA_VISIBLE_DEVICES'] = device
+                environment[VISIBLE] = visible(device)
             runs = Runs(self.queue, environment)
             try:
                 lr = self._choose(contest, runs)

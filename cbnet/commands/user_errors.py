@@ -2,8 +2,8 @@
 
 For a :class:`~cbnet.errors.UserError` a traceback hides what matters; it
 goes to the log file of the run.  The same holds for a full disk and for a
-file or folder that the system refuses.  Every other error keeps its
-traceback.
+file or folder that the system refuses.  An interruption from the keyboard is
+one line, too.  Every other error keeps its traceback.
 """
 
 import errno
@@ -42,6 +42,13 @@ def plain_errors(program: str) -> Iterator[None]:
     """
     try:
         yield
+    except KeyboardInterrupt:
+        if not os.environ.get(SHOW):
+            # It still ends the process by the signal, as shells expect.
+            sys.excepthook = lambda *_: print(
+                f'{program}: interrupted', file=sys.stderr
+            )
+        raise
     except Exception as error:
         message = user_message(error)
         if message is None or os.environ.get(SHOW):

@@ -60,25 +60,17 @@ def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
         ValueError: if mixed precision is wanted and impossible.
     """
     wrapper = cfg.get('optim_wrapper')
-    if wanted and not wrapper:
-        raise UserValueError('--amp needs optim_wrapper in the config')
     found = (wrapper or {}).get('type', 'OptimWrapper')
-    if wanted and found not in _REPLACEABLE:
-        raise UserValueError(
-            f'--amp replaces OptimWrapper, but the config has {found}; '
-            'choose its precision in the config'
-        )
     device = devices.get_device()
-    if device in _FLOAT16_DEVICES:
-        if wanted:
-            wrapper.setdefault('loss_scale', 'dynamic')
-            wrapper.type = 'AmpOptimWrapper'
+    if wanted:
+        want_mixed_precision(cfg)
+        if device not in (*_FLOAT16_DEVICES, 'cpu'):
+            raise UserValueError(
+                f'--amp: mmengine has no mixed precision on {device}'
+            )
+    elif found != 'AmpOptimWrapper':
         return []
-    if wanted and device != 'cpu':
-        raise UserValueError(
-            f'--amp: mmengine has no mixed precision on {device}'
-        )
-    if not wanted and found != 'AmpOptimWrapper':
+    if device in _FLOAT16_DEVICES:
         return []
     for key in _AMP_ONLY:
         wrapper.pop(key, None)
@@ -87,3 +79,28 @@ def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
     else:
         wrapper.type, precision = 'OptimWrapper', 'float32'
     return [f'precision: {precision} on {device} (the config has {found})']
+
+
+def want_mixed_precision(cfg: Config) -> None:
+    """Replace the optimizer wrapper by ``AmpOptimWrapper``.
+
+    ``choose_precision`` then makes of it what a device can run.
+
+    Args:
+        cfg: the config, changed in place.
+
+    Raises:
+        ValueError: if there is no optimizer wrapper, or one that has a
+            precision of its own.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not wrapper:
+        raise UserValueError('--amp needs optim_wrapper in the config')
+    found = wrapper.get('type', 'OptimWrapper')
+    if found not in _REPLACEABLE:
+        raise UserValueError(
+            f'--amp replaces OptimWrapper, but the config has {found}; '
+            'choose its precision in the config'
+        )
+    wrapper.setdefault('loss_scale', 'dynamic')
+    wrapper.type = 'AmpOptimWrapper'

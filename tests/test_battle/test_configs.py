@@ -227,6 +227,7 @@ def test_sizes_are_scaled():
     first, second = choice.transforms
     assert first[0].scales[0] == (133, 96) and first[0].scales[-1][1] == 160
     assert second[0].scales == [(133, 80), (133, 100), (133, 120)]
-    assert second[1].crop_size == (38, 120)
+    # 384 to 600, each times the root of 133 / 1333 * 160 / 800
+    assert second[1].crop_size == (54, 85)
     assert cfg.test_dataloader.dataset.pipeline[1].scale == (133, 160)
     assert not cfg.test_dataloader.persistent_workers

@@ -14,12 +14,15 @@ from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
+import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from torch.optim import AdamW
 
 from cbnet.analysis.complexity import latency as module
 from cbnet.analysis.complexity.latency import measure_latency
+from cbnet.analysis.complexity.step import Step
+from cbnet.battle import costs
 from cbnet.battle.configs import entry_config
 from cbnet.battle.costs import measure_entry, read_costs, write_costs
 from cbnet.battle.entries import read_entry
@@ -45,6 +48,14 @@ def test_a_failure(tiny, monkeypatch):
     cfg = entry_config(read_entry('random:tnt_s_patch16_224'), tiny)
     found = measure_entry(cfg, (256, 256), None, 1)
     assert 'do not fit' in found.failed and found.parameters > 0
+    assert found.device == 'cpu'
+
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(costs, 'measure_latency', fail)
+    cfg = entry_config(read_entry('random:test_resnet'), tiny)
+    assert measure_entry(cfg, (64, 96), None, 1).failed == 'AssertionError'
 
 
 @pytest.mark.parametrize('amp', [False, True])
@@ -57,9 +68,19 @@ def test_a_step_is_that_of_the_training(tiny, monkeypatch, amp):
         mixed = 'Amp' in type(wrapper).__name__
         steps.append((mixed, type(wrapper.optimizer)))
 
+    kept_in = []
+
+    def measure(*_):
+        kept_in.append(torch.is_autocast_enabled('cpu'))
+        return Step(0.0, 0)
+
     monkeypatch.setattr(OptimWrapper, 'update_params', update)
+    monkeypatch.setattr(costs, 'measure_step', measure)
     measure_entry(cfg, (64, 96), make_batch(num_classes=80), 3)
-    assert steps == [(amp, AdamW)] * 2
+    assert steps == [(amp, AdamW)] * 2 and kept_in == [amp]
+    wrapper = cfg.optim_wrapper.type
+    # The config is the same on all devices, such as those of Slurm's jobs.
+    assert wrapper == ('AmpOptimWrapper' if amp else 'OptimWrapper')
 
 
 def test_a_step_with_a_schedule(tiny, monkeypatch):

@@ -6,8 +6,10 @@
 3. The folder may move and the loaders may change; another config is refused
    before it is added to the battle.
 4. All calls choose from the rates of all; the reference is kept.
-5. GPUs that are not there are refused.
-6. What another process has measured meanwhile is taken over.
+5. GPUs that are not there are refused; the first one measures the costs, and
+   costs of two devices do not come together.
+6. What another process has measured meanwhile is taken over; what was measured
+   before an interruption is kept.
 """
 
 import json
@@ -124,12 +126,40 @@ def test_rates_and_the_reference(plan):
     ],
 )
 def test_devices(plan, tmp_path, monkeypatch, count, device, advice):
+    chosen = []
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
+    monkeypatch.setattr(torch.cuda, 'set_device', chosen.append)
     with pytest.raises(ValueError, match=f'--devices {device}: .*{advice}'):
         plan('--devices', device)
     assert not (tmp_path / 'out').exists()
     if count:
-        assert plan('--devices', '0', '1').contests
+        assert plan('--devices', '1', '0').contests
+        assert chosen == [1]  # it measures the costs
+
+
+def test_costs_of_two_devices(plan, tmp_path):
+    plan.cost = EntryCost(1, 1, step=0.1, device='a GPU')
+    plan()
+    assert plan() and plan.measured == 0  # such as in a job on another device
+    with pytest.raises(ValueError, match="'a GPU', and that .* on 'cpu'"):
+        plan(entries=[SINGLE, TWIN])
+    assert plan.measured == 0 and [*manifest()['entries']] == [SINGLE]
+
+
+def test_measuring_that_is_interrupted(plan, monkeypatch):
+    measure = battle_costs.measure_entry
+
+    def once(*args):
+        if plan.measured:
+            raise KeyboardInterrupt
+        return measure(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(battle_costs, 'measure_entry', once)
+        with pytest.raises(KeyboardInterrupt):
+            plan(entries=[SINGLE, TWIN])
+    plan(entries=[SINGLE, TWIN])
+    assert plan.measured == 1
 
 
 def test_another_process_has_measured_first(plan, monkeypatch, tmp_path):

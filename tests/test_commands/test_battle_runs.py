@@ -66,13 +66,17 @@ def stand_in_for(monkeypatch, evaluate):
     monkeypatch.setattr(BattleRun, 'evaluate', evaluate)
 
 
-def test_devices(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ('seen', 'used'), [('', ['3', '5']), ('9,8,7, 6,5,4', ['4', '6'])]
+)
+def test_devices(tmp_path, monkeypatch, seen, used):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', seen)
     done, stand_in = [], StandIn()
     stand_in_for(monkeypatch, lambda *args: stand_in(*args))
     options = RunOptions(devices=['3', '5'], jobs=2)
     battle = Battle(plan(tmp_path, 4), options, lambda: done.append(1))
     battle.run()
-    assert sorted(stand_in.devices) == ['3', '3', '5', '5']
+    assert sorted(stand_in.devices) == sorted(used * 2)
     assert len(done) == 4 and battle.failed == 0
     (task,) = battle.queue.bar.tasks
     assert task.total == pytest.approx(4 * 2.0 * (10 + 0.4 * 3))

@@ -6,16 +6,21 @@
 - a failed operation inside the package, and what others raise, keep their
   traceback; so does everything under CBNET_TRACEBACK;
 - the traceback goes to the log file of the run, and the last line but one
-  says where that is.
+  says where that is;
+- an interruption from the keyboard is one line, too.
 """
 
 import errno
+import os
+import signal
+import subprocess
+import sys
 from urllib.error import URLError
 
 import pytest
 from mmengine.logging import MMLogger
 
-from cbnet.commands.user_errors import plain_errors, user_message
+from cbnet.commands.user_errors import SHOW, plain_errors, user_message
 from cbnet.datasets.checked_images import ImageFileError
 from cbnet.errors import BrokenCheckpointError
 from cbnet.models.backbones.connections import (
@@ -170,3 +175,24 @@ def test_other_errors_and_exits_pass():
     with pytest.raises(SystemExit) as stopped, plain_errors('x'):
         raise SystemExit(3)
     assert stopped.value.code == 3
+
+
+@pytest.mark.parametrize('shown', [False, True])
+def test_an_interruption(shown):
+    """It ends the process by the signal, as shells expect."""
+    code = (
+        'from cbnet.commands.user_errors import plain_errors\n'
+        'with plain_errors("cbnet battle"):\n'
+        '    raise KeyboardInterrupt'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env={**os.environ, SHOW: '1' * shown},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGINT
+    if shown:
+        assert 'Traceback' in done.stderr
+    else:
+        assert done.stderr == 'cbnet battle: interrupted\n'
