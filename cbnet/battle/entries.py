@@ -5,9 +5,10 @@ The grammar, where ``[...]`` may be left out::
     entry   = [Kx] members [, key=value ...]
     members = member [+ member ...]            the last one leads
     member  = [frozen:|random:]NAME[(key=value, ...)][@SCALE][=WEIGHTS]
+
+Quotes around a name or a file keep commas in it.
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,13 @@ from ..models.backbones.connections import Style
 from ..models.options import Weight
 from .presets import EQUAL_COST, PRESETS
 from .text_parts import split
+from .text_values import (
+    given_once,
+    read_arguments,
+    read_options,
+    read_value,
+    unquoted,
+)
 
 _ENTRY = re.compile(r'(?:(\d+)x\s+)?(.+)', re.S)
 _MEMBER = re.compile(
@@ -126,8 +134,12 @@ class Entry:
         return len(self.members) > 1
 
 
-def read_entry(text: str) -> Entry:
+def read_entry(text: str, beside: Mapping[str, Any] | None = None) -> Entry:
     """Read the text of an entry.
+
+    Args:
+        text: the text.
+        beside: more of the ``EntryOptions``, which stand beside the text.
 
     Raises:
         ValueError: the text is no entry; says what is wrong with it.
@@ -135,22 +147,28 @@ def read_entry(text: str) -> Entry:
     text = ' '.join(text.split())
     title = f'--entries {shortened(text, 200)!r}'
     first, *rest = split(text, ',', title)
-    options = EntryOptions(**_options(rest, title))
+    pairs = [*read_options(rest, title), *(beside or {}).items()]
+    given = given_once(pairs, title)
+    check_settings(title, EntryOptions, given)
+    options = EntryOptions(**given)
     found = _ENTRY.fullmatch(first.strip())
     if not found:
         raise UserValueError(f'{title} is empty; expected {EXAMPLES}')
-    number = int(found[1] or 1)
-    if not 1 <= number <= MOST_MEMBERS:
+    count = (found[1] or '1').lstrip('0') or '0'
+    # The length first: Python reads no number of thousands of digits.
+    if len(count) > 9 or not 1 <= int(count) <= MOST_MEMBERS:
         raise UserValueError(
-            f'{title} asks for {number} members, expected 1 to {MOST_MEMBERS}'
+            f'{title} asks for {shortened(count, 20)} members, expected 1 to '
+            f'{MOST_MEMBERS}'
         )
     parts = split(found[2], ' + ', title)
-    if number > 1 and len(parts) > 1:
+    if int(count) > 1 and len(parts) > 1:
         raise UserValueError(
             f'{title} multiplies and adds; write every member out, such as '
             f'`A + A + B`'
         )
-    members = tuple(_member(part.strip(), title) for part in parts) * number
+    members = tuple(_member(part.strip(), title) for part in parts)
+    members *= int(count)
     lead = members[-1]
     if lead.scale is not None:
         raise UserValueError(
@@ -162,7 +180,8 @@ def read_entry(text: str) -> Entry:
             f'{title} freezes its lead, so that the assistants would have '
             f'nothing to teach; freeze assistants, or a single'
         )
-    return Entry(options.name or text, members, options)
+    name = text if options.name is None else options.name
+    return Entry(name, members, options)
 
 
 def _member(text: str, title: str) -> MemberText:
@@ -182,9 +201,12 @@ def _member(text: str, title: str) -> MemberText:
         )
     given = {k: v for k, v in found.groupdict().items() if v is not None}
     if 'scale' in given:
-        given['scale'] = _value(given['scale'])
+        given['scale'] = read_value(given['scale'])
+    if 'weights' in given:
+        given['weights'] = unquoted(given['weights'])
     if 'arguments' in given:
-        given['arguments'] = _arguments(given['arguments'], f'{title}: {text}')
+        place = f'{title}: {shortened(text)}'
+        given['arguments'] = read_arguments(given['arguments'], place)
     check_settings(f'{title}: {found["name"]}', MemberText, given)
     member = MemberText(**given)
     if member.start == 'random' and member.weights:
@@ -193,41 +215,3 @@ def _member(text: str, title: str) -> MemberText:
             f'of them out'
         )
     return member
-
-
-def _arguments(text: str, title: str) -> dict[str, Any]:
-    """Read ``(depth=50, style='caffe')``."""
-    try:
-        call = ast.parse(f'f{text}', mode='eval').body
-        if call.args or None in (names := [k.arg for k in call.keywords]):
-            raise ValueError
-        values = (ast.literal_eval(one.value) for one in call.keywords)
-        return dict(zip(names, values, strict=True))
-    except (SyntaxError, ValueError, AttributeError):
-        raise UserValueError(
-            f'{title}: {text} are no arguments; expected such as (depth=50)'
-        ) from None
-
-
-def _options(parts: list[str], title: str) -> dict[str, Any]:
-    found = {}
-    for part in parts:
-        key, equals, value = part.strip().partition('=')
-        if not equals:
-            raise UserValueError(
-                f'{title}: {part.strip()!r} is no key=value, such as style=slc'
-            )
-        key = key.strip()
-        found[key] = value.strip() if key == 'name' else _value(value.strip())
-    check_settings(title, EntryOptions, found)
-    return found
-
-
-def _value(text: str) -> Any:
-    """Read a number, a list or None; anything else stays a text."""
-    if text.lower() == 'none':
-        return None
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text

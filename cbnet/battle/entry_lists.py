@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from ..arguments import check_settings, check_value, explained
+from ..arguments import check_value, explained
 from ..errors import UserValueError
 from ..messages import brief
 from .changes import check_changes
-from .entries import Entry, EntryOptions, read_entry
+from .entries import Entry, read_entry
 from .entry_checks import check_name, check_weight_files
 from .presets import EQUAL_COST, PRESETS
 
@@ -65,6 +65,22 @@ def computed_presets(texts: Iterable[str]) -> list[str]:
     return [*dict.fromkeys(x for x in found if x.startswith(EQUAL_COST))]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which yaml takes the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value]
+        for key, _ in reversed(node.value):
+            if keys.count(key.value) > 1:
+                raise UserValueError(
+                    f'--entries {key.start_mark.name}, line '
+                    f'{key.start_mark.line + 1}: {brief(key.value)} is given '
+                    f'twice; leave one of them out'
+                )
+        return node
+
+
 def _items(text: str) -> list[Any]:
     """Give what a text stands for: itself, or the items of a YAML file."""
     if not text.endswith(('.yaml', '.yml')):
@@ -72,8 +88,8 @@ def _items(text: str) -> list[Any]:
     file = Path(text)
     if not file.is_file():
         raise UserValueError(f'--entries: no file {file}')
-    with explained(f'--entries {file} is no YAML file'):
-        content = yaml.safe_load(file.read_text())
+    with explained(f'--entries {file} is no YAML file'), file.open() as stream:
+        content = yaml.load(stream, _Loader)
     if isinstance(content, Mapping) and set(content) == {'entries'}:
         content = content['entries']
     if not isinstance(content, list):
@@ -110,11 +126,7 @@ def _from_mapping(item: Any) -> Entry:
             f'name: and cfg: beside it'
         )
     item = dict(item)
-    entry = read_entry(str(item.pop('entry')))
-    changes = item.pop('cfg', None) or {}
+    text, changes = str(item.pop('entry')), item.pop('cfg', None) or {}
     check_value('cfg', dict[str, Any], changes)
     check_changes(changes)
-    check_settings('the entry', EntryOptions, item)
-    name = item.get('name') or entry.name
-    options = replace(entry.options, **item)
-    return replace(entry, name=name, options=options, changes=changes)
+    return replace(read_entry(text, item), changes=changes)

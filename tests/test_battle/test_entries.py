@@ -35,10 +35,16 @@ M = MemberText
         ('cbnet::x/y.py', [M('cbnet::x/y.py')], {}),
         ('2x my cfg/a.py=w', [M('my cfg/a.py', weights='w')] * 2, {}),
         (
-            "a=Bob's.pth, name=Bob's twin, style=slc",
-            [M('a', weights="Bob's.pth")],
+            "2x a=Bob's.pth, name=Bob's twin, style=slc",
+            [M('a', weights="Bob's.pth")] * 2,
             dict(name="Bob's twin", style='slc'),
         ),
+        (
+            'a="my, w.pth", name=\'b, "c"\'',
+            [M('a', weights='my, w.pth')],
+            dict(name='b, "c"'),
+        ),
+        ('a, name="b" or "c"', [M('a')], dict(name='"b" or "c"')),
         (
             'A(depth=50, dims=(1, 2)) + B(x="a + b")',
             [
@@ -146,7 +152,22 @@ def test_presets(preset):
         (['a, style=slk'], "style='slk'; expected"),
         (['a, assistance=-1.0'], 'assistance=-1.0; expected'),
         (['a, slc'], "'slc' is no key=value"),
+        (['2x a, style=slc, style=fcc'], "style twice, as 'slc' and as 'fcc'"),
+        (['a, name=b, name=b'], "gives name twice, as 'b' and as 'b'"),
+        (['2x a, assistance={[]: 1}'], "assistance='{[]: 1}'; expected"),
+        (['9' * 5000 + 'x a'], '9999 ... members, expected 1 to'),
         (['A(depth)'], 'are no arguments'),
+        (['A(50)'], '(50) are no arguments; expected one pair of brackets'),
+        (['A(*x)'], 'are no arguments'),
+        (['A(**{"x": 1})'], 'are no arguments'),
+        (['A(depth=50)(x=1)'], '(depth=50)(x=1) are no arguments'),
+        (['A(depth=50)#(x=1)'], '(depth=50)#(x=1) are no arguments'),
+        (['A(depth=50).b(x=1)'], 'are no arguments'),
+        (['A(x={[]: 1})'], 'are no arguments'),
+        (['A(x=' + '-' * 200 + 'b)'], 'are no arguments'),
+        (['A(x=5, x=6)'], 'A(x=5, x=6) gives x twice, as 5 and as 6'),
+        (['a, name='], 'gives the folder of its runs no name'),
+        (['a, name=""'], 'gives the folder of its runs no name'),
         ([''], 'is empty'),
         (['gone.yaml'], 'no file gone.yaml'),
         (['frozn:a'], "did you mean 'frozen:'?"),
@@ -198,6 +219,15 @@ def test_files_of_weights(tmp_path):
             'expected keys below model. and optim_wrapper.',
         ),
         ('- a\n- entry: 0x a', 'item 2: --entries'),
+        (
+            '- entry: 2x a, style=slc\n  style: fcc',
+            "gives style twice, as 'slc' and as 'fcc'",
+        ),
+        (
+            '- entry: 2x a\n  style: slc\n  style: slc',
+            "list.yml, line 3: 'style' is given twice; leave one",
+        ),
+        ('- entry: 2x a\n  assistance: {[]: 1}', 'is no YAML file'),
     ],
 )
 def test_mistakes_in_files(tmp_path, content, sentence):
