@@ -10,7 +10,7 @@ Quotes around a name or a file keep commas in it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le
 
 from ..arguments import check_settings
 from ..errors import UserValueError
-from ..messages import did_you_mean, shortened
+from ..messages import did_you_mean, listed, shortened
 from ..models.backbones.checks import MOST_MEMBERS
 from ..models.backbones.connections import Style
 from ..models.options import Weight
@@ -169,6 +169,7 @@ def read_entry(text: str, beside: Mapping[str, Any] | None = None) -> Entry:
         )
     members = tuple(_member(part.strip(), title) for part in parts)
     members *= int(count)
+    _check_single(members, given, title)
     lead = members[-1]
     if lead.scale is not None:
         raise UserValueError(
@@ -182,6 +183,19 @@ def read_entry(text: str, beside: Mapping[str, Any] | None = None) -> Entry:
         )
     name = text if options.name is None else options.name
     return Entry(name, members, options)
+
+
+def _check_single(
+    members: Collection[MemberText], given: Iterable[str], title: str
+) -> None:
+    """Refuse options that would change nothing of a single but its name."""
+    idle = [key for key in given if key != 'name']
+    if len(members) == 1 and idle:
+        raise UserValueError(
+            f'{title} has one member, and some options are those of '
+            f'composites: {listed(idle)}; leave these out, or name several '
+            f'members, such as `2x resnet50`'
+        )
 
 
 def _member(text: str, title: str) -> MemberText:

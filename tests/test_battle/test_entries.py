@@ -26,6 +26,7 @@ M = MemberText
     ('text', 'members', 'options'),
     [
         ('resnet50', [M('resnet50')], {}),
+        ('1x resnet50, name=b', [M('resnet50')], dict(name='b')),
         ('2x resnet50', [M('resnet50')] * 2, {}),
         ('frozen:a + b.c_d', [M('a', 'frozen'), M('b.c_d')], {}),
         ('frozen:a@0.5 + a', [M('a', 'frozen', 0.5), M('a')], {}),
@@ -156,6 +157,10 @@ def test_presets(preset):
         (['a, name=b, name=b'], "gives name twice, as 'b' and as 'b'"),
         (['2x a, assistance={[]: 1}'], "assistance='{[]: 1}'; expected"),
         (['9' * 5000 + 'x a'], '9999 ... members, expected 1 to'),
+        (['a, style=slc'], 'has one member, and some options'),
+        (['a, name=b, assistance=0'], 'those of composites: assistance; l'),
+        (['1x a, style=dhlc, proposals=own'], 'composites: style, proposals'),
+        (['frozen:a, shared_stages=None'], 'composites: shared_stages; leave'),
         (['A(depth)'], 'are no arguments'),
         (['A(50)'], '(50) are no arguments; expected one pair of brackets'),
         (['A(*x)'], 'are no arguments'),
@@ -228,6 +233,11 @@ def test_files_of_weights(tmp_path):
             "list.yml, line 3: 'style' is given twice; leave one",
         ),
         ('- entry: 2x a\n  assistance: {[]: 1}', 'is no YAML file'),
+        (
+            '- entry: a\n  name: b\n  shared_stages: 1',
+            "--entries 'a' has one member, and some options are those of "
+            'composites: shared_stages; leave',
+        ),
     ],
 )
 def test_mistakes_in_files(tmp_path, content, sentence):
