@@ -1,6 +1,6 @@
 """What an entry of a YAML file may change of its config, with ``cfg:``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -14,13 +14,15 @@ from .optimizers import build_optimizer
 
 #: the parts of a config that belong to an entry
 _OWN = 'model', 'optim_wrapper'
+#: what each run sets, after the changes
+_RATE = 'optim_wrapper.optimizer.lr'
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:
     """Refuse changes of what all entries share, such as the batch size.
 
     Raises:
-        ValueError: says which key is no part of an entry.
+        ValueError: says which key is no part of an entry, or has no effect.
     """
     for key in changes:
         if key.partition('.')[0] not in _OWN:
@@ -28,6 +30,22 @@ def check_changes(changes: Mapping[str, Any]) -> None:
                 f'cfg: {key} belongs to the protocol, which is the same for '
                 f'all entries; expected keys below model. and optim_wrapper.'
             )
+    if _RATE in _places(changes):
+        raise UserValueError(
+            f'cfg: {_RATE} has no effect, because each run takes its rate '
+            f'from --lrs; give the rates with --lrs, or factors for parts of '
+            f'the model with optim_wrapper.paramwise_cfg'
+        )
+
+
+def _places(changes: Mapping[Any, Any], above: str = '') -> Iterator[str]:
+    """Yield the place of each value, however its keys are nested."""
+    for key, value in changes.items():
+        place = f'{above}{key}'
+        if isinstance(value, Mapping):
+            yield from _places(value, f'{place}.')
+        else:
+            yield place
 
 
 def change(cfg: Config, entry: Entry) -> None:

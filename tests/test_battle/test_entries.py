@@ -20,6 +20,13 @@ from cbnet.battle.presets import PRESETS
 from cbnet.errors import UserError
 
 M = MemberText
+#: changes of the learning rate
+RATES = (
+    '{optim_wrapper.optimizer.lr: 1}',
+    '{optim_wrapper.optimizer: {type: SGD, lr: 1}}',
+    '{optim_wrapper: {optimizer.lr: 1}}',
+    '{optim_wrapper: {optimizer: {lr: 1}}}',
+)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +229,16 @@ def test_files_of_weights(tmp_path):
         (
             '- entry: a\n  cfg: {models.backbone.with_cp: true}',
             'expected keys below model. and optim_wrapper.',
+        ),
+        *(
+            (
+                f'- entry: a\n  cfg: {changes}',
+                'item 1: cfg: optim_wrapper.optimizer.lr has no effect, '
+                'because each run takes its rate from --lrs; give the rates '
+                'with --lrs, or factors for parts of the model with '
+                'optim_wrapper.paramwise_cfg',
+            )
+            for changes in RATES
         ),
         ('- a\n- entry: 0x a', 'item 2: --entries'),
         (
