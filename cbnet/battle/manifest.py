@@ -8,8 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mmengine.utils import get_git_hash
-
 from ..atomic_files import write_whole
 from ..doctor.facts import list_devices
 from ..errors import UserValueError
@@ -19,6 +17,7 @@ from .configs import Settings
 from .data import BattleData
 from .dry_runs import MEASURED, as_read
 from .entries import Entry
+from .revision import revision
 
 _MANIFEST = 'battle.json'
 _PACKAGES = 'torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmcv-lite'
@@ -190,9 +189,10 @@ def environment() -> dict[str, Any]:
         f'{one["name"]}: {one["description"]}'
         for one in list_devices()['devices']
     ]
+    commit = revision()
     return dict(
         cbnet=__version__,
-        revision=get_git_hash(digits=12),
+        **(dict(revision=commit) if commit else {}),
         python=platform.python_version(),
         system=platform.platform(),
         packages=packages,

@@ -177,6 +177,7 @@ def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     about = manifest['environment']
     packages = (f'{name} {v}' for name, v in about['packages'].items())
     yield 'packages', f'cbnet {about["cbnet"]}, {", ".join(packages)}'
-    yield 'revision', about['revision']
+    if 'revision' in about:
+        yield 'revision', about['revision']
     yield 'system', f'Python {about["python"]}, {about["system"]}'
     yield 'devices', '; '.join(about['devices'])

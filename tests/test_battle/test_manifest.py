@@ -5,12 +5,25 @@
 2. What changes an entry, or mixes up the runs of two, is refused, and the
    sentence names the place.
 3. A dry run and a lock leave a folder free; other files do not.
+4. The revision is that of the package, wherever the battle is started, and
+   is left out if git does not track the package.
 """
+
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import cbnet
 from cbnet.battle.dry_runs import MEASURED, keep_measured, read_measured
-from cbnet.battle.manifest import joined, read_manifest, write_manifest
+from cbnet.battle.manifest import (
+    environment,
+    joined,
+    read_manifest,
+    write_manifest,
+)
+from cbnet.battle.revision import revision
 
 IDENTITY = dict(head='retinanet', scale=(96, 64))
 
@@ -74,3 +87,41 @@ def test_what_a_dry_run_measured(tmp_path):
     assert read_measured(tmp_path, depends) == dict(a=1, b=[2])
     assert read_measured(tmp_path, dict(c=None, d=None)) == dict(c=3)
     assert read_measured(tmp_path, dict(depends, a={})) == dict(b=[2])
+
+
+def git(folder, *words):
+    mine = ['-c', 'user.name=me', '-c', 'user.email=me@x.y']
+    mine += ['-c', 'commit.gpgsign=false']
+    done = subprocess.run(
+        ['git', '-C', folder, *mine, *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository of another project, with a package that is committed."""
+    if not shutil.which('git'):
+        pytest.skip('there is no git')
+    for name in ('GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE'):
+        monkeypatch.delenv(name, raising=False)
+    for name in ('known', 'unknown'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').touch()
+    git(tmp_path, 'init')
+    git(tmp_path, 'add', 'known')
+    git(tmp_path, 'commit', '-m', 'first')
+    return tmp_path
+
+
+def test_the_revision(repository, monkeypatch):
+    commit = git(repository, 'rev-parse', 'HEAD')[:12]
+    assert revision(repository / 'known') == commit
+    assert revision(repository / 'unknown') is None
+    monkeypatch.setenv('GIT_DIR', str(repository / '.git'))
+    monkeypatch.chdir(repository)
+    assert revision(Path(cbnet.__file__).parent) != commit
+    assert environment().get('revision', '') != commit
+    monkeypatch.setenv('PATH', '')
+    assert 'revision' not in environment()
