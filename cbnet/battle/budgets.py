@@ -6,12 +6,13 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ..errors import UserValueError
-from ..messages import number_of
+from ..messages import brief, number_of
 
 if TYPE_CHECKING:  # the command line reads budgets, quickly
     from .data import BattleData
 
 _EPOCHS = 12  # of mmdet's schedule 1x
+_LEAST = 2  # the steps in which a rate rises and falls
 _UNITS = {
     'it': ('steps', 1),
     's': ('seconds', 1),
@@ -20,7 +21,8 @@ _UNITS = {
     'x': ('epochs', _EPOCHS),
     'ep': ('epochs', 1),
 }
-_BUDGET = re.compile(rf'(\d+(?:\.\d+)?)\s*({"|".join(_UNITS)})')
+# Hundreds of digits would be infinite as a number.
+_BUDGET = re.compile(rf'(\d{{1,9}}(?:\.\d+)?)\s*({"|".join(_UNITS)})')
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ def read_budget(text: str) -> Budget:
     found = _BUDGET.fullmatch(text.strip())
     if not found or not float(found[1]):
         raise UserValueError(
-            f'--budget {text!r}; expected steps (2000it), time of training '
-            f'(30min, 2h, 90s), epochs (6ep) or schedules of {_EPOCHS} '
-            f'epochs (1x, 3x)'
+            f'--budget {brief(text)}; expected steps (2000it), time of '
+            f'training (30min, 2h, 90s), epochs (6ep) or schedules of '
+            f'{_EPOCHS} epochs (1x, 3x)'
         )
     kind, factor = _UNITS[found[2]]
     return Budget(text.strip(), kind, float(found[1]) * factor)
@@ -69,7 +71,7 @@ def count_steps(
 
     Raises:
         ValueError: the budget is less than an epoch, so that some images
-            would never be seen.
+            would never be seen, or a single step.
     """
     images = len(
         {
@@ -78,20 +80,25 @@ def count_steps(
         }
     )
     epoch = ceil(images / batch)
+    least = max(epoch, _LEAST)
     if budget.kind == 'seconds':
         steps = int(budget.amount / seconds)
-        need = f'at least {ceil(epoch * seconds)}s'
+        need = f'{ceil(least * seconds)}s'
     elif budget.kind == 'epochs':
         steps = ceil(budget.amount * images / batch)
-        need = 'at least 1ep'
+        # More than one if a batch holds all images.
+        need = f'{(least - 1) * batch // images + 1}ep'
     else:
         steps = int(budget.amount)
-        need = f'at least {epoch}it'
-    if steps < max(epoch, 2):
+        need = f'{least}it'
+    if steps < least:
+        few, advice = 'less than an epoch', ', or fewer images'
+        if epoch == 1:
+            few, advice = 'too short for a rate that rises and falls', ''
         raise UserValueError(
-            f'--budget {budget.text} is less than an epoch: '
+            f'--budget {budget.text} is {few}: '
             f'{number_of(steps, "steps")} of {number_of(batch, "images")} for '
-            f'{entry}, and {data.name} has {images} to train on; give '
-            f'{need}, or fewer images'
+            f'{entry}, and {data.name} has {images} to train on; give at '
+            f'least {need}{advice}'
         )
     return steps

@@ -48,7 +48,7 @@ def read_entries(
             raise UserValueError(
                 f'--entries: {other.name!r} and {entry.name!r} have one name, '
                 f'so their runs would be mixed up; leave one of them out, or '
-                f'give it a name: "{entry.name}, name=..."'
+                f'give it another name with the option name=...'
             )
         known[entry.folder.lower()] = entry
     return entries

@@ -75,7 +75,7 @@ def _check_run_folders(entries: Mapping[str, Any]) -> None:
             raise UserValueError(
                 f'--entries: the runs of {name!r} would lie in the folder of '
                 f'{names[folder]!r}, which an earlier call has added; give it '
-                f'another name: "{name}, name=..."'
+                f'another name with the option name=...'
             )
         names[folder] = name
 

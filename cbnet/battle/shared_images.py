@@ -33,20 +33,32 @@ def check_images(root: Path, splits: Mapping[str, Split]) -> None:
                 alike.setdefault(key, []).append((role, file))
     for group in alike.values():
         if len({role for role, _ in group}) > 1:
-            _compare(root, group)
+            _compare(root, splits, group)
 
 
-def _compare(root: Path, group: Iterable[tuple[str, Path]]) -> None:
-    known: dict[bytes, str] = {}
+def _compare(
+    root: Path,
+    splits: Mapping[str, Split],
+    group: Iterable[tuple[str, Path]],
+) -> None:
+    known: dict[bytes, tuple[str, Path]] = {}
     for role, file in group:
         digest = hashlib.sha256(file.read_bytes()).digest()
-        other = known.setdefault(digest, role)
-        if other != role:
+        first, other = known.setdefault(digest, (role, file))
+        if first == role:
+            continue
+        source = splits[role].annotations
+        if splits[first].annotations == source:  # the battle divides it
             raise UserValueError(
-                f'--data-root {root}: the splits {other} and {role} share '
-                f'images, such as {file}, so the figures would not be those '
-                f'of new images; give each split images of its own'
+                f'--data-root {root}: the images {other} and {file} of '
+                f'{source} are equal, so the figures would not be those of '
+                f'new images; remove one of the two from this file'
             )
+        raise UserValueError(
+            f'--data-root {root}: the splits {first} and {role} share images, '
+            f'such as {file}, so the figures would not be those of new '
+            f'images; give each split images of its own'
+        )
 
 
 def _keys(file: Path) -> Iterator[tuple]:

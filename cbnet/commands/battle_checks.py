@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from ..engine.verification import build_detector
 from ..errors import UserValueError
-from ..messages import did_you_mean, number_of
+from ..messages import did_you_mean, listed, number_of
 from ..quiet import quiet_log
 
 #: the variable that says which GPUs a process sees
@@ -51,11 +51,13 @@ def check_reference(name: str | None, names: Iterable[str]) -> None:
         names: the entries of this call and of earlier ones.
 
     Raises:
-        ValueError: names near ones.
+        ValueError: names near ones, or those that there are.
     """
-    if name is not None and name not in (names := [*names]):
+    if name is not None and name not in (names := [*dict.fromkeys(names)]):
+        near = did_you_mean(name, names)
         raise UserValueError(
-            f'--reference {name!r} is no entry{did_you_mean(name, names)}'
+            f'--reference {name!r} is no entry'
+            f'{near or f"; name one of {listed(names)}"}'
         )
 
 

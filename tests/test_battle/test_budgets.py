@@ -2,7 +2,7 @@
 
 1. Steps, epochs, schedules and time become steps; images without objects are
    not trained on and do not count.
-2. Less than an epoch is refused, with what would do.
+2. Less than an epoch is refused, with what would do; so is a single step.
 3. Other texts are refused.
 """
 
@@ -48,7 +48,27 @@ def test_less_than_an_epoch(data, text, need):
     assert need in str(error.value)
 
 
-@pytest.mark.parametrize('text', ['', '3', '0it', '-1x', '1 year', 'x', '1e3'])
+@pytest.mark.parametrize(
+    ('text', 'batch', 'need'),
+    [
+        ('1ep', 9, '2ep'), ('1ep', 20, '3ep'), ('0.1x', 20, '3ep'),
+        ('1it', 9, '2it'), ('3s', 20, '4s'),
+    ],
+)  # fmt: skip
+def test_an_epoch_of_one_step(data, text, batch, need):
+    with pytest.raises(UserError) as error:
+        count_steps(read_budget(text), data, batch, 2.0, 'a')
+    assert str(error.value) == (
+        f'--budget {text} is too short for a rate that rises and falls: '
+        f'1 step of {batch} images for a, and mine has 9 to train on; give '
+        f'at least {need}'
+    )
+    assert count_steps(read_budget(need), data, batch, 2.0, 'a') == 2
+
+
+@pytest.mark.parametrize(
+    'text', ['9' * 400 + 'it', '', '3', '0it', '-1x', '1 year', 'x', '1e3']
+)
 def test_other_texts(text):
     with pytest.raises(UserError, match='--budget .* expected steps'):
         read_budget(text)

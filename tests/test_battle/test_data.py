@@ -4,7 +4,8 @@
    images; of one, choices and figures get parts. No image is in two splits.
 2. The splits and the fingerprint are the same each time; the fingerprint
    changes with the annotations and with an image.
-3. An image that is in two splits is refused, as a link or as a copy, too.
+3. An image that is in two splits is refused, as a link or as a copy, too; the
+   advice depends on whether the battle has divided a file.
 4. An empty data set, or one that is too small, is one sentence, which names
    no option that the command lacks.
 """
@@ -151,7 +152,7 @@ def test_a_copy_among_files_of_its_name_and_size(tmp_path):
     def splits(train, test):
         return {
             role: Split(
-                Path('x.json'), tmp_path, (), 0, (),
+                Path(f'{role}.json'), tmp_path, (), 0, (),
                 dict(images=[dict(file_name=f'{one}/x.png') for one in some]),
             )
             for role, some in (('train', train), ('test', test))
@@ -160,6 +161,28 @@ def test_a_copy_among_files_of_its_name_and_size(tmp_path):
     check_images(tmp_path, splits('abe', 'd'))
     with pytest.raises(UserError, match='train and test share.*c/x.png'):
         check_images(tmp_path, splits('ab', 'ec'))
+
+
+@pytest.mark.parametrize('copied', [False, True])
+def test_an_image_twice_in_a_file(make, tmp_path, copied):
+    root = make('train', 'test')
+    file = root / 'train.json'
+    content = json.loads(file.read_text())
+    name = content['images'][0]['file_name']
+    for number in range(5, 9):  # some of them get into another part
+        copy = name
+        if copied:
+            copy = f'{number}/{name}'
+            (root / 'train' / f'{number}').mkdir()
+            shutil.copy(root / 'train' / name, root / 'train' / copy)
+        content['images'] += [
+            content['images'][0] | dict(id=number, file_name=copy)
+        ]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError) as error:
+        find_data([root], tmp_path / 'out')
+    assert f'{name} of {file} are equal, so' in str(error.value)
+    assert 'remove one of the two from this file' in str(error.value)
 
 
 def test_fingerprints(make, tmp_path):

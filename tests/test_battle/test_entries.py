@@ -144,6 +144,12 @@ def test_presets(preset):
     [
         ([], 'there is no entry'),
         (['a', 'a'], "'a' and 'a' have one name"),
+        (
+            ['a, name=c', 'b, name=c'],
+            "'c' and 'c' have one name, so their runs would be mixed up; "
+            'leave one of them out, or give it another name with the option '
+            'name=...',
+        ),
         (['2x a', ' 2X  a'], 'is no member'),
         (['2x a', '2x  a'], "'2x a' and '2x a' have one name"),
         (['a, name=b', 'B'], "'b' and 'B' have one name"),

@@ -297,7 +297,7 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, SINGLE], 'have one name'),
         (['--entries', 'test_resnet=mine/val.json'], 'mine/val.json'),
         (['--entries', 'test_resnet=gone.pth', '--dry-run'], 'no file gone'),
-        (['--entries', SINGLE, '--budget', '1it'], 'less than an epoch'),
+        (['--entries', SINGLE, '--budget', '1it'], 'give at least 2it'),
         (['--entries', SINGLE, '--budget', '1ab'], "--budget '1ab'; expected"),
         (['--entries', SINGLE, '--reference', 'x'], "'x' is no entry"),
         (['--entries', SINGLE, '--data-root', 'gone'], 'no folder gone'),

@@ -113,8 +113,9 @@ def test_rates_and_the_reference(plan):
     assert manifest()['reference'] == SINGLE
     assert plan(entries=[TWIN]).lrs == (2e-3, 1e-3, 5e-4)
     assert manifest()['reference'] == SINGLE
-    with pytest.raises(ValueError, match="'x' is no entry"):
+    with pytest.raises(ValueError, match="'x' is no entry") as error:
         plan('--reference', 'x')
+    assert str(error.value).endswith(f'; name one of {SINGLE}, {TWIN}')
 
 
 @pytest.mark.parametrize(
