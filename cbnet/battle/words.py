@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ..messages import listed, number_of
+from ..studies.numbers import plus_minus
 from .changes import described
-from .entry_result import EntryResult
 from .results import Results
 
 #: the ratio up to which two measured latencies are taken for the same
@@ -35,10 +35,8 @@ def _about(results: Results, data: str) -> Iterator[str]:
         return
     best = max(done, key=lambda name: done[name].mean('box AP'))
     seeds = number_of(len(done[best].values('box AP')), 'seeds')
-    yield (
-        f'On {data}, {best} has the best box AP, '
-        f'{_plus_minus(done[best])} ({seeds}).'
-    )
+    shown = plus_minus(done[best].mean('box AP'), done[best].spread('box AP'))
+    yield f'On {data}, {best} has the best box AP, {shown} ({seeds}).'
     near = [
         name
         for name in done
@@ -61,12 +59,6 @@ def _about(results: Results, data: str) -> Iterator[str]:
             'With one seed the noise between trainings is not known, so no '
             'difference is claimed.'
         )
-
-
-def _plus_minus(one: EntryResult) -> str:
-    spread = one.spread('box AP')
-    shown = '' if spread is None else f' ± {spread:.3f}'
-    return f'{one.mean("box AP"):.3f}{shown}'
 
 
 def _near(results: Results, data: str, name: str, best: str) -> bool:
