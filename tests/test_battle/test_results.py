@@ -4,7 +4,8 @@
    are equal are inside the noise, and so is everything with one seed.
 2. z-scores are means over tasks; the front has what nothing beats.
 3. The words name the best entry, those that cannot be told from it, the
-   cheapest of them, and what failed.
+   cheapest of them, and what failed. Where seeds or samples are missing for
+   a comparison, they say so and recommend nothing.
 4. They name the entries that override their config, and how.
 5. Runs with other numbers of samples are compared by those that they share.
 6. A data set that lacks an entry is left out of means, unless it failed there;
@@ -94,7 +95,32 @@ def test_one_seed_is_noise(tiny_coco, tmp_path):
     (data,) = results.datas
     found = results.difference(data, 'base', 'good', 'box')
     assert found.mean < 0 and found.seeds is None and found.noise
-    assert 'no difference is claimed' in ' '.join(paragraphs(results))
+
+
+@pytest.mark.parametrize(
+    ('gone', 'which', 'lacking', 'advice'),
+    [
+        ('**/seed-[12]', 'the others', 'fewer than two seeds', 'train'),
+        ('base/lr-*/seed-[12]', 'these', 'fewer than two seeds', 'train'),
+        ('base/*/seed-0/test/samples.npz', 'these', 'no samples', 'repeat'),
+    ],
+)
+def test_no_advice_without_a_comparison(
+    made, tmp_path, gone, which, lacking, advice
+):
+    folder = tmp_path / 'battle'
+    shutil.copytree(made[0], folder)
+    for one in [*folder.glob(f'runs/*/{gone}')]:
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
+    text = ' '.join(paragraphs(collect(folder)))
+    assert 'good has the best box AP' in text
+    assert f'It is not known whether {which} differ from it' in text
+    assert f'because they have {lacking}' in text
+    assert f'no entry is recommended; {advice} ' in text
+    assert 'from which price on is not known' in text
+    assert 'take it' not in text and 'take:' not in text
+    # What is known is said.
+    assert ('told from it: twin </script>.' in text) == (which == 'these')
 
 
 def test_scores_and_fronts(made):
