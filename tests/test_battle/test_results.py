@@ -8,6 +8,7 @@
    a comparison, they say so and recommend nothing.
 4. They name the entries that override their config, and how.
 5. Runs with other numbers of samples are compared by those that they share.
+   Samples are written whole; broken ones count as none.
 6. A data set that lacks an entry is left out of means, unless it failed there;
    the words say so, and which entry chose from fewer rates than others.
 7. Tables and the page hold every entry, whatever its name is; the page needs
@@ -24,7 +25,7 @@ import numpy as np
 import pytest
 
 from cbnet.battle.charts import charts
-from cbnet.battle.figures import write_figures
+from cbnet.battle.figures import read_figures, write_figures
 from cbnet.battle.manifest import read_manifest, write_manifest
 from cbnet.battle.pictures import pictures
 from cbnet.battle.report import write_page, write_tables
@@ -154,6 +155,31 @@ def test_no_results_are_no_figures(made, tmp_path):
     with pytest.raises(ValueError, match=r'has left no results\.bbox\.json'):
         write_figures(tmp_path, annotations, 5)
     assert [*tmp_path.iterdir()] == []  # the next call evaluates again
+
+
+def test_samples_are_written_whole(made, tmp_path, monkeypatch):
+    split = made[1].splits['test'].annotations
+    test = tmp_path / 'test'
+    shutil.copytree(next(made[0].rglob('good/*/seed-0/test')), test)
+    want = read_figures(test)
+
+    def interrupted(file, **_):
+        file.write(b'PK')
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(np, 'savez', interrupted)
+        write_figures(test, split, 20)
+    kept = read_figures(test).samples
+    assert kept and all((kept[k] == v).all() for k, v in want.samples.items())
+    # Earlier versions left what cannot be read.
+    for content in (b'', b'PK', (test / 'samples.npz').read_bytes()[:99]):
+        (test / 'samples.npz').write_bytes(content)
+        assert read_figures(test).figures == want.figures
+        assert read_figures(test).samples == {}
+        assert read_figures(test, drawn=True) is None
+    (test / 'results.segm.json').unlink()  # they cannot be drawn again
+    assert read_figures(test, drawn=True).figures == want.figures
 
 
 def test_an_entry_whose_detections_are_gone_has_no_pictures(made, tmp_path):
