@@ -4,11 +4,9 @@
    are equal are inside the noise, and so is everything with one seed.
 2. z-scores are means over tasks; the front has what nothing beats.
 3. The words name the best entry, those that cannot be told from it, the
-   cheapest of them, and what failed. Where seeds or samples are missing for
-   a comparison, they say so and recommend nothing.
+   cheapest of them, and what failed.
 4. They name the entries that override their config, and how.
 5. Runs with other numbers of samples are compared by those that they share.
-   Samples are written whole; broken ones count as none.
 6. A data set that lacks an entry is left out of means, unless it failed there;
    the words say so, and which entry chose from fewer rates than others.
 7. Tables and the page hold every entry, whatever its name is; the page needs
@@ -25,7 +23,7 @@ import numpy as np
 import pytest
 
 from cbnet.battle.charts import charts
-from cbnet.battle.figures import read_figures, write_figures
+from cbnet.battle.figures import write_figures
 from cbnet.battle.manifest import read_manifest, write_manifest
 from cbnet.battle.pictures import pictures
 from cbnet.battle.report import write_page, write_tables
@@ -34,15 +32,7 @@ from cbnet.battle.run_folders import note_failure
 from cbnet.battle.tables import as_markdown, rows
 from cbnet.battle.words import paragraphs
 
-from .made_battle import cost, make_battle
-
-ENTRIES = {
-    'base': (4.0, cost(10, 10)),
-    'good': (1.0, cost(20, 20)),
-    'twin </script>': (1.0, cost(30, 15)),
-    'bad': (9.0, cost(40, 40)),
-    'broken': (None, cost(5, 5)),
-}
+from .made_battle import ENTRIES, make_battle
 
 
 @pytest.fixture(scope='module')
@@ -98,32 +88,6 @@ def test_one_seed_is_noise(tiny_coco, tmp_path):
     assert found.mean < 0 and found.seeds is None and found.noise
 
 
-@pytest.mark.parametrize(
-    ('gone', 'which', 'lacking', 'advice'),
-    [
-        ('**/seed-[12]', 'the others', 'fewer than two seeds', 'train'),
-        ('base/lr-*/seed-[12]', 'these', 'fewer than two seeds', 'train'),
-        ('base/*/seed-0/test/samples.npz', 'these', 'no samples', 'repeat'),
-    ],
-)
-def test_no_advice_without_a_comparison(
-    made, tmp_path, gone, which, lacking, advice
-):
-    folder = tmp_path / 'battle'
-    shutil.copytree(made[0], folder)
-    for one in [*folder.glob(f'runs/*/{gone}')]:
-        shutil.rmtree(one) if one.is_dir() else one.unlink()
-    text = ' '.join(paragraphs(collect(folder)))
-    assert 'good has the best box AP' in text
-    assert f'It is not known whether {which} differ from it' in text
-    assert f'because they have {lacking}' in text
-    assert f'no entry is recommended; {advice} ' in text
-    assert 'from which price on is not known' in text
-    assert 'take it' not in text and 'take:' not in text
-    # What is known is said.
-    assert ('told from it: twin </script>.' in text) == (which == 'these')
-
-
 def test_scores_and_fronts(made):
     folder, data = made
     results = collect(folder)
@@ -148,38 +112,6 @@ def test_words(made):
     assert 'ms an image on, base' in text
     assert 'M parameters on, good' in text
     assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
-
-
-def test_no_results_are_no_figures(made, tmp_path):
-    annotations = made[1].splits['test'].annotations
-    with pytest.raises(ValueError, match=r'has left no results\.bbox\.json'):
-        write_figures(tmp_path, annotations, 5)
-    assert [*tmp_path.iterdir()] == []  # the next call evaluates again
-
-
-def test_samples_are_written_whole(made, tmp_path, monkeypatch):
-    split = made[1].splits['test'].annotations
-    test = tmp_path / 'test'
-    shutil.copytree(next(made[0].rglob('good/*/seed-0/test')), test)
-    want = read_figures(test)
-
-    def interrupted(file, **_):
-        file.write(b'PK')
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(np, 'savez', interrupted)
-        write_figures(test, split, 20)
-    kept = read_figures(test).samples
-    assert kept and all((kept[k] == v).all() for k, v in want.samples.items())
-    # Earlier versions left what cannot be read.
-    for content in (b'', b'PK', (test / 'samples.npz').read_bytes()[:99]):
-        (test / 'samples.npz').write_bytes(content)
-        assert read_figures(test).figures == want.figures
-        assert read_figures(test).samples == {}
-        assert read_figures(test, drawn=True) is None
-    (test / 'results.segm.json').unlink()  # they cannot be drawn again
-    assert read_figures(test, drawn=True).figures == want.figures
 
 
 def test_an_entry_whose_detections_are_gone_has_no_pictures(made, tmp_path):

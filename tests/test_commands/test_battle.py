@@ -11,8 +11,7 @@ Except in the first test, stand-ins write what training and evaluation leave.
    kept only if all costs were measured.
 4. Trained models are tried on corrupted images, each once; a new corruption
    tries no other one again.
-5. A run that another process works on is left to it. Figures are computed
-   under the lock, once; broken samples are drawn again.
+5. A run that another process works on is left to it.
 6. Mistakes end in one sentence before anything is trained.
 """
 
@@ -25,17 +24,15 @@ from pathlib import Path
 import pytest
 
 from cbnet.battle import corruptions
-from cbnet.battle.figures import read_figures, write_figures
 from cbnet.commands import battle as battle_command
-from cbnet.commands import battle_costs, battle_run
+from cbnet.commands import battle_costs
 from cbnet.commands import main as entry
 from cbnet.commands.command_queue import (
     CommandFailed,
     CommandQueue,
     Interrupted,
 )
-from cbnet.commands.run_lock import RunIsBusy, locked
-from cbnet.commands.runs import Runs
+from cbnet.commands.run_lock import locked
 
 SINGLE, TWIN = 'random:test_resnet', '2x random:test_resnet'
 BATTLE = [
@@ -204,46 +201,6 @@ def test_two_commands_at_a_time(battle, tmp_path):
     status, said = battle('--entries', SINGLE, *rates)
     assert status == 0 and 'left to' not in said
     assert rows(tmp_path / 'out')[SINGLE]['box AP']
-
-
-def test_figures_are_computed_under_the_lock(battle, tmp_path, monkeypatch):
-    computed = []
-
-    def compute(folder, *given):
-        with pytest.raises(RunIsBusy), locked(folder):
-            pass
-        computed.append(folder)
-        return write_figures(folder, *given)
-
-    monkeypatch.setattr(battle_run, 'write_figures', compute)
-    options = ['--entries', SINGLE, '--lrs', '1e-3']
-    status, said = battle(*options)
-    assert status == 0, said
-    (folder,) = computed
-    samples = read_figures(folder).samples['box']
-    file = folder / 'samples.npz'
-    file.write_bytes(file.read_bytes()[:100])
-    status, said = battle(*options)
-    assert status == 0 and battle.calls == [], said
-    assert computed == [folder, folder]
-    assert (read_figures(folder).samples['box'] == samples).all()
-    status, said = battle(*options)
-    assert status == 0 and len(computed) == 2
-
-
-def test_another_process_computes_the_figures(battle, tmp_path, monkeypatch):
-    """It takes the lock when the evaluation has let it go."""
-    evaluate = Runs.evaluate
-
-    def evaluated(self, config, checkpoint, folder, *given):
-        evaluate(self, config, checkpoint, folder, *given)
-        write_figures(folder, tmp_path / 'out/data/mine/test.json', 20)
-
-    monkeypatch.setattr(Runs, 'evaluate', evaluated)
-    monkeypatch.setattr(battle_run, 'write_figures', pytest.fail)
-    status, said = battle('--entries', SINGLE, '--lrs', '1e-3')
-    assert status == 0, said
-    assert float(rows(tmp_path / 'out')[SINGLE]['box AP']) > 0.999
 
 
 def test_a_dry_run(battle, tmp_path, monkeypatch):
