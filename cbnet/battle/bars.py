@@ -5,7 +5,7 @@ from html import escape
 from statistics import fmean
 from typing import Any
 
-from .chart import DIFFERENCE, Chart, look
+from .chart import DIFFERENCE, NAMES, Chart, height_of, look
 from .results import Results
 
 
@@ -32,6 +32,7 @@ def draw_classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
         f'By how much the AP of each class differs from that of the '
         f'reference, whose mean over the classes is {mean:.3f}.',
         figure,
+        _height(values),
     )
 
 
@@ -58,6 +59,7 @@ def draw_corruptions(
         'over the levels and seeds. There are no intervals, so small '
         'differences say nothing.',
         figure,
+        _height(values),
     )
 
 
@@ -85,5 +87,10 @@ def _grouped_bars(
             )
     figure.update_layout(barmode='group')
     figure.update_xaxes(**axis)
-    figure.update_yaxes(autorange='reversed')
+    figure.update_yaxes(**NAMES)
     return figure.to_plotly_json()
+
+
+def _height(values: Mapping[str, Mapping[str, float]]) -> int:
+    names = {name for bars in values.values() for name in bars}
+    return height_of(len(names), sum(map(bool, values.values())))

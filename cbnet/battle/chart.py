@@ -14,6 +14,9 @@ _MARKS = 'circle', 'square', 'diamond', 'triangle-up', 'x', 'star'
 DIFFERENCE = dict(
     tickformat='+.3~g', exponentformat='none', minallowed=-1, maxallowed=1
 )
+#: the axis of names, one in each row, also where they look like numbers
+NAMES = dict(type='category', dtick=1, autorange='reversed')
+_ROW, _BAR, _GAP = 20, 4, 6  # pixels
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,18 @@ class Chart:
         title: its heading.
         caption: what it shows, in words.
         figure: its ``data`` and ``layout``, as plotly.js takes them.
+        height: the least height between its axes, in pixels.
     """
 
     title: str
     caption: str
     figure: dict[str, Any]
+    height: int = 0
+
+
+def height_of(rows: int, bars: int = 0) -> int:
+    """Give the height that shows each name, and each of its bars."""
+    return rows * max(_ROW, _BAR * bars + _GAP)
 
 
 def look(results: Results, entry: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from html import escape
 from ..analysis.log_curves import smoothed
 from ..errors import UserValueError
 from .bars import draw_classes, draw_corruptions
-from .chart import COLOURS, DIFFERENCE, Chart, look
+from .chart import COLOURS, DIFFERENCE, NAMES, Chart, height_of, look
 from .results import Results
 from .tables import COSTS, FRONTS
 
@@ -125,13 +125,14 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
     figure.update_xaxes(
         title=f'{kind} AP less that of the reference', **DIFFERENCE
     )
-    figure.update_yaxes(autorange='reversed')
+    figure.update_yaxes(**NAMES)
     yield Chart(
         f'{data}: {kind} AP against {results.reference}',
         'The difference of each entry to the reference, with intervals of '
         '95 % over the images and over the seeds. One that reaches 0 is '
         'inside the noise.',
         figure.to_plotly_json(),
+        height_of(len(found)),
     )
 
 

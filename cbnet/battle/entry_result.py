@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from ..analysis.log_curves import RunLog, read_run
 from ..engine.resources import read_resources
 from ..errors import UserError
+from ..studies.statistics import deviation
 from .corruptions import Condition, read_corrupted
 from .figures import Figures, read_figures
 from .run_folders import failures, read_choice, run_folder, tried_rates
@@ -54,8 +53,7 @@ class EntryResult:
 
     def spread(self, name: str) -> float | None:
         """Give the standard deviation of a figure over the seeds."""
-        values = self.values(name)
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return deviation(self.values(name))
 
     def classes(self, kind: str) -> dict[str, float]:
         """Give the mean AP of each class that has objects."""

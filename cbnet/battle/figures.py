@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -51,7 +53,7 @@ def write_figures(folder: Path, ann_file: Path, samples: int = 0) -> Figures:
     classes: dict[str, dict[str, float | None]] = {}
     drawn: dict[str, np.ndarray] = {}
     for iou_type, kind in KINDS.items():
-        results = folder / f'{RESULTS}.{iou_type}.json'
+        results = _results_file(folder, iou_type)
         if not results.exists():
             continue
         found = evaluate(ann_file, results, iou_type)
@@ -70,24 +72,49 @@ def write_figures(folder: Path, ann_file: Path, samples: int = 0) -> Figures:
             f'log there says why'
         )
     if samples:
-        with (folder / _SAMPLES).open('wb') as file:
-            np.savez(file, **drawn)
+        file = BytesIO()
+        np.savez(file, **drawn)
+        write_whole(folder / _SAMPLES, file.getvalue())
     content = dict(figures=figures, classes=classes)
     write_whole(folder / _FIGURES, json.dumps(content, indent=1).encode())
     return Figures(figures, classes, drawn)
 
 
-def read_figures(folder: Path) -> Figures | None:
-    """Read what ``write_figures`` has kept; None if there is nothing."""
+def read_figures(folder: Path, drawn: bool = False) -> Figures | None:
+    """Read what ``write_figures`` has kept; None if there is nothing.
+
+    Args:
+        folder: the folder.
+        drawn: whether figures count as nothing if their samples are lost, or
+            broken, and all results files are there to draw them again.
+    """
     file = folder / _FIGURES
     if not file.exists():
         return None
     content: dict[str, Any] = json.loads(file.read_text())
-    drawn = {}
-    if (folder / _SAMPLES).exists():
-        with np.load(folder / _SAMPLES) as kept:
-            drawn = dict(kept)
-    return Figures(content['figures'], content['classes'], drawn)
+    samples = _read_samples(folder / _SAMPLES)
+    results = [
+        _results_file(folder, iou_type)
+        for iou_type, kind in KINDS.items()
+        if kind in content['classes']
+    ]
+    if drawn and not samples and all(one.exists() for one in results):
+        return None
+    return Figures(content['figures'], content['classes'], samples)
+
+
+def _results_file(folder: Path, iou_type: str) -> Path:
+    return folder / f'{RESULTS}.{iou_type}.json'
+
+
+def _read_samples(file: Path) -> dict[str, np.ndarray]:
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file) as kept:
+            return dict(kept)
+    except (BadZipFile, EOFError, ValueError):  # cut short by a kill
+        return {}
 
 
 def _measured(value: float) -> float | None:

@@ -26,13 +26,11 @@ class Built:
         cfg: the config of its ``CompositeBackbone``.
         lead: the adapter of the lead, on the meta device if possible.
         preprocessor: how the detector normalises images for the lead.
-        members: the members as they were found, the lead last.
     """
 
     cfg: dict[str, Any]
     lead: MemberAdapter
     preprocessor: dict[str, Any]
-    members: tuple[Assistant, ...]
 
 
 def mmdet_backbones() -> list[str]:
@@ -114,7 +112,7 @@ def build_backbone(entry: Entry) -> Built:
         ] + [lead]
     elif entry.members[0].start == 'frozen':
         cfg['frozen'] = True
-    return Built(cfg, adapter, preprocessor, members)
+    return Built(cfg, adapter, preprocessor)
 
 
 def _assistant(

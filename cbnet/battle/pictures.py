@@ -15,7 +15,7 @@ from ..datasets.results import CocoResults
 from ..errors import UserError
 from .figures import RESULTS
 from .results import Results
-from .run_folders import run_folder
+from .run_folders import entry_folder, run_folder
 
 _WIDTH, _IMAGES, _SCORE = 360, 3, 0.3
 
@@ -77,7 +77,7 @@ def _detections(
     for name, entry in results.manifest['entries'].items():
         one = results.results[data, name]
         for seed in list(one.seeds)[:1]:
-            runs = folder / 'runs' / data / entry['folder']
+            runs = entry_folder(folder, data, entry['folder'])
             test = run_folder(runs, one.lr, seed) / 'test'
             files = [test / f'{RESULTS}.{k}.json' for k in ('segm', 'bbox')]
             for file in [one for one in files if one.exists()][:1]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_files import write_whole
+from ..studies.numbers import in_unit, number, plus_minus
 from .charts import charts
 from .pictures import pictures
 from .results import Results
-from .tables import COSTS, TAKEN, as_csv, as_json, as_markdown, number, rows
+from .tables import COSTS, TAKEN, as_csv, as_json, as_markdown, rows
 from .words import paragraphs
 
 
@@ -110,7 +111,7 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
     cells.append(_cell(row['lr'], number(row['lr'], '{:g}')))
     for kind in results.kinds:
         ap, spread = row[f'{kind} AP'], row[f'{kind} AP spread']
-        cells.append(_cell(ap, _plus_minus(ap, spread)))
+        cells.append(_cell(ap, plus_minus(ap, spread)))
         for name in ('AP50', 'AP75', 'APs', 'APm', 'APl'):
             value = row[f'{kind} {name}']
             cells.append(_cell(value, number(value)))
@@ -132,26 +133,16 @@ def _cells(row: Mapping[str, Any], results: Results) -> list[dict[str, Any]]:
             kept = row[f'{kind} relative robustness']
             mean = row[f'{kind} AP corrupted']
             spread = row[f'{kind} AP corrupted spread']
-            cells.append(_cell(mean, _plus_minus(mean, spread)))
+            cells.append(_cell(mean, plus_minus(mean, spread)))
             cells.append(_cell(kept, number(kept)))
     cells.append(_cell(row['z-score'], number(row['z-score'], '{:+.2f}')))
     for key in _shown(results):
-        _, unit, digits = COSTS[key]
-        cells.append(_in_unit(row[key], unit, digits))
+        value, (_, unit, digits) = row[key], COSTS[key]
+        cells.append(_cell(value, in_unit(value, unit, digits)))
     for key in _taken(results):
-        _, unit, digits = TAKEN[key]
-        cells.append(_in_unit(row[f'training_{key}'], unit, digits))
+        value, (_, unit, digits) = row[f'training_{key}'], TAKEN[key]
+        cells.append(_cell(value, in_unit(value, unit, digits)))
     return [*cells, _cell(row['failed'])]
-
-
-def _plus_minus(mean: float | None, spread: float | None) -> str:
-    shown = '' if spread is None else f' ± {spread:.3f}'
-    return number(mean) + shown
-
-
-def _in_unit(value: float | None, unit: float, digits: int) -> dict[str, Any]:
-    shown = None if value is None else value / unit
-    return _cell(value, number(shown, f'{{:.{digits}f}}'))
 
 
 def _cell(value: Any, text: str | None = None) -> dict[str, Any]:

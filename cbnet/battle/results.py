@@ -16,6 +16,7 @@ from .entry_result import EntryResult, read_entry_result
 from .figures import KINDS
 from .manifest import read_manifest
 from .robustness import Robustness, robustness
+from .run_folders import entry_folder
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,7 @@ def collect(folder: Path, reference: str | None = None) -> Results:
     found = {}
     for data in manifest['data']:
         for name, entry in manifest['entries'].items():
-            runs = folder / 'runs' / data / entry['folder']
+            runs = entry_folder(folder, data, entry['folder'])
             found[data, name] = read_entry_result(runs, data, name)
     reference = reference or manifest.get('reference')
     reference = reference or next(iter(manifest['entries']))

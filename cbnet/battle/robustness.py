@@ -4,19 +4,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
+from ..studies.statistics import deviation
 from .corruptions import Condition
 from .figures import Figures
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """The AP of an entry on corrupted images, each a mean over the seeds.
+    """The AP of an entry, each a mean over the seeds with all conditions.
 
     Attributes:
-        seeds: how many seeds have all conditions.
-        clean: the AP of these seeds on the images as they are.
+        clean: the AP on the images as they are.
         corrupted: the mean AP over all conditions, thus over corruptions and
             levels.
         spread: the standard deviation of ``corrupted`` over the seeds; None
@@ -24,7 +22,6 @@ class Robustness:
         corruptions: the mean AP over the levels, by corruption.
     """
 
-    seeds: int
     clean: float
     corrupted: float
     spread: float | None
@@ -71,10 +68,9 @@ def robustness(
     means = [fmean(values.values()) for values in found.values()]
     names = dict.fromkeys(one.corruption for one in conditions)
     return Robustness(
-        len(found),
         fmean(clean[seed].figures[figure] for seed in found),
         fmean(means),
-        float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        deviation(means),
         {
             name: fmean(
                 value

@@ -9,6 +9,17 @@ from ..atomic_files import write_whole
 _FAILED, _CHOSEN = 'failed.json', 'chosen.json'
 
 
+def entry_folder(battle: Path, data: str, entry: str) -> Path:
+    """Name the folder of all runs of an entry on a data set.
+
+    Args:
+        battle: the folder of the battle.
+        data: the name of the data set.
+        entry: the name of the entry's folder.
+    """
+    return battle / 'runs' / data / entry
+
+
 def run_folder(folder: Path, lr: float, seed: int) -> Path:
     """Name the folder of one run."""
     return folder / f'lr-{lr:g}' / f'seed-{seed}'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..messages import number_of
+from ..studies.numbers import in_unit, number
 from ..text_tables import text_table
 from .costs import EntryCost
 from .results import Results
@@ -105,10 +106,7 @@ def as_json(results: Results) -> dict[str, Any]:
         words=paragraphs(results),
         rows=rows(results),
         costs={name: vars(one) for name, one in results.costs.items()},
-        fronts={
-            key: results.front(key)
-            for key in ('latency', 'parameters', 'macs')
-        },
+        fronts={key: results.front(key) for key in FRONTS},
         conditions={
             data: [vars(one) for one in results.conditions(data)]
             for data in results.datas
@@ -217,9 +215,7 @@ def cost_table(costs: Mapping[str, EntryCost]) -> str:
         cells = [name]
         for key in keys:
             _, unit, digits = COSTS[key]
-            value = getattr(cost, key)
-            shown = None if value is None else value / unit
-            cells.append(number(shown, f'{{:.{digits}f}}'))
+            cells.append(in_unit(getattr(cost, key), unit, digits))
         table.append(cells)
     text = text_table(['entry', *(COSTS[key][0] for key in keys)], table)
     failed = [
@@ -228,8 +224,3 @@ def cost_table(costs: Mapping[str, EntryCost]) -> str:
         if cost.failed
     ]
     return '\n\n'.join([text, *failed])
-
-
-def number(value: float | None, layout: str = '{:.3f}') -> str:
-    """Show a number, or a dash for None."""
-    return '-' if value is None else layout.format(value)

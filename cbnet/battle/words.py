@@ -1,14 +1,11 @@
-"""Say in words which entry to take, and what is inside the noise."""
+"""Say in words what a battle has found."""
 
 from collections.abc import Iterator
 
 from ..messages import listed, number_of
 from .changes import described
-from .entry_result import EntryResult
+from .recommendations import by_budget, recommended
 from .results import Results
-
-#: the ratio up to which two measured latencies are taken for the same
-_SAME_LATENCY = 1.05
 
 
 def paragraphs(results: Results) -> list[str]:
@@ -17,75 +14,12 @@ def paragraphs(results: Results) -> list[str]:
     Args:
         results: the results of a battle.
     """
-    parts = [' '.join(_about(results, data)) for data in results.datas]
+    parts = [' '.join(recommended(results, data)) for data in results.datas]
     parts += [' '.join(_corrupted(results, data)) for data in results.datas]
-    parts += [' '.join(_budgets(results)), ' '.join(_unfinished(results))]
+    parts += [' '.join(by_budget(results)), ' '.join(_unfinished(results))]
     parts += [' '.join(_rates(results)), ' '.join(_failures(results))]
     parts.append(' '.join(_changed(results)))
     return [*filter(None, parts)] or ['No run has ended yet.']
-
-
-def _about(results: Results, data: str) -> Iterator[str]:
-    done = {
-        name: results.results[data, name]
-        for name in results.entries
-        if results.results[data, name].values('box AP')
-    }
-    if not done:
-        return
-    best = max(done, key=lambda name: done[name].mean('box AP'))
-    seeds = number_of(len(done[best].values('box AP')), 'seeds')
-    yield (
-        f'On {data}, {best} has the best box AP, '
-        f'{_plus_minus(done[best])} ({seeds}).'
-    )
-    near = [
-        name
-        for name in done
-        if name != best and _near(results, data, name, best)
-    ]
-    if near:
-        others = '; '.join(near)  # names of entries may contain commas
-        if len(near) == len(done) - 1 > 1:
-            yield 'Inside the noise, none of the others can be told from it.'
-        else:
-            yield f'Inside the noise, these cannot be told from it: {others}.'
-        tied = [best, *near]
-        cheap = _cheapest(results, tied)
-        if cheap and cheap != best:
-            yield f'Of them, {cheap} is the cheapest to use; take it.'
-    elif len(done) > 1:
-        yield 'All others differ from it by more than the noise.'
-    if len(done[best].values('box AP')) < 2:
-        yield (
-            'With one seed the noise between trainings is not known, so no '
-            'difference is claimed.'
-        )
-
-
-def _plus_minus(one: EntryResult) -> str:
-    spread = one.spread('box AP')
-    shown = '' if spread is None else f' ± {spread:.3f}'
-    return f'{one.mean("box AP"):.3f}{shown}'
-
-
-def _near(results: Results, data: str, name: str, best: str) -> bool:
-    found = results.difference(data, name, best, 'box')
-    return found is None or found.noise
-
-
-def _cheapest(results: Results, names: list[str]) -> str | None:
-    """Name the entry with the least latency, as far as it tells them apart."""
-    costs = {name: results.costs.get(name) for name in names}
-    if None in costs.values():
-        return None
-    fastest = [one.latency for one in costs.values()]
-    if None not in fastest:
-        limit = _SAME_LATENCY * min(fastest)
-        costs = {n: one for n, one in costs.items() if one.latency <= limit}
-    if any(one.macs is None for one in costs.values()):
-        return None
-    return min(costs, key=lambda name: costs[name].macs)
 
 
 def _corrupted(results: Results, data: str) -> Iterator[str]:
@@ -124,38 +58,6 @@ def _corrupted(results: Results, data: str) -> Iterator[str]:
 
 def _kept(relative: float | None) -> str:
     return '' if relative is None else f' ({relative:.0%} of the clean one)'
-
-
-def _budgets(results: Results) -> Iterator[str]:
-    """Say which entry to take from which price on."""
-    for cost, unit, factor in (
-        ('latency', 'ms an image', 1e-3),
-        ('parameters', 'M parameters', 1e6),
-    ):
-        taken: list[str] = []
-        for name in results.front(cost):
-            if not taken or _better(results, name, taken[-1]):
-                taken.append(name)
-        steps = [
-            f'from {getattr(results.costs[name], cost) / factor:.3g} {unit} '
-            f'on, {name} ({results.overall(name):.3f})'
-            for name in taken
-        ]
-        if steps:
-            yield (
-                f'By the mean box AP over the data sets, take: '
-                f'{"; ".join(steps)}; no dearer entry is better by more than '
-                f'the noise.'
-            )
-
-
-def _better(results: Results, name: str, other: str) -> bool:
-    """Tell whether an entry is better on a data set, outside the noise."""
-    found = (
-        results.difference(data, name, other, 'box')
-        for data in results.finished
-    )
-    return any(one and not one.noise and one.mean > 0 for one in found)
 
 
 def _unfinished(results: Results) -> Iterator[str]:

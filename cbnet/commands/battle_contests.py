@@ -13,6 +13,7 @@ from ..battle.corruptions import corrupted_config
 from ..battle.costs import EntryCost
 from ..battle.data import BattleData
 from ..battle.entries import Entry
+from ..battle.run_folders import entry_folder
 from ..errors import UserValueError
 
 
@@ -90,7 +91,7 @@ class Layout:
         if self.corrupted:
             names.append(f'{start}.corrupted.py')
         paths = [str(folder / name) for name in names]
-        runs = self.args.out / 'runs' / data.name / entry.folder
+        runs = entry_folder(self.args.out, data.name, entry.folder)
         contest = Contest(
             entry, data, *paths[:2], steps, cost, runs, *paths[2:]
         )

@@ -8,6 +8,7 @@ from ..battle.figures import RESULTS, Figures, read_figures, write_figures
 from ..battle.run_folders import run_folder
 from .battle_plan import Contest
 from .overrides import text_override
+from .run_lock import locked
 from .runs import TEST_STEP, Runs
 
 
@@ -86,7 +87,9 @@ class BattleRun:
         corrupted = isinstance(role, Condition)
         split = 'test' if corrupted else role
         images, cost = contest.data.images(split), contest.cost.seconds
-        figures = read_figures(folder)
+        # Only figures of the split itself are compared over its images.
+        drawn = samples if role == 'test' else 0
+        figures = read_figures(folder, drawn > 0)
         if figures is not None:
             runs.queue.skip(TEST_STEP * cost * images)
         else:
@@ -97,10 +100,13 @@ class BattleRun:
                 config = contest.corrupted_config
                 options += role.options
             runs.evaluate(config, checkpoint, folder, images, options, cost)
-            # Only figures of the split itself are compared over its images.
-            drawn = samples if role == 'test' else 0
             annotations = contest.data.splits[split].annotations
-            figures = write_figures(folder, annotations, drawn)
+            with locked(folder):
+                # The evaluation has let the lock go, and another process may
+                # have been faster.
+                figures = read_figures(folder, drawn > 0)
+                if figures is None:
+                    figures = write_figures(folder, annotations, drawn)
         if corrupted:
             for file in folder.glob(f'{RESULTS}.*.json'):
                 file.unlink()  # large, and there is one for each condition

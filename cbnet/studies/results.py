@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..text_tables import text_table
 from .costs import Cost
+from .numbers import plus_minus
 from .statistics import interval
 
 #: the end of a metric's name -> what tables call it
@@ -101,10 +102,7 @@ def _mean(values: Mapping[int, float]) -> str:
 
 
 def _gain(values: Sequence[float]) -> str:
-    if not values:
-        return '-'
-    mean, half = interval(values)
-    return f'{mean:+.3f}' + ('' if half is None else f' ± {half:.3f}')
+    return plus_minus(*interval(values), '{:+.3f}') if values else '-'
 
 
 def cost_table(costs: Mapping[str, Cost]) -> str:

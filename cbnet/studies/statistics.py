@@ -1,8 +1,9 @@
 """The mean of a few seeds, and how far it can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import fmean
 
+import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -26,3 +27,8 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
         return mean, None
     t = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
     return mean, float(t * stats.sem(values))
+
+
+def deviation(values: Collection[float]) -> float | None:
+    """Return the standard deviation over the seeds; None for one seed."""
+    return float(np.std([*values], ddof=1)) if len(values) > 1 else None

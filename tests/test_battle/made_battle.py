@@ -102,3 +102,13 @@ def cost(millions, milliseconds=None):
         latency=milliseconds and milliseconds / 1000,
         latency_p95=milliseconds and milliseconds / 900,
     )
+
+
+#: entries of every quality, see ``make_battle``
+ENTRIES = {
+    'base': (4.0, cost(10, 10)),
+    'good': (1.0, cost(20, 20)),
+    'twin </script>': (1.0, cost(30, 15)),
+    'bad': (9.0, cost(40, 40)),
+    'broken': (None, cost(5, 5)),
+}

@@ -32,15 +32,7 @@ from cbnet.battle.run_folders import note_failure
 from cbnet.battle.tables import as_markdown, rows
 from cbnet.battle.words import paragraphs
 
-from .made_battle import cost, make_battle
-
-ENTRIES = {
-    'base': (4.0, cost(10, 10)),
-    'good': (1.0, cost(20, 20)),
-    'twin </script>': (1.0, cost(30, 15)),
-    'bad': (9.0, cost(40, 40)),
-    'broken': (None, cost(5, 5)),
-}
+from .made_battle import ENTRIES, make_battle
 
 
 @pytest.fixture(scope='module')
@@ -94,7 +86,6 @@ def test_one_seed_is_noise(tiny_coco, tmp_path):
     (data,) = results.datas
     found = results.difference(data, 'base', 'good', 'box')
     assert found.mean < 0 and found.seeds is None and found.noise
-    assert 'no difference is claimed' in ' '.join(paragraphs(results))
 
 
 def test_scores_and_fronts(made):
@@ -121,13 +112,6 @@ def test_words(made):
     assert 'ms an image on, base' in text
     assert 'M parameters on, good' in text
     assert '3 runs of broken' in text and 'failed: iteration 7: loss' in text
-
-
-def test_no_results_are_no_figures(made, tmp_path):
-    annotations = made[1].splits['test'].annotations
-    with pytest.raises(ValueError, match=r'has left no results\.bbox\.json'):
-        write_figures(tmp_path, annotations, 5)
-    assert [*tmp_path.iterdir()] == []  # the next call evaluates again
 
 
 def test_an_entry_whose_detections_are_gone_has_no_pictures(made, tmp_path):

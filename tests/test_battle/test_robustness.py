@@ -67,7 +67,7 @@ def test_robustness(made):
     seeds = results.results[data.name, 'all'].seeds
     clean = [seeds[seed].figures['box AP'] for seed in (0, 1)]
     left = [clean[0] * 0.65, clean[1] * 0.9 * 0.65]
-    assert found.seeds == 2 and found.clean == pytest.approx(fmean(clean))
+    assert found.clean == pytest.approx(fmean(clean))
     assert found.corrupted == pytest.approx(fmean(left))
     assert found.spread == pytest.approx(stdev(left))
     assert found.relative == pytest.approx(sum(left) / sum(clean))

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from statistics import stdev
 
 from cbnet.atomic_files import write_whole
 from cbnet.battle.results import collect
@@ -94,11 +93,6 @@ class Evidence:
         if entry == reference or not apart:
             return None
         return interval(apart)
-
-
-def spread(values: Mapping[int, float]) -> float | None:
-    """Give the standard deviation over the seeds; None for one."""
-    return stdev(values.values()) if len(values) > 1 else None
 
 
 def read_evidence(folder: Path) -> Evidence:

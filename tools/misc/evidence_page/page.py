@@ -1,6 +1,7 @@
 """Write the tables, sentences and pictures of the evidence page."""
 
 from pathlib import Path
+from statistics import fmean
 
 from matplotlib.figure import Figure
 from zoo.marked_blocks import fill_blocks
@@ -8,9 +9,11 @@ from zoo.marked_blocks import fill_blocks
 from cbnet.analysis.plain_texts import plain_figure
 from cbnet.errors import UserValueError
 from cbnet.messages import listed
+from cbnet.studies.numbers import plus_minus
+from cbnet.studies.statistics import deviation
 from cbnet.text_tables import text_table
 
-from .figures import KINDS, Evidence, spread
+from .figures import KINDS, Evidence
 
 PAGE = 'evidence.md'
 _COLOURS = 'C0', 'C1'
@@ -97,16 +100,11 @@ def study_table(evidence: Evidence, study: str, data: str) -> str:
 def _mean(values: dict[int, float]) -> str:
     if not values:
         return '-'
-    wide = spread(values)
-    mean = f'{sum(values.values()) / len(values):.3f}'
-    return mean if wide is None else f'{mean} ± {wide:.3f}'
+    return plus_minus(fmean(values.values()), deviation(values.values()))
 
 
 def _apart(found: tuple[float, float | None] | None) -> str:
-    if found is None:
-        return '-'
-    mean, half = found
-    return f'{mean:+.3f}' + ('' if half is None else f' ± {half:.3f}')
+    return '-' if found is None else plus_minus(*found, '{:+.3f}')
 
 
 def _ratio(cost: dict[str, float], first: dict[str, float], key: str) -> str:
