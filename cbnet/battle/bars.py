@@ -22,15 +22,15 @@ def draw_classes(results: Results, data: str, kind: str) -> Iterator[Chart]:
                 for c in classes
                 if c in own and c in reference
             }
-    title = f'{kind} AP less that of {escape(results.reference)}'
+    title = f'difference in {kind} AP'  # short, for narrow screens
     figure = _grouped_bars(results, values, title=title, **DIFFERENCE)
     if not figure['data']:
         return
     mean = fmean(reference.values())
     yield Chart(
         f'{data}: {kind} AP of each class',
-        f'By how much the AP of each class differs from that of the '
-        f'reference, whose mean over the classes is {mean:.3f}.',
+        f'By how much the AP of each class differs from that of '
+        f'{results.reference}, whose mean over the classes is {mean:.3f}.',
         figure,
         _height(values),
     )

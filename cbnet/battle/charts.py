@@ -122,9 +122,7 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
             name='over seeds',
         )
     figure.add_vline(x=0, line=dict(color='#888888', dash='dot'))
-    figure.update_xaxes(
-        title=f'{kind} AP less that of the reference', **DIFFERENCE
-    )
+    figure.update_xaxes(title=f'difference in {kind} AP', **DIFFERENCE)
     figure.update_yaxes(**NAMES)
     yield Chart(
         f'{data}: {kind} AP against {results.reference}',
