@@ -1,7 +1,8 @@
 """The evidence page says what its files hold, and claims nothing else.
 
 1. The page of this repository agrees with its files, whose runs have costs.
-2. A battle's runs are taken, and taken again without doubling.
+2. A battle's runs are taken, and taken again without doubling; an entry
+   without one is left out.
 3. Differences are paired over seeds; what is inside the noise, or was run
    with one seed, is not claimed.
 4. Each difference with an interval in the words of the page is one of those
@@ -60,7 +61,10 @@ def test_differences_in_the_words_of_the_page():
 
 @pytest.fixture
 def taken(tiny_coco, tmp_path):
-    entries = {'base': (4.0, cost(10)), 'good': (1.0, cost(20))}
+    entries = {
+        'base': (4.0, cost(10)), 'good': (1.0, cost(20)),
+        'broken': (None, cost(5)),
+    }  # fmt: skip
     battle = tmp_path / 'battle'
     data, = make_battle(battle, [tiny_coco.root], entries)  # fmt: skip
     for _ in range(2):

@@ -121,6 +121,8 @@ def _read(file: Path) -> list[Row]:
 def add_battle(battle: Path, study: str, folder: Path) -> int:
     """Take the runs of a battle into the files; give their number.
 
+    An entry without a run that has ended is left out.
+
     Args:
         battle: the folder of the battle.
         study: the study that it belongs to.
@@ -132,7 +134,10 @@ def add_battle(battle: Path, study: str, folder: Path) -> int:
     results = collect(battle)
     budget = results.manifest['identity']['budget']
     runs, costs = [], []
+    ended = {name for (_, name), one in results.results.items() if one.seeds}
     for name in results.entries:
+        if name not in ended:
+            continue
         cost = results.costs.get(name)
         found = {key: cost and getattr(cost, key) for key in _COSTS}
         costs.append(dict(study=study, entry=name, **found))

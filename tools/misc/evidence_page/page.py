@@ -20,6 +20,7 @@ _COLOURS = 'C0', 'C1'
 #: the entries of a study that the others are compared with, too
 ALSO = {
     'generated': ('2x tf_efficientnet_lite0',),
+    'levers': ('tf_efficientnet_lite0',),
     'domain': ('frozen Lite2 of the domain + Lite0',),
 }
 
