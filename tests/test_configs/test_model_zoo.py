@@ -226,7 +226,7 @@ def test_the_readme_shows_figures_with_marks():
     ]
     assert rows['dual_r50']['mask AP'] == '-'
     # Figures on small data must not look like those on COCO.
-    assert rows['quickstart']['box AP'] == '64.0ᵐ, 80 generated images'
+    assert rows['quickstart']['box AP'] == '64.3ᵐ, 80 generated images'
     figures = [row[c] for row in rows.values() for c in ('M', 'GFLOPs')]
     assert all(re.fullmatch(r'[\d.]+[ᵖᵐ]', figure) for figure in figures)
 
