@@ -215,6 +215,7 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', words)
     status, said = battle(*options, '--slurm', 'jobs.sh')
     assert status == 0 and 'measuring' not in said
+    assert 'the costs were measured on the CPU of this machine' in said
     script = (tmp_path / 'jobs.sh').read_text()
     assert '--array=1-1\n' in script and '--slurm jobs.sh' not in script
     assert f'exec {sys.executable} -m cbnet battle' in script

@@ -10,6 +10,7 @@
    costs of two devices do not come together.
 6. What another process has measured meanwhile is taken over; what was measured
    before an interruption is kept.
+7. Steps are measured on the same batch in every call.
 """
 
 import json
@@ -17,12 +18,18 @@ import shutil
 
 import pytest
 import torch
+from mmengine.runner import set_random_seed
 
 from cbnet.battle.budgets import read_budget
+from cbnet.battle.configs import Settings, entry_config
 from cbnet.battle.costs import EntryCost
+from cbnet.battle.data import find_data
+from cbnet.battle.entries import read_entry
 from cbnet.commands import battle_costs, battle_plan
 from cbnet.commands.parsers.battle import make_parser
 
+# A fixture replaces it.
+first_batch = battle_costs.first_batch
 SINGLE, TWIN = 'random:test_resnet', '2x random:test_resnet'
 
 
@@ -191,3 +198,16 @@ def test_entries_of_equal_cost_are_found_once(plan, monkeypatch):
         made = plan(*options, entries=['equal-cost:x'])
         assert [one.entry.name for one in made.contests] == [SINGLE, TWIN]
     assert texts == ['equal-cost:x']
+
+
+def test_the_batch_that_is_measured(tiny_coco, tmp_path):
+    """It is the same in every call, although images are drawn and flipped."""
+    settings = Settings('plain', 'mask-rcnn-small', (96, 64), workers=0)
+    cfg = entry_config(read_entry(SINGLE), settings)
+    data, *_ = find_data([tiny_coco.root], tmp_path / 'data')
+    batches = []
+    for seed in range(6):
+        set_random_seed(seed)
+        batches.append(first_batch(cfg, data, settings))
+    first, *others = [torch.stack(one['inputs']) for one in batches]
+    assert all(torch.equal(first, other) for other in others)
