@@ -13,6 +13,7 @@ from ..datasets.walking import walk_dicts
 from ..engine.batch import accumulate_gradients
 from ..engine.mixed_precision import want_mixed_precision
 from ..errors import UserValueError
+from ..messages import listed
 from ..models.building import build_without_weights
 from ..studies.schedule import count_in_steps
 from .changes import change
@@ -207,7 +208,8 @@ def on_data(
     """
     cfg = deepcopy(cfg)
     cfg.work_dir = ''  # the splits are written as mmdet reads them
-    retarget(cfg, data.pair(role))
+    boxes = [name for name, head in HEADS.items() if not head.masks]
+    retarget(cfg, data.pair(role), f'with --head, one of {listed(boxes)}')
     cfg.pop('work_dir')
     count_in_steps(cfg, steps, PROTOCOLS[settings.protocol].drop)
     return cfg

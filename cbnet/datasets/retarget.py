@@ -20,13 +20,22 @@ _KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
 _KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
 
 
-def retarget(cfg: Config, data: OwnData) -> list[str]:
+#: how ``cbnet train`` does without masks
+_WITHOUT_MASKS = (
+    f'with --boxes-only, or with a config of boxes, such as {CONFIG}'
+)
+
+
+def retarget(
+    cfg: Config, data: OwnData, without_masks: str = _WITHOUT_MASKS
+) -> list[str]:
     """Set every number of classes, data set and evaluator of a config.
 
     Args:
         cfg: the config, changed in place. If mmdet needs an annotation file
             in another form, a copy is written below ``cfg.work_dir``.
         data: the data set.
+        without_masks: how the command trains boxes alone, for errors.
 
     Returns:
         Lines that tell the user what was set.
@@ -51,8 +60,7 @@ def retarget(cfg: Config, data: OwnData) -> list[str]:
             raise UserValueError(
                 f'{split.annotations}: the config trains masks, but '
                 f'{split.maskless} of {objects} have none (segmentation); '
-                f'add them, or train boxes alone: with --boxes-only, or with '
-                f'a config of boxes, such as {CONFIG}'
+                f'add them, or train boxes alone: {without_masks}'
             )
     copies = f'{cfg.work_dir}/annotations'
     train = written(train, train.classes, copies)

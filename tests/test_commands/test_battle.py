@@ -289,6 +289,8 @@ def test_data_without_masks(battle, tmp_path):
     status, said = battle('--entries', SINGLE)
     assert status == 2 and not (tmp_path / 'out').exists()
     assert 'mine/val.json: the config trains masks' in said
+    assert 'with --head, one of faster-rcnn, faster-rcnn-small, ' in said
+    assert '--boxes-only' not in said  # an option of cbnet train
 
 
 @pytest.mark.parametrize(
