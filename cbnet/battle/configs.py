@@ -71,6 +71,8 @@ class Settings:
         workers: the processes that load images; None: the protocol's.
         amp: whether to train in mixed precision, even if the protocol
             does not.
+        warm_up: the share of the steps in which the learning rate rises;
+            None: the protocol's.
     """
 
     protocol: str
@@ -80,6 +82,7 @@ class Settings:
     accumulate: int = 1
     workers: int | None = None
     amp: bool = False
+    warm_up: float | None = None
 
 
 def image_shape(cfg: Config, settings: Settings) -> tuple[int, int]:
@@ -211,5 +214,6 @@ def on_data(
     boxes = [name for name, head in HEADS.items() if not head.masks]
     retarget(cfg, data.pair(role), f'with --head, one of {listed(boxes)}')
     cfg.pop('work_dir')
-    count_in_steps(cfg, steps, PROTOCOLS[settings.protocol].drop)
+    drop = PROTOCOLS[settings.protocol].drop
+    count_in_steps(cfg, steps, drop, settings.warm_up)
     return cfg

@@ -123,8 +123,8 @@ def _foreign(file: Path) -> bool:
 def _compare(
     folder: Path, known: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
-    for key, value in known.items():
-        found = difference(value, now.get(key), place=key)
+    for key in known | now:  # a key of one only is a new option, None before
+        found = difference(known.get(key), now.get(key), place=key)
         if found:
             raise UserValueError(
                 f'--out {folder} holds another battle: its {found}; name '

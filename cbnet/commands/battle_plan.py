@@ -138,4 +138,5 @@ def read_settings(args: Namespace) -> Settings:
         args.accumulate,
         args.workers,
         args.amp,
+        args.warm_up,
     )

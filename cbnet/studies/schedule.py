@@ -10,7 +10,12 @@ _DROP_WARM_UP = 1000
 _LOG_INTERVAL = 10
 
 
-def count_in_steps(cfg: Config, steps: int, drop: bool = False) -> None:
+def count_in_steps(
+    cfg: Config,
+    steps: int,
+    drop: bool = False,
+    warm_up: float | None = None,
+) -> None:
     """Let a config train for some steps, with a warm-up and a cosine.
 
     Steps and not epochs, so that detectors compare on data of any size, and
@@ -21,8 +26,9 @@ def count_in_steps(cfg: Config, steps: int, drop: bool = False) -> None:
         cfg: any mmdet config, changed in place.
         steps: the number of steps, 2 or more.
         drop: whether the rate drops twice instead of following a cosine, as
-            after epochs 27 and 33 of 36; it rises in 1000 steps, but in at
-            most a tenth of all.
+            after epochs 27 and 33 of 36.
+        warm_up: the share of the steps in which the rate rises, from 0 to
+            1; None: a tenth, but at most 1000 steps if the rate drops.
     """
     cfg.train_cfg = ConfigDict(
         type='IterBasedTrainLoop', max_iters=steps, val_interval=steps
@@ -39,11 +45,12 @@ def count_in_steps(cfg: Config, steps: int, drop: bool = False) -> None:
             eta_min_ratio=0.01,
         ),
     ]
-    cfg.merge_from_dict(_overrides(steps))
+    cfg.merge_from_dict(_overrides(steps, warm_up))
     if drop:
-        cfg.param_scheduler[0].update(
-            start_factor=0.001, end=min(_DROP_WARM_UP, _rise(steps))
-        )
+        rise: ConfigDict = cfg.param_scheduler[0]
+        rise.start_factor = 0.001
+        if warm_up is None:
+            rise.end = min(rise.end, _DROP_WARM_UP)
         cfg.param_scheduler[1] = ConfigDict(
             type='MultiStepLR',
             by_epoch=False,
@@ -71,12 +78,9 @@ def steps_options(steps: int) -> list[str]:
     return [f'{key}={value}' for key, value in _overrides(steps).items()]
 
 
-def _rise(steps: int) -> int:
-    return max(round(WARM_UP * steps), 1)
-
-
-def _overrides(steps: int) -> dict[str, int]:
-    rise = _rise(steps)
+def _overrides(steps: int, warm_up: float | None = None) -> dict[str, int]:
+    share = WARM_UP if warm_up is None else warm_up
+    rise = min(max(round(share * steps), 1), steps - 1)
     return {
         'train_cfg.max_iters': steps,
         'train_cfg.val_interval': steps,

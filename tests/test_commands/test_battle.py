@@ -173,6 +173,7 @@ def test_a_battle(battle, tmp_path):
     for changed, key in (
         (['--batch-size', '1'], 'batch_size is 2, not 1'),
         (['--budget', '1ep'], "budget is '2it', not '1ep'"),
+        (['--warm-up', '0.3'], 'warm_up is None, not 0.3'),
         (['--head', 'retinanet'], "head is 'mask-rcnn-small', not"),
     ):
         status, said = battle(*entries, *rates, *changed)
@@ -315,6 +316,10 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--severities', '1'], 'add --corruptions'),
         (['--entries', SINGLE, '--severities', '6'], 'expected 5 or less'),
         (['--entries', SINGLE, '--lrs', '0'], 'expected a number above 0'),
+        (
+            ['--entries', SINGLE, '--warm-up', '1'],
+            'argument --warm-up: 1, expected a number from 0 to below 1',
+        ),
         (
             ['--entries', SINGLE, '--budget', '1s', '--timed', '0'],
             'needs the time of a step',

@@ -5,12 +5,14 @@
 2. An entry whose measurement failed has no config until it is measured well.
 3. The folder may move and the loaders may change; another config is refused
    before it is added to the battle.
-4. All calls choose from the rates of all; the reference is kept.
-5. GPUs that are not there are refused; the first one measures the costs, and
+4. The warm-up is that of the option, also in a battle that was begun before
+   there was such an option.
+5. All calls choose from the rates of all; the reference is kept.
+6. GPUs that are not there are refused; the first one measures the costs, and
    costs of two devices do not come together.
-6. What another process has measured meanwhile is taken over; what was measured
+7. What another process has measured meanwhile is taken over; what was measured
    before an interruption is kept.
-7. Steps are measured on the same batch in every call.
+8. Steps are measured on the same batch in every call.
 """
 
 import json
@@ -111,6 +113,19 @@ def test_what_configs_may_change(plan, tmp_path):
     assert 'optim_wrapper.clip_grad.max_norm is 7, not 5' in str(error.value)
     assert 'the versions of cbnet and mmdet of before' in str(error.value)
     assert [*manifest('moved')['entries']] == [SINGLE]
+
+
+def test_the_warm_up(plan, tmp_path):
+    (contest,) = plan('--warm-up', '0.3').contests
+    assert 'begin=30,' in (tmp_path / contest.config).read_text()
+    (contest,) = plan(out='usual').contests
+    assert 'begin=10,' in (tmp_path / contest.config).read_text()
+    before = manifest('usual')
+    del before['identity']['warm_up']
+    (tmp_path / 'usual' / 'battle.json').write_text(json.dumps(before))
+    plan(out='usual')
+    with pytest.raises(ValueError, match='its warm_up is None, not 0.3'):
+        plan('--warm-up', '0.3', entries=[TWIN], out='usual')
 
 
 def test_rates_and_the_reference(plan):

@@ -1,4 +1,7 @@
-"""A config by epochs is counted in steps, and its steps can be changed."""
+"""A config by epochs is counted in steps, and its steps can be changed.
+
+The rate rises in a share of the steps, and falls after that.
+"""
 
 import pytest
 from mmengine.config import Config
@@ -9,9 +12,9 @@ from cbnet.studies.schedule import count_in_steps, steps_options
 NAME = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 
 
-def counted(steps):
+def counted(steps, **options):
     cfg = Config.fromfile(find_config(NAME))
-    count_in_steps(cfg, steps)
+    count_in_steps(cfg, steps, **options)
     return cfg
 
 
@@ -40,3 +43,18 @@ def test_overrides_change_the_steps(steps):
     assert cfg.train_cfg == wanted.train_cfg
     assert cfg.param_scheduler == wanted.param_scheduler
     assert 0 < cfg.param_scheduler[0].end < steps
+
+
+@pytest.mark.parametrize('drop', [False, True])
+@pytest.mark.parametrize(
+    ('steps', 'warm_up', 'rise'),
+    [(50_000, 0.3, 15_000), (200, 0, 1), (2, 0.9, 1)],
+)
+def test_the_warm_up(steps, warm_up, rise, drop):
+    first, second = counted(steps, drop=drop, warm_up=warm_up).param_scheduler
+    assert first.end == rise and (drop or second.begin == rise)
+
+
+@pytest.mark.parametrize(('drop', 'rise'), [(False, 5000), (True, 1000)])
+def test_the_warm_up_of_the_protocols(drop, rise):
+    assert counted(50_000, drop=drop).param_scheduler[0].end == rise

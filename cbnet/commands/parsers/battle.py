@@ -86,6 +86,12 @@ def add_protocol_options(parser: CommandParser) -> None:
         rate,
     )
     parser.option(
+        '--warm-up SHARE',
+        'the share of the steps in which the learning rate rises (default: '
+        "0.1; the study's is 1000 steps at most)",
+        fraction,
+    )
+    parser.option(
         '--scale W,H',
         'the size of the images; the sizes of the protocol are scaled to it '
         '(320,192 for CPUs)',
@@ -192,6 +198,16 @@ def positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float('inf'):
         raise ArgumentTypeError(f'{text}, expected a number above 0')
+    return value
+
+
+def fraction(text: str) -> float:
+    """Read a share of the steps."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ArgumentTypeError(
+            f'{text}, expected a number from 0 to below 1, such as 0.1'
+        )
     return value
 
 
