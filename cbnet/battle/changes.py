@@ -14,8 +14,9 @@ from .optimizers import build_optimizer
 
 #: the parts of a config that belong to an entry
 _OWN = 'model', 'optim_wrapper'
-#: what each run sets, after the changes
+# What each run sets after the changes.
 _RATE = 'optim_wrapper.optimizer.lr'
+_CLASSES = 'num_classes', 'num_things_classes'
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:
@@ -30,12 +31,18 @@ def check_changes(changes: Mapping[str, Any]) -> None:
                 f'cfg: {key} belongs to the protocol, which is the same for '
                 f'all entries; expected keys below model. and optim_wrapper.'
             )
-    if _RATE in _places(changes):
-        raise UserValueError(
-            f'cfg: {_RATE} has no effect, because each run takes its rate '
-            f'from --lrs; give the rates with --lrs, or factors for parts of '
-            f'the model with optim_wrapper.paramwise_cfg'
-        )
+    for place in _places(changes):
+        if place == _RATE:
+            raise UserValueError(
+                f'cfg: {place} has no effect, because each run takes its rate '
+                f'from --lrs; give the rates with --lrs, or factors for parts '
+                f'of the model with optim_wrapper.paramwise_cfg'
+            )
+        if place.split('.')[-1] in _CLASSES:
+            raise UserValueError(
+                f'cfg: {place} has no effect, because the number of classes '
+                f'is that of each data set; leave it out'
+            )
 
 
 def _places(changes: Mapping[Any, Any], above: str = '') -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_files import write_whole
+from ..checkpoints.local_files import file_hash
 from ..doctor.facts import list_devices
 from ..errors import UserValueError
 from ..messages import difference
@@ -123,13 +124,11 @@ def _foreign(file: Path) -> bool:
 def _compare(
     folder: Path, known: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
-    for key in known | now:  # a key of one only is a new option, None before
-        found = difference(known.get(key), now.get(key), place=key)
-        if found:
-            raise UserValueError(
-                f'--out {folder} holds another battle: its {found}; name '
-                f'another --out, or repeat the options of that battle'
-            )
+    if found := difference(known, now):
+        raise UserValueError(
+            f'--out {folder} holds another battle: its {found}; name '
+            f'another --out, or repeat the options of that battle'
+        )
 
 
 def identity_of(settings: Settings, budget: str) -> dict[str, Any]:
@@ -150,6 +149,7 @@ def described(
                 options=asdict(one.options),
                 changes=dict(one.changes),
                 folder=one.folder,
+                weights=_weights(one),
             )
             for one in entries
         },
@@ -163,6 +163,16 @@ def described(
             for one in datas
         },
     )
+
+
+def _weights(entry: Entry) -> dict[str, str] | None:
+    """Give a fingerprint of each file of weights that an entry names."""
+    names = {one.weights for one in entry.members if one.weights}
+    return {
+        name: file_hash(name)[:16]
+        for name in sorted(names)
+        if Path(name).is_file()  # and no address
+    } or None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Recognise local files that cannot be complete checkpoints."""
+"""Recognise local files that cannot be complete checkpoints, or changed."""
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -45,3 +46,12 @@ def require_checkpoint(source: str | os.PathLike[str], key: str) -> None:
         f'{key}={str(source)!r} {problem}: {path.stat().st_size} bytes; copy '
         f'or download it again'
     )
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """Compute the SHA-256 of a file, in hexadecimal digits."""
+    done = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while part := file.read(1 << 20):
+            done.update(part)
+    return done.hexdigest()

@@ -1,6 +1,5 @@
 """Write a trained checkpoint for others, as ``cbnet publish``."""
 
-import hashlib
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from ..checkpoints.fingerprint import Recorded
+from ..checkpoints.local_files import file_hash
 from ..checkpoints.weight_files import (
     find_weights,
     kept_meta,
@@ -67,7 +67,7 @@ def publish(
         print(f'left out: {listed(left) or "nothing"}')
     unnamed = out.with_stem(f'{out.stem}-unfinished')
     write_weights(unnamed, weights, meta, outputs)
-    named = out.with_stem(f'{out.stem}-{_file_hash(unnamed)[:8]}')
+    named = out.with_stem(f'{out.stem}-{file_hash(unnamed)[:8]}')
     unnamed.replace(named)
     return named
 
@@ -80,11 +80,3 @@ def record(cfg: Config, weights: Mapping[str, Tensor]) -> Recorded:
     for name, reason in left.items():
         print(f'  not recorded: {name}, {reason}')
     return outputs
-
-
-def _file_hash(path: Path) -> str:
-    done = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while part := file.read(1 << 20):
-            done.update(part)
-    return done.hexdigest()

@@ -246,6 +246,20 @@ def test_files_of_weights(tmp_path):
             )
             for changes in RATES
         ),
+        *(
+            (
+                f'- entry: a\n  cfg: {changes}',
+                f'item 1: cfg: model.{place} has no effect, because the '
+                f'number of classes is that of each data set; leave it out',
+            )
+            for place, changes in (
+                ('bbox_head.num_classes', '{model.bbox_head.num_classes: 8}'),
+                (
+                    'roi_head.bbox_head.0.num_classes',
+                    '{model.roi_head: {bbox_head.0: {num_classes: 8}}}',
+                ),
+            )
+        ),
         ('- a\n- entry: 0x a', 'item 2: --entries'),
         (
             '- entry: 2x a, style=slc\n  style: fcc',

@@ -7,12 +7,13 @@
    before it is added to the battle.
 4. The warm-up is that of the option, also in a battle that was begun before
    there was such an option.
-5. All calls choose from the rates of all; the reference is kept.
-6. GPUs that are not there are refused; the first one measures the costs, and
+5. A file of weights that has changed since the earlier runs is refused.
+6. All calls choose from the rates of all; the reference is kept.
+7. GPUs that are not there are refused; the first one measures the costs, and
    costs of two devices do not come together.
-7. What another process has measured meanwhile is taken over; what was measured
+8. What another process has measured meanwhile is taken over; what was measured
    before an interruption is kept.
-8. Steps are measured on the same batch in every call.
+9. Steps are measured on the same batch in every call.
 """
 
 import json
@@ -126,6 +127,19 @@ def test_the_warm_up(plan, tmp_path):
     plan(out='usual')
     with pytest.raises(ValueError, match='its warm_up is None, not 0.3'):
         plan('--warm-up', '0.3', entries=[TWIN], out='usual')
+
+
+def test_a_file_of_weights_that_has_changed(plan, tmp_path):
+    file = tmp_path / 'mine.pth'
+    file.write_bytes(b'some weights')
+    entries = ['test_resnet=mine.pth, name=mine', SINGLE]
+    plan(entries=entries)
+    plan(entries=entries)
+    file.write_bytes(b'weights of a later training')
+    with pytest.raises(ValueError, match='another battle') as error:
+        plan(entries=entries)
+    assert "its entries mine.weights.mine.pth is '" in str(error.value)
+    plan(entries=[SINGLE])
 
 
 def test_rates_and_the_reference(plan):
