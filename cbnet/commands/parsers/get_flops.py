@@ -40,7 +40,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--scale FACTOR',
-        'resize the images for the assistants; 0.5 is a quarter of their '
+        'resize the images for the assistants; 0.5 takes a quarter of their '
         'work (default: the images as they are)',
         float,
     )
