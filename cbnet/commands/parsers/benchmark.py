@@ -81,7 +81,7 @@ def add_setting_options(parser: CommandParser) -> None:
     parser.option(
         '--shape',
         'the height and width of the images, padding included; one number '
-        'stands for a square (default: 320 480)',
+        'means a square (default: 320 480)',
         at_least(32, 8192),
         nargs='+',
         default=[320, 480],

@@ -47,7 +47,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--shape',
         'the height and width of the image as the model sees it, with '
-        'padding; one number stands for a square (default: 800 1280, as for '
+        'padding; one number means a square (default: 800 1280, as for '
         'the published figures)',
         int,
         nargs='+',
