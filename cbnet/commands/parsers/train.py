@@ -65,8 +65,8 @@ def add_data_options(parser: CommandParser) -> None:
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
         'sets, evaluators and learning rate of the config are adapted. '
-        'Files and folders are relative to --data-root, or absolute; those '
-        'that are not given are searched for.',
+        'Files and folders are relative to --data-root or to the working '
+        'directory; those that are not given are searched for.',
     )
     parser.option('--data-root DIR', 'the folder of the data set')
     for split, use in (
