@@ -8,6 +8,7 @@ from argparse import (
     RawDescriptionHelpFormatter,
 )
 from collections.abc import Callable
+from textwrap import fill
 from typing import Any
 
 from .main import program
@@ -36,6 +37,7 @@ class CommandParser(ArgumentParser):
 
     def section(self, title: str, text: str) -> None:
         """Start a section of the help for the options that follow."""
+        text = fill(' '.join(text.split()), 76)
         self._group = self.add_argument_group(title, text)
 
     def exclusive(self) -> None:
@@ -70,7 +72,8 @@ class CommandParser(ArgumentParser):
             settings['type'] = type
         default = settings.get('default')
         if default not in (None, []) and '(default' not in text:
-            text += ' (default: %(default)s)'
+            values = default if isinstance(default, list) else [default]
+            text += f' (default: {" ".join(map(str, values))})'
         self._group.add_argument(name, help=text, **settings)
 
 

@@ -79,7 +79,7 @@ def run(args: Namespace) -> None:
         f'{number_of(results.images, noun)}, {results.detections} detections'
     )
     if others := other_files(args.input, target):
-        print(f'  left out  files that are no images: {others}')
+        print(f'  left out  files that are not images: {others}')
     if not args.no_images and results.images:
         shown = f'{tally.drawn} with a score of {args.score_thr} or more'
         print(f'  drawn     {shown}')

@@ -28,7 +28,8 @@ def add_overrides(parser: CommandParser) -> None:
         'override settings of the config, such as '
         'train_dataloader.batch_size=2 model.assistance.weights="[0.25]" '
         '(quote brackets, and put no spaces inside); variables of the file, '
-        'such as data_root, are refused, because they have been used by then',
+        'such as data_root, are refused, because their values have already '
+        'been used',
         action=Overrides,
     )
 

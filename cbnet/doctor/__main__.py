@@ -1,7 +1,7 @@
 """Examine the installation; say what is wrong and how to repair it.
 
 The exit status is 0 if all is well (there may be warnings), and 1 if
-something is wrong.  Where `import cbnet` fails, run:
+something is wrong. Where `import cbnet` fails, run:
 
   CBNET_START=no python -m cbnet.doctor
 """

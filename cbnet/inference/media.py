@@ -59,7 +59,7 @@ def find_images(source: Path, leave_out: Path) -> dict[str, Path]:
 
 
 def other_files(source: Path, leave_out: Path) -> str:
-    """Count a folder's files that are no images: ``3 .heic, 1 .gif``."""
+    """Count a folder's files that are not images: ``3 .heic, 1 .gif``."""
     counts = Counter(
         path.suffix.lower() or 'without an ending'
         for path in _files(source, leave_out)

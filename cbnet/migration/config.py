@@ -31,7 +31,7 @@ def migrate_config(
     """Convert a published config and write the new one.
 
     Args:
-        path: the published config; the files that it inherits from must lie
+        path: the published config; the files that it inherits from must be
             where its ``_base_`` says.
         out: the file to write; missing folders are made.
 

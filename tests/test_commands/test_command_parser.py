@@ -23,7 +23,8 @@ def parser():
     parser.option('file FILE.txt', 'the file', new_file('.txt', '.text'))
     parser.option('--num N', 'the number', at_least(1), default=3)
     parser.option('--keys KEY ...', 'the keys')
-    parser.section('more', 'Further options.')
+    parser.option('--seeds N ...', 'the seeds', int, default=[0, 1])
+    parser.section('more', 'Further options. ' * 5)
     parser.option('--amp', 'whether to do it fast')
     parser.option(
         '--least S', 'the score (default: 0.5, half)', score, default=0.5
@@ -42,8 +43,10 @@ def test_help(parser):
     shown = parser.format_help()
     assert shown.startswith('usage: cbnet do-it [options]\n')
     assert 'the number (default: 3)\n' in shown
-    assert shown.count('default') == 2
+    assert 'the seeds (default: 0 1)\n' in shown
+    assert shown.count('default') == 3
     assert shown.index('Further options.') < shown.index('fast')
+    assert max(map(len, shown.splitlines())) < 80
     assert shown.endswith('Examples:\n  cbnet do-it a.txt\n')
 
 

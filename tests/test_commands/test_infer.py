@@ -190,7 +190,7 @@ def test_unreadable_images_are_named_and_the_others_go_on(infer, photos):
     for name in ('a_cut.png', 'text.jpg', 'empty.jpg'):
         assert f'image {photos / name} (' in output
     assert 'truncated' in output and 'Traceback' not in output
-    assert 'left out  files that are no images: 1 .txt' in output
+    assert 'left out  files that are not images: 1 .txt' in output
     out = infer.folder / 'work_dirs/tiny/infer'
     images = read(out / 'results.images.json')['images']
     # the numbers stay those of the folder's order

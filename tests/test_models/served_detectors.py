@@ -74,8 +74,8 @@ images. {passed} of {tried} pass.
 
 A row without these marks says why the composite is refused, or which package
 is missing for the plain detector. PAA, LAD, BoxInst, GLIP and Grounding DINO
-need `pip install 'cbnet[detectors]'`, ConvNeXt needs mmpretrain (1.2.0 with no
-transformers beside it); the two with texts get a tiny BERT. MaskTrack R-CNN
+need `pip install 'cbnet[detectors]'`, ConvNeXt needs mmpretrain (1.2.0,
+without transformers); the two that read texts get a tiny BERT. MaskTrack R-CNN
 and QDTrack call the heads of the detector that they hold, so they are tried
 without assistance.
 

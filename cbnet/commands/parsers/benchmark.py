@@ -3,7 +3,7 @@ r"""Compare the speed of detectors in one run: latency, memory, every part.
 The candidates take turns, so that whatever else the machine does slows all of
 them. Times are medians; ratios compare neighbouring passes, and have
 quartiles. Weights are random. Candidates whose weights have the same names
-and shapes get the same numbers, and their outputs are compared, too. Images
+and shapes get the same weights, and their outputs are compared, too. Images
 are noise. With random weights, few scores pass the threshold; the last example
 keeps as many detections as the config allows.
 
@@ -40,7 +40,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--variant TEXT',
-        'a further candidate of each CONFIG with overrides of its own: '
+        'a further candidate for each CONFIG, with overrides: '
         '"NAME: KEY=VALUE ..."; may be given several times; compile=True '
         'compiles the backbone and the neck with torch.compile, '
         'channels_last=True stores maps in that layout, and fast=True also '
@@ -81,7 +81,7 @@ def add_setting_options(parser: CommandParser) -> None:
     parser.option(
         '--shape',
         'the height and width of the images, padding included; one number '
-        'stands for a square (default: 320 480)',
+        'means a square (default: 320 480)',
         at_least(32, 8192),
         nargs='+',
         default=[320, 480],
@@ -99,7 +99,9 @@ def add_setting_options(parser: CommandParser) -> None:
         choices=DTYPES,
         default='fp32',
     )
-    parser.option('--compile', 'compile the backbone and neck of all')
+    parser.option(
+        '--compile', 'compile the backbone and neck of all candidates'
+    )
     parser.option(
         '--rounds N',
         'the number of passes that are timed',

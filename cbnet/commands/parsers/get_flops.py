@@ -40,14 +40,14 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--scale FACTOR',
-        'resize the images for the assistants; 0.5 is a quarter of their '
+        'resize the images for the assistants; 0.5 takes a quarter of their '
         'work (default: the images as they are)',
         float,
     )
     parser.option(
         '--shape',
         'the height and width of the image as the model sees it, with '
-        'padding; one number stands for a square (default: 800 1280, as for '
+        'padding; one number means a square (default: 800 1280, as for '
         'the published figures)',
         int,
         nargs='+',

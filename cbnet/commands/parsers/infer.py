@@ -1,4 +1,4 @@
-r"""Detect in images or in a video: draw the detections, write the results.
+r"""Detect objects in images or in a video; draw them, and write the results.
 
 A folder is searched with its subfolders, and its images are taken in the
 order of their names. Only detections with a score of at least --score-thr are
@@ -54,7 +54,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--batch-size N',
-        'images at a time (default: %(default)s); in larger batches '
+        'the number of images at a time (default: 1); in larger batches '
         'images are padded to the largest, which changes scores a little',
         at_least(1),
         default=1,

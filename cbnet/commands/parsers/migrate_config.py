@@ -18,7 +18,7 @@ def make_parser() -> CommandParser:
     parser.option(
         'config',
         'the published config; the files that it inherits from must '
-        'lie where its _base_ says',
+        'be where its _base_ says',
     )
     parser.option('--out FILE', 'the file to write', new_file(), required=True)
     return parser

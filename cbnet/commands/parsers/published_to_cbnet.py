@@ -1,4 +1,4 @@
-r"""Convert a published CBNetV2 checkpoint; its keys tell the config.
+r"""Convert a published CBNetV2 checkpoint; its config is found from its keys.
 
 The published files are read as they are: zipped or not, averaged (SWA) or
 not. Only the weights are kept. Before anything is written, the result is
@@ -28,7 +28,7 @@ def make_parser() -> CommandParser:
     parser.option('out OUT.pth', 'the file to write', new_file())
     parser.option(
         '--config CONFIG',
-        'the config of the model, if it is none of the published models '
-        'or has other classes (default: the config that the keys tell)',
+        'the config of the model, if it is not one of the published models '
+        'or has other classes (default: the one that is found from the keys)',
     )
     return parser

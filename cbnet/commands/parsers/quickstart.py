@@ -1,9 +1,9 @@
 """Generate a data set, train a composite detector, show what it learned.
 
-Fine-tunes a dual EfficientNet-Lite0 Mask R-CNN on generated shapes,
-evaluates it on other images, and writes a table and a sheet of detections.
-Everything goes into the current folder: data/shapes and
-work_dirs/quickstart.  After an interruption, the same command continues.
+The command fine-tunes a dual EfficientNet-Lite0 Mask R-CNN on generated
+shapes, evaluates it on other images, and writes a table and a sheet of
+detections. Everything goes into the current folder: data/shapes and
+work_dirs/quickstart. After an interruption, the same command continues.
 
 Examples:
   cbnet quickstart

@@ -1,10 +1,11 @@
 r"""Compare ways to go on with a trained detector, on your own data.
 
-Trains the detector of CONFIG, then goes on with it: alone; with an assistant
-that is frozen, sees the images at half their size, or is trained; and beside
-them a bigger detector from the start. Each goes on for equal steps and for
-equal time, from several seeds. All runs are `cbnet train` and `cbnet test`,
-and all upgrades are `cbnet upgrade`. After an interruption, the same command
+The command trains the detector of CONFIG. Then it goes on training it alone,
+with a frozen assistant, with a frozen assistant that sees the images at half
+their size, and with an assistant that is trained, too; on request, it also
+trains a bigger detector from the start. Each gets equal steps and equal time,
+from several seeds. All runs are `cbnet train` and `cbnet test`, and all
+upgrades are `cbnet upgrade`. After an interruption, the same command
 continues; with other --seeds, --arms or another --assistant and the same
 --out-dir, it adds to the tables.
 
@@ -58,7 +59,7 @@ def make_parser() -> CommandParser:
     parser.option(
         '--checkpoints FILE ...',
         'trained checkpoints of CONFIG to start from, one for all seeds or '
-        'one for each (default: CONFIG is trained for --steps)',
+        'one for each seed (default: CONFIG is trained for --steps)',
         Path,
         default=[],
     )

@@ -2,10 +2,11 @@ r"""Evaluate a checkpoint with the test set and the metrics of a config.
 
 Examples:
   cbnet test configs/cbnet/quickstart.py \
-      work_dirs/quickstart/iter_320.pth --show-dir figures
+      work_dirs/quickstart/trained/iter_320.pth --show-dir figures
   cbnet test configs/cbnet/dual_r50.py dual_r50.pth --out boxes.pkl
   cbnet test configs/cbnet/quickstart.py \
-      work_dirs/quickstart/iter_320.pth --tta-scales 256,205 320,256 384,307
+      work_dirs/quickstart/trained/iter_320.pth \
+      --tta-scales 256,205 320,256 384,307
   torchrun --nproc_per_node 8 -m cbnet test configs/cbnet/dual_r50.py \
       dual_r50.pth --launcher pytorch
 """
@@ -46,9 +47,9 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--batch-size N',
-        'images at a time in each process (default: that of the config, '
-        'mostly 1); in larger batches images are padded to the largest, '
-        'which changes scores a little',
+        'the number of images at a time in each process (default: that of the '
+        'config, mostly 1); in larger batches images are padded to the '
+        'largest, which changes scores a little',
         at_least(1),
     )
     add_tta_options(parser)

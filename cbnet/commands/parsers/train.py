@@ -24,7 +24,7 @@ def make_parser() -> CommandParser:
     parser = run_parser(__name__, __doc__)
     parser.option(
         '--resume',
-        'continue from this checkpoint; without FILE from the newest in '
+        'continue from this checkpoint; without FILE, from the newest one in '
         'the work dir, or from the start if there is none',
         nargs='?',
         const='auto',
@@ -36,7 +36,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--auto-scale-lr',
-        'scale the learning rate by the batch size over '
+        'scale the learning rate by the ratio of the batch size to '
         'auto_scale_lr.base_batch_size of the config; --data-root implies it',
     )
     parser.option(
@@ -53,7 +53,9 @@ def make_parser() -> CommandParser:
     )
     add_verify_option(parser, 'load_from')
     add_data_options(parser)
-    parser.option('--no-val', 'train without evaluation')
+    parser.option(
+        '--no-val', 'train without evaluation, as with --val-ann none'
+    )
     return parser
 
 
@@ -63,13 +65,13 @@ def add_data_options(parser: CommandParser) -> None:
         'own data',
         'Train any config on a data set in COCO format. The classes, data '
         'sets, evaluators and learning rate of the config are adapted. '
-        'Files and folders are relative to --data-root, or absolute; those '
-        'that are not given are searched for.',
+        'Files and folders are relative to --data-root or to the working '
+        'directory; those that are not given are searched for.',
     )
     parser.option('--data-root DIR', 'the folder of the data set')
     for split, use in (
         ('train', 'train on'),
-        ('val', "evaluate on ('none' is --no-val)"),
+        ('val', 'evaluate on'),
     ):
         parser.option(f'--{split}-ann FILE', f'the annotation file to {use}')
         parser.option(

@@ -1,6 +1,6 @@
 r"""Add a pretrained assistant to a trained detector, losing nothing.
 
-CONFIG and CHECKPOINT are those of any mmdet detector. The new connections add
+CONFIG and CHECKPOINT are those of an mmdet detector. The new connections add
 zero, so that the upgraded detector computes what it computed before; this is
 proved on images before anything is trained. The assistant is frozen unless
 --train-assistant is given.
@@ -47,7 +47,7 @@ def make_parser() -> CommandParser:
     )
     parser.option(
         '--scale FACTOR',
-        'resize the images for the assistant; 0.5 is a quarter of its work '
+        'resize the images for the assistant; 0.5 takes a quarter of the work '
         '(default: the images as they are; 1.0, a resize to whole patches, '
         "if the assistant's positions would not line up otherwise)",
         factor,

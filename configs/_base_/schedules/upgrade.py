@@ -1,5 +1,5 @@
 # Rates for the short training that follows an upgrade, as factors of the rate
-# that the detector was trained with, if it does not improve any more alone:
+# that the detector was trained with, if it no longer improves by itself:
 #   _base_ = ['upgraded_my_config.py', 'cbnet::_base_/schedules/upgrade.py']
 #   optim_wrapper = _base_.upgrade_optim_wrapper
 upgrade_optim_wrapper = dict(
