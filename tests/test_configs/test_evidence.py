@@ -7,7 +7,8 @@
    with one seed, is not claimed.
 4. Each difference with an interval in the words of the page is one of those
    that the files give.
-5. A file with other columns, and a page without a block, are refused.
+5. The AP is drawn against the time of training where both are known.
+6. A file with other columns, and a page without a block, are refused.
 """
 
 import re
@@ -21,7 +22,13 @@ from evidence_page.figures import (
     add_battle,
     read_evidence,
 )
-from evidence_page.page import draw_study, find_stale, study_table, words
+from evidence_page.page import (
+    draw_study,
+    draw_times,
+    find_stale,
+    study_table,
+    words,
+)
 
 from ..test_battle.made_battle import cost, make_battle
 
@@ -127,3 +134,19 @@ def test_other_columns(tmp_path):
     (tmp_path / 'runs.csv').write_text('a,b\n1,2\n')
     with pytest.raises(ValueError, match=r'runs.csv: found the columns'):
         read_evidence(tmp_path)
+
+
+def test_times():
+    found = made(base=[0.1, 0.2], long=[0.3], unknown=[0.4])
+    for row, budget in zip(
+        found.runs, ('20it', '20it', '50it', '50it'), strict=True
+    ):
+        row['budget'] = budget
+    for row, step in zip(found.costs, ('0.5', '0.25', ''), strict=True):
+        row |= dict(step=step, parameters='', trained='')
+    assert found.seconds('s', 'base') == 10
+    assert found.seconds('s', 'long') == 12.5
+    assert found.seconds('s', 'unknown') is None
+    box, _ = draw_times(found, 's').axes
+    places = [bars[0].get_xydata().tolist() for bars in box.containers]
+    assert places == [[[1, pytest.approx(0.15)]], [[1.25, 0.3]]]

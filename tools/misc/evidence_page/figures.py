@@ -54,6 +54,20 @@ class Evidence:
                 return {key: float(row[key]) for key in _COSTS if row[key]}
         return {}
 
+    def seconds(self, study: str, entry: str) -> float | None:
+        """Give the time of a training: its steps by the time of a step.
+
+        None if the time of a step was not measured, or the budget does not
+        count steps.
+        """
+        step = self.cost(study, entry).get('step')
+        for row in self.runs:
+            if (row['study'], row['entry']) == (study, entry):
+                steps = row['budget'].removesuffix('it')
+                if step and steps.isdecimal():
+                    return step * int(steps)
+        return None
+
     def values(
         self, study: str, data: str, entry: str, figure: str
     ) -> dict[int, float]:

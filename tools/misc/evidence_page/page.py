@@ -17,12 +17,15 @@ from .figures import KINDS, Evidence
 
 PAGE = 'evidence.md'
 _COLOURS = 'C0', 'C1'
+_MARKS = 'osD^vP'
 #: the entries of a study that the others are compared with, too
 ALSO = {
     'generated': ('2x tf_efficientnet_lite0',),
     'levers': ('tf_efficientnet_lite0',),
     'domain': ('frozen Lite2 of the domain + Lite0',),
 }
+#: the studies whose AP is drawn against the time of training, too
+TIMED = ('generated',)
 
 
 def write_page(evidence: Evidence, folder: Path) -> None:
@@ -40,6 +43,9 @@ def write_page(evidence: Evidence, folder: Path) -> None:
     for study in evidence.studies():
         figure = draw_study(evidence, study)
         figure.savefig(folder / 'figures' / f'evidence_{study}.png')
+    for study in TIMED:
+        figure = draw_times(evidence, study)
+        figure.savefig(folder / 'figures' / f'evidence_{study}_time.png')
 
 
 def find_stale(evidence: Evidence, folder: Path) -> bool:
@@ -195,3 +201,33 @@ def _draw_entry(
             axes.plot(values, heights, 'o', color=colour, alpha=0.6, ms=4)
             mean = sum(values) / len(values)
             axes.plot([mean], [row + up], 'k|', ms=10, mew=1.5)
+
+
+def draw_times(evidence: Evidence, study: str) -> Figure:
+    """Draw the AP of each entry on the first data set against its time.
+
+    The time is that of a training, as a ratio to that of the first entry;
+    bars are standard deviations over the seeds.
+    """
+    figure = Figure((9.5, 3.6), 110, facecolor='white', layout='constrained')
+    panels = figure.subplots(1, len(KINDS))
+    data, *_ = evidence.datas(study)
+    entries = evidence.entries(study)
+    first = evidence.seconds(study, entries[0])
+    for axes, kind in zip(panels, KINDS, strict=True):
+        for number, entry in enumerate(entries):
+            values = evidence.values(study, data, entry, f'{kind} AP').values()
+            seconds = evidence.seconds(study, entry)
+            if first and seconds and values:
+                axes.errorbar(
+                    seconds / first, fmean(values), deviation(values),
+                    fmt=_MARKS[number % len(_MARKS)], ms=6, label=entry,
+                )  # fmt: skip
+        axes.set_xlabel('time of training, ratio to the first')
+        axes.set_title(f'{data}: {kind} AP', fontsize=11, loc='left')
+        axes.grid(alpha=0.3)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc='outside right center', frameon=False, fontsize=8
+    )
+    return plain_figure(figure)
