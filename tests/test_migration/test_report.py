@@ -82,6 +82,13 @@ def test_a_line_that_is_not_understood(line, reported, convert_with):
         assert rest == []
 
 
+def test_the_batch_of_the_training_loader_counts(convert_with):
+    line = 'data = dict(train_dataloader=dict(samples_per_gpu=3))'
+    new, report = convert_with(line)
+    assert new.auto_scale_lr.base_batch_size == 8 * 3
+    assert any('base_batch_size=24' in line for line in report)
+
+
 def test_a_missing_base_is_named(published_configs, tmp_path):
     (published_configs / '_base_' / 'coco.py').unlink()
     with pytest.raises(ValueError, match=r'faster_r50.py: .*_base_/coco\.py'):
