@@ -1,5 +1,6 @@
 """Detect objects in images and videos, as ``cbnet infer``."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
@@ -31,7 +32,7 @@ from ..inference.reading import read_ahead
 from ..inference.results_file import ResultsFile, meaning_of
 from ..messages import number_of
 from ..tta.config import add_tta
-from .command_line import load_config, refuse_output, require_section
+from .command_line import load_config, require_section
 
 # an image's entry in the results, and its data in the test pipeline
 Item = tuple[dict[str, Any], dict[str, Any]]
@@ -42,9 +43,12 @@ def run(args: Namespace) -> None:
     if args.out_dir is None:
         args.out_dir = Path('work_dirs', Path(args.config).stem, 'infer')
     args.results = args.results or args.out_dir / 'results.json'
-    for out in (args.results, meaning_of(args.results)):
-        read = filter(None, (args.ann, args.config, args.checkpoint))
-        refuse_output('--results', out, map(Path, read), 'read, too')
+    meaning = meaning_of(args.results)
+    if args.ann and os.path.realpath(meaning) == os.path.realpath(args.ann):
+        raise UserValueError(
+            f'--results: the meaning of its ids would be written over --ann, '
+            f'{args.ann}; name another file'
+        )
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'detecting')
     tally = Tally()

@@ -109,10 +109,16 @@ def test_drawn_images_are_left_out(infer, photos):
         assert '2 images' in output
 
 
-@pytest.mark.parametrize('name', ['truth.json', 'truth.images.json'])
-def test_results_in_the_place_of_the_annotations(infer, photos, name):
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('truth.json', '--results: truth.json is --ann; name another file'),
+        ('truth.images.json', 'over --ann, truth.images.json; name another'),
+    ],
+)
+def test_results_in_the_place_of_the_annotations(infer, photos, name, said):
     truth = infer.folder / name
     truth.write_text('{}')
     status, output = infer(photos, '--ann', name, '--results', 'truth.json')
     assert status == 2 and truth.read_text() == '{}'
-    assert f'--results: {name} is read, too; name another file' in output
+    assert said in output
