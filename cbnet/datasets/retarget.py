@@ -223,7 +223,8 @@ def _drop_validation(cfg: Config) -> None:
         for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'{name}_{part}'] = None
     # These need the results of a validation.
-    cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    checkpoint.pop('save_best', None)
     hooks = cfg.get('custom_hooks') or []
     cfg.custom_hooks = [
         hook for hook in hooks if type_name(hook) != 'EarlyStoppingHook'

@@ -160,6 +160,10 @@ def test_without_validation(tiny_coco, tmp_path):
             assert cfg[f'{split}_{part}'] is None
     assert 'save_best' not in cfg.default_hooks.checkpoint
     assert [hook.type for hook in cfg.custom_hooks] == ['NumClassCheckHook']
+    for hooks in (None, dict(checkpoint=None)):
+        cfg = load(CONFIGS[0], tmp_path)
+        cfg.default_hooks = hooks
+        retarget(cfg, find_own_data(tiny_coco.root, validate=False))
 
 
 def test_a_colour_for_every_class(data, tmp_path):

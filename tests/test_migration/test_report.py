@@ -60,6 +60,7 @@ LINES = [
     ("own = ('square', 'triangle')", ''),  # the classes' value
     ('own = dict(mean=[123.675, 116.28, 103.53], to_rgb=True)', ''),
     ('data = dict(test_dataloader=dict(samples_per_gpu=3))', ''),
+    ('workflow = None', ''),
     ('own = None', ''),
     ("model = dict(backbone=dict(init_cfg='x'))", 'model.backbone.init_cfg'),
     ("log_config = dict(hooks=[dict(type='TextLoggerHook', own=1)])",
