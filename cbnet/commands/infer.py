@@ -43,12 +43,12 @@ def run(args: Namespace) -> None:
     if args.out_dir is None:
         args.out_dir = Path('work_dirs', Path(args.config).stem, 'infer')
     args.results = args.results or args.out_dir / 'results.json'
-    meaning = meaning_of(args.results)
-    if args.ann and os.path.realpath(meaning) == os.path.realpath(args.ann):
-        raise UserValueError(
-            f'--results: the meaning of its ids would be written over --ann, '
-            f'{args.ann}; name another file'
-        )
+    for out in (args.results, meaning_of(args.results)):
+        if args.ann and os.path.realpath(out) == os.path.realpath(args.ann):
+            raise UserValueError(
+                f'--results: {out} would be written over --ann, {args.ann}; '
+                f'name another file'
+            )
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'detecting')
     tally = Tally()
