@@ -74,6 +74,7 @@ def new_file(*suffixes: str) -> Callable[[str], Path]:
         _refuse_files(text, Path(text).parent)
         return Path(text)
 
+    read.writes = True  # the parser compares it with what is read
     return read
 
 

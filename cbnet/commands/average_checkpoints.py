@@ -7,13 +7,11 @@ from ..checkpoints.weight_files import write_weights
 from ..config_files import find_config, read_config
 from ..engine.checkpoint_fit import check_fit
 from ..models.building import build_without_weights
-from .command_line import refuse_output
 from .publish import record
 
 
 def run(args: Namespace) -> None:
     """Average and write."""
-    refuse_output('--out', args.out, args.files, 'one of the files')
     print(f'averaging {len(args.files)} files', flush=True)
     weights, meta = average_checkpoints(args.files, args.take)
     outputs = None

@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,6 @@ def require_section(cfg: Config, name: str, option: str) -> ConfigDict:
             f'{option} needs {name} in the config, which has none'
         )
     return section
-
-
-def refuse_output(
-    name: str, out: Path, sources: Iterable[Path], source: str
-) -> None:
-    """Refuse an output that is one of the files to read."""
-    # Path.resolve() fails at links that lead to each other.
-    inputs = [os.path.realpath(file) for file in sources]
-    if os.path.realpath(out) in inputs:
-        raise UserValueError(f'{name}: {out} is {source}; name another file')
 
 
 def new_files(folder: Path, *names: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """The parser of the commands, which names the default of every option."""
 
+import os
 from argparse import (
     Action,
     ArgumentError,
@@ -8,6 +9,7 @@ from argparse import (
     RawDescriptionHelpFormatter,
 )
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -75,6 +77,44 @@ class CommandParser(ArgumentParser):
             values = default if isinstance(default, list) else [default]
             text += f' (default: {" ".join(map(str, values))})'
         self._group.add_argument(name, help=text, **settings)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
+        """Read the arguments; refuse to write over a file that is read."""
+        found = super().parse_args(*args, **kwargs)
+        read: dict[str, str] = {}
+        for action in self._actions:
+            if not getattr(action.type, 'writes', False):
+                for path in _files_of(found, action):
+                    read[os.path.realpath(path)] = _name_of(action)
+        for action in self._actions:
+            if getattr(action.type, 'writes', False):
+                for path in _files_of(found, action):
+                    if other := read.get(os.path.realpath(path)):
+                        self.error(
+                            f'{_name_of(action)}: {path} is {other}; name '
+                            f'another file'
+                        )
+        return found
+
+
+def _files_of(found: Namespace, action: Action) -> list[str | Path]:
+    """List what an argument names, if it is a file that exists."""
+    value = getattr(found, action.dest, None)
+    values = value if isinstance(value, list) else [value]
+    # Path.resolve() and is_file() fail at some links and at long names.
+    return [
+        one
+        for one in values
+        if isinstance(one, str | Path) and os.path.isfile(one)
+    ]
+
+
+def _name_of(action: Action) -> str:
+    """Name an argument as the usage does."""
+    name = action.metavar or action.dest.upper()
+    if action.option_strings:
+        name = action.option_strings[0]
+    return f'one of {name}' if action.nargs == '+' else name
 
 
 class Overrides(Action):

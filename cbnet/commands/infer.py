@@ -1,5 +1,6 @@
 """Detect objects in images and videos, as ``cbnet infer``."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
@@ -28,13 +29,10 @@ from ..inference.media import (
     write_video,
 )
 from ..inference.reading import read_ahead
-from ..inference.results_file import ResultsFile
+from ..inference.results_file import ResultsFile, meaning_of
 from ..messages import number_of
 from ..tta.config import add_tta
-from .command_line import (
-    load_config,
-    require_section,
-)
+from .command_line import load_config, require_section
 
 # an image's entry in the results, and its data in the test pipeline
 Item = tuple[dict[str, Any], dict[str, Any]]
@@ -45,6 +43,12 @@ def run(args: Namespace) -> None:
     if args.out_dir is None:
         args.out_dir = Path('work_dirs', Path(args.config).stem, 'infer')
     args.results = args.results or args.out_dir / 'results.json'
+    for out in (args.results, meaning_of(args.results)):
+        if args.ann and os.path.realpath(out) == os.path.realpath(args.ann):
+            raise UserValueError(
+                f'--results: {out} would be written over --ann, {args.ann}; '
+                f'name another file'
+            )
     cfg = load_config(args)
     require_section(cfg, 'test_dataloader', 'detecting')
     tally = Tally()

@@ -20,12 +20,10 @@ from ..engine.checkpoint_fit import check_fit
 from ..engine.verification import record_detector
 from ..messages import command, listed
 from ..models.building import build_without_weights
-from .command_line import refuse_output
 
 
 def run(args: Namespace) -> None:
     """Publish one file and print each step."""
-    refuse_output('--out', args.out, [args.checkpoint], 'CHECKPOINT')
     cfg = None
     if args.config:
         cfg = read_config(find_config(args.config), args.config)

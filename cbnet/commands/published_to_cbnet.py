@@ -15,7 +15,6 @@ from ..converters.published_detector import (
 from ..converters.published_models import PublishedModel
 from ..errors import UserValueError
 from ..messages import command, listed
-from .command_line import refuse_output
 from .overrides import train_from
 from .publish import record
 
@@ -24,7 +23,6 @@ CONFIGS = find_config('cbnet::cbnet/quickstart.py').resolve().parent
 
 def run(args: Namespace) -> None:
     """Convert one file and print each step."""
-    refuse_output('OUT.pth', args.out, [args.source], 'IN.pth')
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     weights, found = published_weights(file)

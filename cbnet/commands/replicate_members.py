@@ -21,7 +21,6 @@ from ..converters.replicate import (
 from ..errors import UserValueError
 from ..messages import listed
 from ..models.building import build_without_weights
-from .command_line import refuse_output
 from .overrides import train_from
 from .publish import record
 
@@ -34,7 +33,6 @@ def run(args: Namespace) -> None:
         raise UserValueError('give either --config or --num-members')
     if args.config and args.shared_stages != 'published':
         raise UserValueError('--shared-stages: --config already tells it')
-    refuse_output('OUT.pth', args.out, [args.source], 'IN.pth')
     print(f'reading {args.source}', flush=True)
     file = read_file(args.source)
     plain = take_apart(find_weights(file))

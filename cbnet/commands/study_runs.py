@@ -4,8 +4,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..errors import UserValueError
+from ..messages import listed
 from ..studies.report import read_result
-from ..studies.results import ALONE, BUDGETS
+from ..studies.results import ALONE, BUDGETS, METRICS
 from ..studies.schedule import steps_options
 from .command_queue import CommandFailed, CommandQueue
 from .overrides import text_override
@@ -129,10 +130,21 @@ class UpgradeStudy:
     def evaluate(
         self, config: str, checkpoint: str, folder: Path, arm: str
     ) -> None:
-        """Evaluate a checkpoint; say what was found."""
+        """Evaluate a checkpoint; say what was found.
+
+        Raises:
+            ValueError: the evaluation gives no figure that is compared.
+        """
         cost = self.plan.costs[arm].ratio
         metrics = self.runs.evaluate(
             config, checkpoint, folder, self.plan.batches, cost=cost
         )
+        if not any(name.endswith(tuple(METRICS)) for name in metrics):
+            raise UserValueError(
+                f'{config}: its evaluation gives '
+                f'{listed(metrics) or "nothing"}, and a study compares '
+                f'{" and ".join(METRICS)}; set test_evaluator to a metric '
+                f"that gives them, such as 'CocoMetric'"
+            )
         shown = (f'{k} {v}' for k, v in metrics.items() if k.endswith('_mAP'))
         print(f'  {", ".join(shown)}', flush=True)

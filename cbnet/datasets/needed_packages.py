@@ -5,11 +5,11 @@ after a whole epoch of training.
 """
 
 from importlib.util import find_spec
-from typing import Any
 
 from mmengine.config import Config
 
 from ..errors import UserValueError
+from ..type_names import type_name
 from .walking import walk_dicts
 
 _PANOPTIC = 'panopticapi'
@@ -47,12 +47,11 @@ def check_packages(cfg: Config, *splits: str) -> None:
         for section in ('dataloader', 'evaluator'):
             key = f'{split}_{section}'
             for part in walk_dicts(cfg.get(key)):
-                _check(key, part.get('type'))
+                _check(key, type_name(part))
 
 
-def _check(key: str, kind: Any) -> None:
-    name = getattr(kind, '__name__', kind)
-    package = _NEEDED.get(name) if isinstance(name, str) else None
+def _check(key: str, name: str) -> None:
+    package = _NEEDED.get(name)
     if package is None or find_spec(package) is not None:
         return
     instead = ''

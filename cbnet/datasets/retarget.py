@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from ..arguments import check_value
 from ..errors import UserValueError
 from ..messages import listed, number_of
+from ..type_names import type_name
 from .boxes_only import CONFIG
 from .data_check import OTHER_CLASSES
 from .own_data import OwnData, Split, written
@@ -16,10 +17,32 @@ from .semantic_maps import take_variant
 from .walking import loads, walk_dicts
 
 # The settings of a data set or a metric that stay when its data change.
-_KEPT = ('pipeline', 'filter_cfg', 'test_mode', 'indices', 'max_refetch')
-_KEPT_OF_METRIC = ('classwise', 'metric_items', 'outfile_prefix', 'iou_thrs')
+_KEPT = (
+    'pipeline',
+    'filter_cfg',
+    'test_mode',
+    'indices',
+    'max_refetch',
+    'return_classes',  # the prompts of detectors that read them
+    'serialize_data',
+)
+# All but the files, of which there are others, and format_only, with which
+# there would be no figures.
+_KEPT_OF_METRIC = (
+    'classwise',
+    'metric_items',
+    'outfile_prefix',
+    'iou_thrs',
+    'proposal_nums',
+    'prefix',
+    'backend',
+    'use_mp_eval',
+    'collect_device',
+    'collect_dir',
+)
 
 
+_METRICS = 'CocoMetric', 'CheckedCocoMetric'
 #: how ``cbnet train`` does without masks
 _WITHOUT_MASKS = (
     f'with --boxes-only, or with a config of boxes, such as {CONFIG}'
@@ -132,7 +155,7 @@ def _class_weight(weights: list[float], number: int) -> list[float]:
 
 def _refuse_other_tasks(cfg: Config) -> None:
     loader = cfg.get('train_dataloader')
-    types = [part.get('type') for part in walk_dicts(loader)]
+    types = [*map(type_name, walk_dicts(loader))]
     more = 'needs more than COCO-format instances; use a config without it'
     for found, problem in (
         (not loader, 'the config has none, expected one to train with'),
@@ -182,7 +205,7 @@ def _exchange(node: ConfigDict, split: Split) -> ConfigDict:
 
 def _evaluator(old: Any, split: Split, with_masks: bool) -> ConfigDict:
     old = old if isinstance(old, list | tuple) else [old or {}]
-    kept = next((m for m in old if m.get('type') == 'CocoMetric'), {})
+    kept = next((m for m in old if type_name(m) in _METRICS), {})
     metric = kept.get('metric', ['bbox', 'segm'] if with_masks else 'bbox')
     if not with_masks and 'segm' in metric:
         metric = ['bbox']
@@ -200,8 +223,9 @@ def _drop_validation(cfg: Config) -> None:
         for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'{name}_{part}'] = None
     # These need the results of a validation.
-    cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    checkpoint.pop('save_best', None)
     hooks = cfg.get('custom_hooks') or []
     cfg.custom_hooks = [
-        hook for hook in hooks if hook.get('type') != 'EarlyStoppingHook'
+        hook for hook in hooks if type_name(hook) != 'EarlyStoppingHook'
     ]

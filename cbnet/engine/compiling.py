@@ -11,6 +11,7 @@ from torch import nn
 from ..arguments import validated
 from ..errors import UserValueError
 from ..messages import did_you_mean
+from ..models.backbones import CompositeBackbone
 from ..models.backbones.compiling import CompileOptions, settle_compile
 from .checked_saving import bare_model
 
@@ -56,8 +57,8 @@ def find_part(model: nn.Module, name: str) -> nn.Module:
     """Find a module of a model by its name.
 
     Raises:
-        ValueError: there is none of this name, or it is the composite, which
-            asks its members by other ways than a call.
+        ValueError: there is none of this name, or it is a composite or in
+            one, which asks its members by other ways than a call.
     """
     modules = dict(model.named_modules())
     if name not in modules or not name:
@@ -65,9 +66,11 @@ def find_part(model: nn.Module, name: str) -> nn.Module:
             f'CompileHook: parts names {name!r}, which is no module of the '
             f'model{did_you_mean(name, modules)}'
         )
-    if name == 'backbone' or name.startswith('backbone.'):
-        raise UserValueError(
-            f'CompileHook: parts names {name!r}; the members of a composite '
-            f'are compiled by model.backbone.compile=True'
-        )
+    for place, module in modules.items():
+        inside = name == place or name.startswith(f'{place}.')
+        if inside and isinstance(module, CompositeBackbone):
+            raise UserValueError(
+                f'CompileHook: parts names {name!r}; the members of a '
+                f'composite are compiled by model.{place}.compile=True'
+            )
     return modules[name]

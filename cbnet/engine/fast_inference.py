@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..arguments import validated
+from ..compat.mmengine_internals import built_train_loop, call_on_error
 from ..models.folded_norms import fold_norms
 from .checked_saving import bare_model
 from .guards import add_hook
@@ -22,8 +23,8 @@ from .memory_format import ChannelsLastHook
 class FoldedNormsHook(Hook):
     """Fold norms into convolutions during validations and tests.
 
-    The weights are put back after each of them, so training, averages and
-    checkpoints do not see the folded ones.
+    The weights are put back after each of them, also if it fails, so
+    training, averages and checkpoints do not see the folded ones.
     """
 
     # Averages of weights are exchanged before an epoch, and back after it.
@@ -31,6 +32,11 @@ class FoldedNormsHook(Hook):
 
     def __init__(self) -> None:
         self._restore: Callable[[], None] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Put the weights back if an evaluation ends a training."""
+        if loop := built_train_loop(runner):
+            call_on_error(loop, lambda error: self.after_val_epoch(runner))
 
     def before_val_iter(
         self, runner: Runner, *args: Any, **kwargs: Any

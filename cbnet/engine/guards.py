@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook
 from ..datasets.checked_images import use_checked_loader
 from ..datasets.checked_pipelines import use_checked_pipelines
 from ..evaluation.coco_metric import use_checked_metric
+from ..type_names import type_name
 from .checked_saving import SafeCheckpointHook
 from .checkpoint_fit import CheckpointFitHook
 from .gradient_guard import GradientGuardHook
@@ -66,7 +67,7 @@ def _guard_training(cfg: Config) -> None:
 def add_hook(cfg: Config, hook: type, **options: Any) -> None:
     """Add a custom hook to a config, unless it has one of this type."""
     present = list(cfg.get('custom_hooks') or [])
-    types = [h.get('type') for h in present if isinstance(h, dict)]
-    if hook not in types and hook.__name__ not in types:
+    names = [type_name(h) for h in present if isinstance(h, dict)]
+    if hook.__name__ not in names:
         present.append(ConfigDict(type=hook.__name__, **options))
         cfg.custom_hooks = present

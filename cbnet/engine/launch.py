@@ -109,7 +109,8 @@ def _join_cpu_group(cfg: Config) -> None:
             'port 29500 is in use'
         )
     os.environ.setdefault('MASTER_PORT', '29500')
-    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+    options = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+    seconds = options.get('timeout')
     wait = None if seconds is None else timedelta(seconds=seconds)
     dist.init_process_group('gloo', timeout=wait)
     wrapper = cfg.get('model_wrapper_cfg') or dict(

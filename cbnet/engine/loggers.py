@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 
 from ..errors import UserValueError
+from ..type_names import type_name
 
 #: option -> the package it needs, and mmengine's backend
 LOGGERS = {
@@ -45,7 +46,7 @@ def add_logger(cfg: Config, name: str) -> str:
     backends = list(visualizer.get('vis_backends') or [])
     # LocalVisBackend writes scalars.json, which `cbnet plot-log` reads.
     for entry in (ConfigDict(type='LocalVisBackend'), backend):
-        if entry.type not in [present.get('type') for present in backends]:
+        if entry.type not in map(type_name, backends):
             backends.append(entry)
     visualizer.vis_backends = backends
     return f'logging to {name} too: {where}'

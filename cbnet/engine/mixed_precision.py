@@ -12,6 +12,7 @@ from torch import nn
 
 from ..arguments import validated
 from ..errors import UserValueError
+from ..type_names import type_name
 
 _FLOAT16_DEVICES = ('cuda', 'npu', 'mlu', 'musa')
 _REPLACEABLE = ('OptimWrapper', 'AmpOptimWrapper', 'CpuAmpOptimWrapper')
@@ -60,7 +61,7 @@ def choose_precision(cfg: Config, wanted: bool = False) -> list[str]:
         ValueError: if mixed precision is wanted and impossible.
     """
     wrapper = cfg.get('optim_wrapper')
-    found = (wrapper or {}).get('type', 'OptimWrapper')
+    found = type_name(wrapper or {}, 'OptimWrapper')
     device = devices.get_device()
     if wanted:
         want_mixed_precision(cfg)
@@ -96,7 +97,7 @@ def want_mixed_precision(cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper')
     if not wrapper:
         raise UserValueError('--amp needs optim_wrapper in the config')
-    found = wrapper.get('type', 'OptimWrapper')
+    found = type_name(wrapper, 'OptimWrapper')
     if found not in _REPLACEABLE:
         raise UserValueError(
             f'--amp replaces OptimWrapper, but the config has {found}; '

@@ -12,7 +12,6 @@ from ..errors import UserValueError
 from ..models.backbones import CompositeBackbone
 from ..models.members import MemberAdapter, adapt, served_backbones
 
-#: what can count as one layer
 #: what counts as a layer
 Layers = Literal['block', 'stage']
 _CONTAINERS = (nn.Sequential, nn.ModuleList)

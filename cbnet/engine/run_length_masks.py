@@ -26,6 +26,7 @@ from ..evaluation.dump import DumpRunLengths
 from ..evaluation.run_lengths import encode_masks
 from ..tta import MaskTTAModel
 from ..tta.views import views_are_averaged
+from ..type_names import type_name
 from .guards import add_hook
 
 # What takes a list of run lengths for masks; subclasses may not.
@@ -132,9 +133,9 @@ def add_run_length_masks(cfg: Config, full_masks: bool = False) -> None:
             has already.
     """
     add_hook(cfg, RunLengthMasksHook)
-    kinds = RunLengthMasksHook, RunLengthMasksHook.__name__
+    name = RunLengthMasksHook.__name__
     for hook in cfg.custom_hooks if full_masks else ():
-        if isinstance(hook, dict) and hook.get('type') in kinds:
+        if isinstance(hook, dict) and type_name(hook) == name:
             hook['enabled'] = False
 
 

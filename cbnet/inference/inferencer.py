@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.registry import DATASETS, MODELS
+from mmcv.transforms import LoadAnnotations
+from mmdet.registry import DATASETS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
-from mmdet.structures.mask import mask2bbox
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -26,11 +26,15 @@ from ..arguments import explained
 from ..checkpoints.weight_files import find_weights, warn_of_changes
 from ..datasets.checked_images import CheckedLoadImageFromFile
 from ..datasets.checked_pipelines import naming, not_passing
+from ..datasets.walking import walk_dicts
 from ..engine.checkpoint_fit import check_fit
 from ..engine.fast_inference import make_fast
 from ..engine.run_length_masks import run_length_masks
 from ..engine.verification import verify_outputs, verify_weights
 from ..errors import UserError, UserValueError
+from ..messages import listed
+from ..tta.detections import enclose_masks
+from ..type_names import type_name
 
 
 class Inferencer:
@@ -101,13 +105,14 @@ class Inferencer:
 
     def _build_pipeline(self, load: dict[str, Any], *rest: Any) -> None:
         from_file = load['type']
-        if str(from_file).rpartition('.')[2] == 'LoadImageFromFile':
+        if type_name(load) == 'LoadImageFromFile':
             from_file = CheckedLoadImageFromFile
         self._from_file, self._from_pixels = (
             Compose([{**load, 'type': kind}])
             for kind in (from_file, 'mmdet.LoadImageFromNDArray')
         )
-        self._rest = Compose(rest)
+        # What is detected in may have no annotations, and needs none.
+        self._rest = Compose([step for step in rest if not _annotates(step)])
 
     def read(self, image: str | os.PathLike | np.ndarray) -> dict[str, Any]:
         """Load an image as the test pipeline does.
@@ -168,13 +173,25 @@ def best_first(prediction: DetDataSample) -> InstanceData:
         ``bboxes`` (n, 4) as xyxy, ``labels`` (n,), ``scores`` (n,), and
         perhaps ``masks`` (n, H, W) or run lengths.  If the detector gives
         masks only, the boxes enclose them.
+
+    Raises:
+        ValueError: the detector predicts no instances.
     """
-    found = prediction.pred_instances.cpu()
-    boxes = found.get('bboxes')
-    pasted = isinstance(found.get('masks'), torch.Tensor)
-    if pasted and (boxes is None or not boxes.any()):
-        found.bboxes = mask2bbox(found.masks)
+    if 'pred_instances' not in prediction:
+        raise UserValueError(
+            f'the detector predicts no instances, but '
+            f'{listed(k for k in prediction.keys() if k.startswith("pred_"))}'
+            f'; give the config of a detector of boxes or masks'
+        )
+    found = enclose_masks(prediction.pred_instances.cpu())
     return found[found.scores.argsort(descending=True, stable=True)]
+
+
+def _annotates(step: dict[str, Any]) -> bool:
+    """Tell whether a step of a pipeline loads annotations."""
+    kind = step['type']
+    kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, LoadAnnotations)
 
 
 def _require_device(device: str) -> None:
@@ -228,6 +245,10 @@ def _load(
 def _config_classes(cfg: Config) -> tuple[str, ...]:
     """Return the names of the config's test data set, without its files."""
     dataset = copy.deepcopy(cfg.test_dataloader.dataset)
+    for one in walk_dicts(dataset):
+        # It may load annotations, for which a package may be missing.
+        if 'pipeline' in one:
+            one['pipeline'] = []
     metainfo = DATASETS.build({**dataset, 'lazy_init': True}).metainfo
     if not metainfo.get('classes'):
         raise UserValueError(

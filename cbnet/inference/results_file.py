@@ -79,7 +79,7 @@ class ResultsFile:
         """
         categories = [dict(id=i, name=n) for i, n in self.categories.items()]
         content = dict(annotations=[], categories=categories)
-        meaning = path.with_suffix('.images.json')
+        meaning = meaning_of(path)
         before = f'{json.dumps(content, indent=1)[:-2]},\n "images": ['
         self._lists = GrowingList(path), GrowingList(meaning, before, ']\n}')
         return meaning
@@ -124,6 +124,11 @@ class ResultsFile:
         self.images += 1
         self.detections += len(entries)
         return entries
+
+
+def meaning_of(path: Path) -> Path:
+    """Name the file beside a results file that says what its ids mean."""
+    return path.with_suffix('.images.json')
 
 
 class GrowingList:

@@ -48,7 +48,8 @@ def convert_data(top: Section) -> dict[str, Any]:
         )
     new |= _evaluation(top.section('evaluation'), new)
     if 'train_dataloader' in new:
-        new['auto_scale_lr'] = _base_batch(top, batch)
+        size = new['train_dataloader']['batch_size']
+        new['auto_scale_lr'] = _base_batch(top, size)
     return new
 
 

@@ -52,7 +52,7 @@ LOGGERS = {
 
 def convert_runtime(top: Section) -> dict[str, Any]:
     """Return what differs from mmdet's default runtime, by dotted key."""
-    if [*map(tuple, top.values.get('workflow', []))] == [('train', 1)]:
+    if [*map(tuple, top.values.get('workflow') or [])] == [('train', 1)]:
         top.drop('workflow')
     for key, text in NOTES.items():
         if top.values.get(key):

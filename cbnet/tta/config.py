@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 
 from ..datasets.walking import walk_datasets
 from ..errors import UserValueError
+from ..type_names import type_name
 
 
 def add_tta(
@@ -57,7 +58,7 @@ def _augmented(
 ) -> list[dict[str, Any]]:
     """Apply the steps of a pipeline from its Resize on to every view."""
     steps = copy.deepcopy(list(pipeline))
-    names = [_name(step) for step in steps]
+    names = [*map(type_name, steps)]
     if names.count('Resize') != 1:
         raise UserValueError(
             f'test-time augmentation makes its views with the one Resize of '
@@ -80,11 +81,6 @@ def _augmented(
 def _count(pipeline: Sequence[dict[str, Any]]) -> int:
     """Count the views that a pipeline makes; 0 without a TestTimeAug."""
     for step in pipeline:
-        if _name(step) == 'TestTimeAug':
+        if type_name(step) == 'TestTimeAug':
             return math.prod(map(len, step['transforms']))
     return 0
-
-
-def _name(step: dict[str, Any]) -> str:
-    kind = step['type']
-    return getattr(kind, '__name__', kind).rpartition('.')[2]

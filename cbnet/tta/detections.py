@@ -7,6 +7,7 @@ import torch
 from mmcv.ops import batched_nms
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_flip
+from mmdet.structures.mask import mask2bbox
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -31,13 +32,30 @@ def detect(detector: nn.Module, batch: dict[str, Any]) -> list[DetDataSample]:
         sample.set_metainfo(flip)
         found = sample.pred_instances
         kept = {key: found[key] for key in _KEPT if key in found}
+        if 'masks' in kept:
+            kept['masks'] = torch.as_tensor(kept['masks'])
+        found = enclose_masks(InstanceData(**kept))
         if frame.flip:
             shape = sample.ori_shape
-            kept['bboxes'] = bbox_flip(kept['bboxes'], shape, frame.flip)
+            found.bboxes = bbox_flip(found.bboxes, shape, frame.flip)
         if 'masks' in kept:
-            kept['masks'] = frame.unflip(torch.as_tensor(kept['masks']))
-        sample.pred_instances = InstanceData(**kept)
+            found.masks = frame.unflip(found.masks)
+        sample.pred_instances = found
     return samples
+
+
+def enclose_masks(found: InstanceData) -> InstanceData:
+    """Give boxes around the masks to detections of masks alone.
+
+    Detectors such as SOLO give boxes (n, 4) of zeros, or none.
+
+    Args:
+        found: the detections of one image, changed in place.
+    """
+    boxes, masks = found.get('bboxes'), found.get('masks')
+    if isinstance(masks, torch.Tensor) and (boxes is None or not boxes.any()):
+        found.bboxes = mask2bbox(masks)
+    return found
 
 
 def merge_detections(

@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from ..errors import UserValueError
 from ..messages import did_you_mean, listed
 from ..models.backbones import CompositeBackbone
+from ..type_names import type_name
 
 
 def find_detector(plain: Config, name: str, at: str | None = None) -> str:
@@ -32,7 +33,7 @@ def find_detector(plain: Config, name: str, at: str | None = None) -> str:
         )
     places = dict(_backbones(model, 'model'))
     for place, backbone in places.items():
-        kind = str(backbone.get('type')).rpartition('.')[2]
+        kind = type_name(backbone)
         if kind == CompositeBackbone.__name__:
             raise UserValueError(
                 f'{name} is composite already: {place} is a {kind}; inherit '

@@ -23,6 +23,7 @@ from ..inference.media import find_images
 
 Image = Path | np.ndarray
 _DEPTH = 2  # roi_head.bbox_head is one of the parts that are compared
+_NAMES = dict(pred_instances='detections')
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,16 @@ def _outputs(detector: Inferencer, image: Image) -> tuple[dict, int]:
     batch = detector.batch([detector.read(image)])
     with _kept(detector.model) as found, exactly(torch.device('cpu')):
         (sample,) = detector.model.test_step(batch)
-    found += named_tensors('detections', sample.pred_instances)
+    for kind in sorted(sample.all_keys()):  # panoptic maps, too
+        if kind.startswith('pred_'):
+            name = _NAMES.get(kind, kind)
+            found += named_tensors(name, sample.get(kind))
     counts: dict[str, int] = {}
     outputs = {}
     for name, value in found:  # heads run once for each level or stage
         k = counts[name] = counts.get(name, -1) + 1
         outputs[f'{name} (call {k})' if k else name] = value
-    return outputs, len(sample.pred_instances)
+    return outputs, len(sample.get('pred_instances', ()))
 
 
 @contextmanager

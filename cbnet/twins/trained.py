@@ -18,6 +18,7 @@ from ..models.backbones import CompositeBackbone
 from ..models.building import build_without_weights
 from ..models.members import MemberAdapter
 from ..models.members.settings import has_settings
+from ..type_names import type_name
 from .fitting import adapted
 from .places import find_detector
 
@@ -79,8 +80,7 @@ def read_detector(config: str) -> Detector:
 
 def is_composite(backbone: Mapping[str, Any]) -> bool:
     """Tell whether the config of a backbone is that of a composite."""
-    kind = str(backbone.get('type')).rpartition('.')[2]
-    return kind == CompositeBackbone.__name__
+    return type_name(backbone) == CompositeBackbone.__name__
 
 
 def read_upgraded(config: str) -> tuple[Config, str]:

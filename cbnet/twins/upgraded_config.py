@@ -15,6 +15,7 @@ from ..arguments import explained
 from ..atomic_files import write_whole
 from ..config_files import check_new, read_config
 from ..engine.verification import build_detector
+from ..type_names import type_name
 from .assistants import Assistant
 from .config_text import Code, as_lines, imports_line, name_from
 from .fitting import UpgradeOptions, member_settings
@@ -75,7 +76,7 @@ def _text(
     # To the last bit, the lead computes what it computed before.
     exact = {} if detector.fast else dict(fast='assistants')
     imports = (cfg.get('custom_imports') or {}).get('imports')
-    assisted = str(cfg.model.type).rpartition('.')[2] == 'AssistedDetector'
+    assisted = type_name(cfg.model) == 'AssistedDetector'
     assistance = '    assistance=dict(weights=[0.0]),\n' * assisted
     # Zero in effect, in every family: training starts where it ended.
     zero = dict(init='zero')

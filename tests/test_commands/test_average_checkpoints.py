@@ -108,7 +108,7 @@ def test_mistakes(average, tmp_path):
         assert words in said.err.splitlines()[-1]
         assert 'run' not in said.out.split()
     assert '1 file to' in average('a.pth', '--out', 'out.pth').err
-    assert 'one of the files' in average(
+    assert 'a.pth is one of FILE.pth; name another' in average(
         'a.pth', 'a.pth', '--out', 'a.pth'
     ).err  # fmt: skip
     assert not (tmp_path / 'out.pth').exists()

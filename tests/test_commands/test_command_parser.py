@@ -2,13 +2,15 @@
 
 - the spelling of an option tells how many values it takes;
 - the help names the defaults, and the usage has no gaps;
-- a reader refuses what it does not accept, in one line.
+- a reader refuses what it does not accept, in one line;
+- no command writes over a file that it reads, however that is spelled.
 """
 
 import pytest
 
 from cbnet.commands.argument_types import at_least, new_file, score
 from cbnet.commands.command_parser import CommandParser
+from cbnet.commands.parsers import eval_coco
 
 TEXT = """Do something.
 
@@ -64,3 +66,37 @@ def test_refused_values(arguments, message, parser, capsys):
         parser.parse_args(arguments)
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f'cbnet do-it: error: {message}'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['a.txt', '--from', 'a.txt'], 'FILE.txt: a.txt is --from; name'),
+        (['b.txt', '--keys', 'x', '../in/a.txt'], 'b.txt is one of --keys'),
+        (['a.txt', '--from', 'gone.txt'], ''),
+        (['new.txt', '--from', 'a.txt'], ''),
+    ],
+)
+def test_files_that_are_read(
+    parser, arguments, said, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'in').mkdir()
+    monkeypatch.chdir(tmp_path / 'in')
+    (tmp_path / 'in' / 'a.txt').touch()
+    (tmp_path / 'in' / 'b.txt').symlink_to('a.txt')
+    parser.option('--from FILE', 'the file to read')
+    if not said:
+        parser.parse_args(arguments)
+        return
+    with pytest.raises(SystemExit):
+        parser.parse_args(arguments)
+    assert said in capsys.readouterr().err
+
+
+def test_results_are_not_written_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'found.json').write_text('[]')
+    given = ['truth.json', 'found.json', '--out', 'found.json']
+    with pytest.raises(SystemExit):
+        eval_coco.make_parser().parse_args(given)
+    assert 'found.json is RESULTS' in capsys.readouterr().err

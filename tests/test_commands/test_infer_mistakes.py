@@ -2,7 +2,8 @@
 
 Names of classes come from the checkpoint; code in a checkpoint's config text
 is not run; weights that do not fit are refused; every mistake is one line;
-the images that the command has drawn are left out.
+the images that the command has drawn are left out; files that are read are
+not written.
 """
 
 import json
@@ -106,3 +107,18 @@ def test_drawn_images_are_left_out(infer, photos):
         status, output = infer(photos, '--out-dir', photos)
         assert status == 0, output
         assert '2 images' in output
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('truth.json', '--results: truth.json is --ann; name another file'),
+        ('truth.images.json', 'over --ann, truth.images.json; name another'),
+    ],
+)
+def test_results_in_the_place_of_the_annotations(infer, photos, name, said):
+    truth = infer.folder / name
+    truth.write_text('{}')
+    status, output = infer(photos, '--ann', name, '--results', 'truth.json')
+    assert status == 2 and truth.read_text() == '{}'
+    assert said in output

@@ -3,7 +3,8 @@
 1. Each arm starts where it should and has its steps: equal ones, and those
    of equal time by its ratio; the bigger detector has all steps from the
    start. The time left counts every step of them.
-2. Given checkpoints belong to their seeds, and a folder to its checkpoint.
+2. An evaluation without a figure that is compared stops the study.
+3. Given checkpoints belong to their seeds, and a folder to its checkpoint.
 """
 
 from argparse import Namespace
@@ -91,3 +92,11 @@ def test_given_checkpoints(make, tmp_path):
     make(checkpoints=['a.pth', 'b.pth'])
     with pytest.raises(UserError, match='started from b.pth, not from a.pth'):
         make(checkpoints=['a.pth'], seeds=[4])
+
+
+def test_an_evaluation_without_an_ap(make):
+    study = make()
+    study.runs.evaluate = lambda *_, **__: {'pascal_voc/mAP': 0.5}
+    with pytest.raises(UserError, match='gives pascal_voc/mAP, and a study'):
+        study.run(3)
+    assert len(study.runs.trained) == 1  # the base, and no arm

@@ -1,6 +1,7 @@
 """Any config on own data: classes, data sets and evaluators follow.
 
 - configs of one and two stages, cascades, DETRs, masks, wrapped data sets;
+- settings that do not depend on the data stay;
 - every label means the same name in training and evaluation;
 - without validation; more classes than mmdet has colours;
 - what COCO-format instances do not have is refused;
@@ -98,6 +99,19 @@ def test_any_config(name, data, tmp_path):
     assert ('segm' in metric.metrics) == masks
 
 
+def test_what_stays_of_data_sets_and_metrics(data, tmp_path):
+    cfg = load(CONFIGS[0], tmp_path)
+    cfg.train_dataloader.dataset.return_classes = True  # as Grounding DINO
+    own = dict(backend='pycocotools', prefix='mine', classwise=True)
+    for kind in ('mmdet.CocoMetric', 'CheckedCocoMetric'):
+        cfg.val_evaluator = dict(type=kind, ann_file='old.json', **own)
+        retarget(cfg, data)
+        found = cfg.val_evaluator.to_dict()
+        assert own.items() <= found.items()
+        assert found['ann_file'] != 'old.json'
+    assert cfg.train_dataloader.dataset.return_classes
+
+
 def test_the_model_builds(data, tmp_path):
     cfg = load(CONFIGS[1], tmp_path)
     retarget(cfg, data)
@@ -146,6 +160,10 @@ def test_without_validation(tiny_coco, tmp_path):
             assert cfg[f'{split}_{part}'] is None
     assert 'save_best' not in cfg.default_hooks.checkpoint
     assert [hook.type for hook in cfg.custom_hooks] == ['NumClassCheckHook']
+    for hooks in (None, dict(checkpoint=None)):
+        cfg = load(CONFIGS[0], tmp_path)
+        cfg.default_hooks = hooks
+        retarget(cfg, find_own_data(tiny_coco.root, validate=False))
 
 
 def test_a_colour_for_every_class(data, tmp_path):

@@ -2,7 +2,8 @@
 
 1. The losses are the same, the parts are compiled in place, and names of
    weights and copies are as before.
-2. A part that is not there, or is of the composite, is refused.
+2. A part that is not there, or is of a composite, wherever that is, is
+   refused; a plain backbone is not.
 """
 
 import copy
@@ -64,3 +65,16 @@ def test_what_is_refused(part, words):
     hook = CompileHook([part], compile=EAGER)
     with pytest.raises(ValueError, match=words):
         hook.before_run(SimpleNamespace(model=model))
+
+
+def test_backbones_of_any_place():
+    plain = build_model(tiny_detector('RetinaNet'))
+    CompileHook(['backbone'], compile=EAGER).before_run(
+        SimpleNamespace(model=plain)
+    )
+    assert plain.backbone._compiled_call_impl is not None
+    inner = build_model(tiny_detector('RetinaNet', tiny_composite()))
+    outer = torch.nn.ModuleDict(dict(student=inner))
+    hook = CompileHook(['student.backbone.members'], compile=EAGER)
+    with pytest.raises(ValueError, match='model.student.backbone.compile'):
+        hook.before_run(SimpleNamespace(model=outer))

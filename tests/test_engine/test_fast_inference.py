@@ -2,9 +2,11 @@
 
 Norms are folded while batches are evaluated, after averaged weights have
 taken the place of the trained ones, and never while a run trains, saves or
-exchanges weights; a run with the hook trains as one without it.
+exchanges weights; a run with the hook trains as one without it.  Where a
+validation fails, what is saved are the weights that were trained.
 """
 
+import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.hooks import Hook
@@ -47,6 +49,16 @@ class Watch(Hook):
     before_test_epoch = after_test_epoch = see
 
 
+@MODELS.register_module(force=True)
+class FailingConvolution(SmallConvolution):
+    """Fails in the second batch of a validation."""
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if len(self.kinds) == 1 and mode == 'predict':
+            raise RuntimeError('no more memory')
+        return super().forward(inputs, data_samples, mode)
+
+
 def run(folder, hooks):
     loader = small_loader('DefaultSampler')
     evaluator = dict(type='DumpResults', out_file_path=str(folder / 'x.pkl'))
@@ -86,3 +98,24 @@ def test_only_while_batches_are_evaluated(tmp_path):
             *(state(tmp_path / d / name) for d in ('plain', 'folded'))
         )
     assert equal(model.state_dict(), plain.state_dict())
+
+
+def test_a_validation_that_fails(tmp_path):
+    loader = small_loader('DefaultSampler')
+    runner = small_run(
+        tmp_path,
+        steps=4,
+        model=dict(type='FailingConvolution'),
+        train_cfg=dict(val_interval=3),
+        custom_hooks=[dict(type='FoldedNormsHook')],
+        val_dataloader=loader,
+        val_evaluator=dict(
+            type='DumpResults', out_file_path=str(tmp_path / 'x.pkl')
+        ),
+        val_cfg=dict(),
+    )
+    with pytest.raises(RuntimeError, match='no more memory'):
+        runner.train()
+    assert runner.model.kinds == [nn.Identity]
+    weights, _ = state(tmp_path / 'stopped_iter_3.pth')
+    assert weights.keys() == SmallConvolution().state_dict().keys()

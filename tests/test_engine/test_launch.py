@@ -76,8 +76,9 @@ def train_one_step(cfg):
 @pytest.mark.skipif(
     not Path('/proc/self/task').exists(), reason='lists threads through /proc'
 )
-def test_join_and_leave(torchrun):
-    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=60))))
+@pytest.mark.parametrize('options', [None, dict(timeout=60)])
+def test_join_and_leave(torchrun, options):
+    cfg = Config(dict(env_cfg=dict(dist_cfg=options)))
     prepare_launch(cfg, 'pytorch')
     assert dist.get_backend() == 'gloo'
     assert cfg.launcher == 'pytorch'

@@ -2,7 +2,8 @@
 
 - A config's float16 wrapper stays on a GPU, becomes bfloat16 on a CPU and
   float32 elsewhere, with one line that says so; options that only the
-  float16 wrapper has are dropped; plain wrappers stay.
+  float16 wrapper has are dropped; plain wrappers stay.  A scope before the
+  type, and the class instead of its name, change nothing.
 - --amp asks for mixed precision in any config, and is refused on devices
   that have none.
 - The optimizer of a published config is built, and trains, on a CPU.
@@ -19,7 +20,7 @@ import pytest
 import torch
 from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 from cbnet.engine.mixed_precision import CpuAmpOptimWrapper, choose_precision
@@ -64,6 +65,17 @@ def test_bfloat16_on_a_cpu(on):
 def test_float32_elsewhere(on):
     said = 'precision: float32 on mps (the config has AmpOptimWrapper)'
     assert on('mps', AMP) == (dict(type='OptimWrapper'), [said])
+
+
+@pytest.mark.parametrize('kind', ['mmengine.{}', None])
+def test_other_spellings_of_a_type(on, kind):
+    amp, plain = (
+        kind.format(one.__name__) if kind else one
+        for one in (AmpOptimWrapper, OptimWrapper)
+    )
+    found = dict(type='CpuAmpOptimWrapper')
+    assert on('cpu', dict(type=amp, loss_scale='dynamic'))[0] == found
+    assert on('cpu', dict(type=plain), wanted=True)[0] == found
 
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'CpuAmpOptimWrapper', 'Own'])

@@ -60,6 +60,7 @@ LINES = [
     ("own = ('square', 'triangle')", ''),  # the classes' value
     ('own = dict(mean=[123.675, 116.28, 103.53], to_rgb=True)', ''),
     ('data = dict(test_dataloader=dict(samples_per_gpu=3))', ''),
+    ('workflow = None', ''),
     ('own = None', ''),
     ("model = dict(backbone=dict(init_cfg='x'))", 'model.backbone.init_cfg'),
     ("log_config = dict(hooks=[dict(type='TextLoggerHook', own=1)])",
@@ -80,6 +81,13 @@ def test_a_line_that_is_not_understood(line, reported, convert_with):
         assert rest[0].startswith(reported)
     else:
         assert rest == []
+
+
+def test_the_batch_of_the_training_loader_counts(convert_with):
+    line = 'data = dict(train_dataloader=dict(samples_per_gpu=3))'
+    new, report = convert_with(line)
+    assert new.auto_scale_lr.base_batch_size == 8 * 3
+    assert any('base_batch_size=24' in line for line in report)
 
 
 def test_a_missing_base_is_named(published_configs, tmp_path):

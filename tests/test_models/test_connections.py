@@ -134,6 +134,18 @@ def test_other_starts_are_refused(wrong):
         ConnectionOptions().updated(dict(init=wrong))
 
 
+@pytest.mark.parametrize(
+    'norm', [dict(type='IN'), dict(type='BN', affine=False)]
+)
+def test_norms_without_weights_to_start_with(norm):
+    options = NORM.updated(dict(norm_cfg=norm))
+    with pytest.raises(ValueError, match='add affine=True'):
+        Connection([(1, 0)], SPECS, SPECS, options)
+    Connection([(1, 0)], SPECS, SPECS, options.updated(dict(zero_init=False)))
+    norm = dict(norm, affine=True)
+    Connection([(1, 0)], SPECS, SPECS, NORM.updated(dict(norm_cfg=norm)))
+
+
 def test_norms_stay_in_eval_mode_and_learn():
     frozen = dict(type='BN', requires_grad=False)  # as in caffe style
     join = Connection(

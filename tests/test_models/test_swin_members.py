@@ -21,7 +21,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cbnet.models.backbones import STYLES
+from cbnet.models.backbones import STYLES, CompositeBackbone
 from cbnet.models.members import adapt
 from cbnet.testing import TINY_MEMBERS, build_model, tiny_composite
 
@@ -119,6 +119,20 @@ def test_absolute_positions_are_resized():
     torch.testing.assert_close(
         stem[0] - stem[1], expected.expand(2, -1, -1, -1)
     )
+
+
+def test_absolute_positions_of_a_built_backbone():
+    plain = build_model(
+        dict(SWIN, use_abs_pos_embed=True, pretrain_img_size=64)
+    )
+    model = CompositeBackbone([plain], num_members=1, fast=False).eval()
+    plain.eval()
+    for image in (torch.randn(1, 3, 64, 64), IMAGE):
+        stem = model.adapters[0].stem(image)
+        assert stem.shape[-2:] == tuple(-(-n // 4) for n in image.shape[-2:])
+    image = torch.randn(1, 3, 64, 64)
+    for a, b in zip(plain(image), model(image), strict=True):
+        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize('shared_stages', [None, 0, 2])

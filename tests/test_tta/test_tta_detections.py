@@ -6,7 +6,9 @@
    of its view, flipped back.  The detector does not learn of a flip.
 3. A single view needs no NMS.  Several views need one, from the detector's
    test_cfg or from tta_cfg.
-4. A detector without instances, and views that do not say how they were
+4. Boxes of detections that have masks alone enclose the masks, so that the
+   same object in two views stays once.
+5. A detector without instances, and views that do not say how they were
    made, are refused.
 """
 
@@ -199,3 +201,15 @@ def test_views_that_do_not_say_how_they_were_made(base):
     model = MaskTTAModel(module=make_detector(base))
     with pytest.raises(ValueError, match='needs flip, flip_direction in'):
         model.test_step(data)
+
+
+def test_masks_alone():
+    plain, mirrored = (
+        instances((x, 8, x + 30, 30, score, 1), masks=True)
+        for x, score in ((10, 0.6), (WIDTH - 40, 0.7))
+    )
+    for found, left in ((plain, 10), (mirrored, WIDTH - 40)):
+        found.masks[:, 8:30, left : left + 30] = True
+        found.bboxes.zero_()  # as mmdet's SOLO
+    found = merge(plain, mirrored, views=[None, 'horizontal']).pred_instances
+    assert rows(found) == [(10, 8, 40, 30, 0.7, 1)]

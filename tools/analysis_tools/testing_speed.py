@@ -126,6 +126,8 @@ def run(name: str, args: Namespace, folder: str) -> tuple:
     options = [*args.options, f'test_evaluator.outfile_prefix={folder}/found']
     command = [sys.executable, __file__, args.config, args.checkpoint]
     command += ['--child', name, '--out', folder, '--options', *options]
+    for file in Path(folder).glob('found.*.json'):
+        file.unlink()  # of another candidate
     before = children()
     start = perf_counter()
     done = subprocess.run(
@@ -136,6 +138,11 @@ def run(name: str, args: Namespace, folder: str) -> tuple:
         sys.exit(f'{name}: {done.stderr[-3000:]}')
     parts, own = json.loads(Path(folder, 'parts.json').read_text())
     files = sorted(Path(folder).glob('found.*.json'))
+    if not files:
+        sys.exit(
+            f'{name}: it has written no detections that could be compared; '
+            f"expected a test_evaluator of the type 'CocoMetric'"
+        )
     found = [file.read_bytes() for file in files]
     return cpu - own[0], wall - own[1], found, parts
 

@@ -17,6 +17,7 @@ from mmcv.cnn.bricks.scale import LayerScale
 from torch import Tensor, nn
 
 from ...arguments import explained, validated
+from ...errors import UserValueError
 from ..members import STEM, StageSpec
 from .connection_options import ConnectionOptions
 from .resizing import add_enlarged, divide, enlarge
@@ -73,6 +74,10 @@ class Connection(nn.ModuleDict):
         edges: the (source, target) pairs.
         sources, targets: the stages of the assistant and the next member.
         options: how the edges are computed.
+
+    Raises:
+        ValueError: the norms cannot be built, or have no weights to start
+            with.
     """
 
     def __init__(
@@ -121,12 +126,23 @@ class Connection(nn.ModuleDict):
             with explained('connection.norm_cfg does not build'):
                 last = build_norm_layer(norm_cfg, out_channels)[1]
             transform.add_module('norm', last)
+            self._check_norm(last)
         if (start := self.options.start) is not None:
             with torch.no_grad():  # a product with 0 may be -0.0
                 last.weight.copy_(last.weight * start if start else 0)
             if last.bias is not None:
                 nn.init.zeros_(last.bias)
         return transform
+
+    def _check_norm(self, norm: nn.Module) -> None:
+        """Refuse a norm without the scale with which an edge starts."""
+        if self.options.start is not None and norm.weight is None:
+            raise UserValueError(
+                f'connection.norm_cfg={self.options.norm_cfg} builds '
+                f'{type(norm).__name__} without weights, but an edge starts '
+                f'with the weights of its norm; add affine=True, or set '
+                f'connection.zero_init=False without connection.init'
+            )
 
     def train(self, mode: bool = True) -> 'Connection':
         """Switch modes; norms stay in eval mode."""

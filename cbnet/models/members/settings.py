@@ -9,6 +9,7 @@ from torch import nn
 
 from ...arguments import BuiltFrom, validated
 from ...errors import UserValueError
+from ...type_names import type_name
 from .map_cache import Cache
 from .normalisation import Preprocess
 
@@ -80,5 +81,4 @@ def has_settings(member: Any) -> bool:
     """Tell whether a member is given as a ``Member`` or its config."""
     if not isinstance(member, dict | Config):
         return isinstance(member, Member)
-    kind = member.get('type')
-    return kind is Member or str(kind).rpartition('.')[2] == 'Member'
+    return type_name(member) == Member.__name__

@@ -4,6 +4,8 @@ The pieces exchange maps (B, C, H, W), which are views of the tokens
 (B, H * W, C), so that connections have to handle only one layout.
 """
 
+from math import isqrt
+
 import torch.nn.functional as F
 from mmdet.models.backbones import SwinTransformer
 from torch import Tensor, nn
@@ -82,9 +84,16 @@ class SwinAdapter(MemberAdapter):
         )
 
     def _pretraining_grid(self) -> tuple[int, int]:
-        """Give the (H, W) of the grid that the positions were trained for."""
+        """Give the (H, W) of the grid that the positions were trained for.
+
+        The config tells its shape.  Of a built backbone, which keeps only
+        the number of positions, the grid is square.
+        """
         net = self.backbone
-        size = self.cfg.get('pretrain_img_size', 224)
+        size = self.cfg.get('pretrain_img_size')
+        if size is None:
+            side = isqrt(net.absolute_pos_embed.shape[1])
+            return side, side
         height, width = (size, size) if isinstance(size, int) else size
         patch = net.patch_embed.projection.kernel_size[0]
         return height // patch, width // patch
