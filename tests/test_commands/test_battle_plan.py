@@ -143,7 +143,9 @@ def test_a_file_of_weights_that_has_changed(plan, tmp_path):
 
 
 def test_rates_and_the_reference(plan):
-    assert plan('--lrs', '2e-3', '1e-3').lrs == (2e-3, 1e-3)
+    # Folders are named after six digits.
+    rates = '2e-3', '1e-3', '1.00000001e-3'
+    assert plan('--lrs', *rates).lrs == (2e-3, 1e-3)
     made = plan('--lrs', '5e-4', '--reference', SINGLE, entries=[TWIN])
     assert made.lrs == (2e-3, 1e-3, 5e-4)
     assert manifest()['reference'] == SINGLE
