@@ -266,6 +266,8 @@ def test_tables_and_page(made, tmp_path):
     images = {data.name: data.splits['test'].images}
     page = write_page(results, folder, images).read_text()
     assert 'twin &lt;/script&gt;' in page
+    # Without a value, a browser would shorten spaces in the name.
+    assert f'<option value="{data.name}">' in page
     # The page shows the half interval that decides what is noise.
     found = results.difference(data.name, 'bad', 'base', 'box')
     assert f'data-value="{found.seeds}">{found.seeds:.3f}</td>' in page
