@@ -2,12 +2,21 @@
 
 - the spelling of an option tells how many values it takes;
 - the help names the defaults, and the usage has no gaps;
-- a reader refuses what it does not accept, in one line.
+- a reader refuses what it does not accept, in one line, such as a folder that
+  cannot be written.
 """
+
+import os
+from argparse import ArgumentTypeError
 
 import pytest
 
-from cbnet.commands.argument_types import at_least, new_file, score
+from cbnet.commands.argument_types import (
+    at_least,
+    new_file,
+    new_folder,
+    score,
+)
 from cbnet.commands.command_parser import CommandParser
 
 TEXT = """Do something.
@@ -61,3 +70,14 @@ def test_refused_values(arguments, message, parser, capsys):
         parser.parse_args(arguments)
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f'cbnet do-it: error: {message}'
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    folder = tmp_path / 'a' / 'b'
+    assert new_folder(str(folder)) == folder
+    # An administrator may write everywhere.
+    monkeypatch.setattr(os, 'access', lambda place, _: place != tmp_path)
+    with pytest.raises(ArgumentTypeError, match=f'into {tmp_path}; name'):
+        new_folder(str(folder))
+    folder.mkdir(parents=True)
+    assert new_folder(str(folder)) == folder
