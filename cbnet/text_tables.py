@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_WIDTH = 1_000_000  # more than any table, as rich cuts wider ones
+
 
 def text_table(
     head: Sequence[str],
@@ -15,7 +17,9 @@ def text_table(
     footer: Sequence[object] = (),
     left: Container[int] = (0,),
 ) -> str:
-    """Lay out a table, as wide as its cells need.
+    """Lay out a table, as wide as its cells need, each in one line.
+
+    What would end a cell in Markdown has a backslash before it.
 
     Args:
         head: the headings of the columns.
@@ -26,13 +30,18 @@ def text_table(
     table = Table(box=MARKDOWN, show_footer=bool(footer))
     for i, heading in enumerate(head):
         table.add_column(
-            Text(heading),
-            Text(str(footer[i])) if footer else '',
+            _cell(heading),
+            _cell(footer[i]) if footer else '',
             justify='left' if i in left else 'right',
             no_wrap=True,
         )
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console(file=StringIO(), width=10_000)
+        table.add_row(*map(_cell, row))
+    console = Console(file=StringIO(), width=_WIDTH)
     console.print(table)
     return console.file.getvalue().strip()
+
+
+def _cell(value: object) -> Text:
+    line = ' '.join(str(value).splitlines())
+    return Text(line.replace('|', r'\|'))

@@ -1,11 +1,10 @@
 """The bar charts of a battle's report: AP by class and by corruption."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from statistics import fmean
 from typing import Any
 
-from .chart import DIFFERENCE, NAMES, Chart, height_of, look
+from .chart import DIFFERENCE, NAMES, Chart, height_of, look, plain
 from .results import Results
 
 
@@ -80,10 +79,10 @@ def _grouped_bars(
         if bars:
             figure.add_bar(
                 x=[*bars.values()],
-                y=[escape(name) for name in bars],
+                y=[plain(name) for name in bars],
                 orientation='h',
                 marker=dict(color=look(results, entry)['color']),
-                name=escape(entry),
+                name=plain(entry),
             )
     figure.update_layout(barmode='group')
     figure.update_xaxes(**axis)

@@ -73,12 +73,7 @@ def count_steps(
         ValueError: the budget is less than an epoch, so that some images
             would never be seen, or a single step.
     """
-    images = len(
-        {
-            one['image_id']
-            for one in data.splits['train'].content['annotations']
-        }
-    )
+    images = data.trained()
     epoch = ceil(images / batch)
     least = max(epoch, _LEAST)
     if budget.kind == 'seconds':

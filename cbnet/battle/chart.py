@@ -1,6 +1,7 @@
 """What the charts of a battle's report share."""
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from .results import Results
@@ -48,3 +49,11 @@ def look(results: Results, entry: str) -> dict[str, Any]:
         color=COLOURS[place % len(COLOURS)],
         symbol=_MARKS[place // len(COLOURS) % len(_MARKS)],
     )
+
+
+def plain(name: str) -> str:
+    """Spell a name so that plotly.js shows it as it is.
+
+    It reads tags, and few entities: that of a quote would be shown as such.
+    """
+    return escape(name, quote=False)

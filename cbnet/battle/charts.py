@@ -2,12 +2,19 @@
 
 import importlib.util
 from collections.abc import Iterator
-from html import escape
 
 from ..analysis.log_curves import smoothed
 from ..errors import UserValueError
 from .bars import draw_classes, draw_corruptions
-from .chart import COLOURS, DIFFERENCE, NAMES, Chart, height_of, look
+from .chart import (
+    COLOURS,
+    DIFFERENCE,
+    NAMES,
+    Chart,
+    height_of,
+    look,
+    plain,
+)
 from .results import Results
 from .tables import COSTS, FRONTS
 
@@ -74,7 +81,7 @@ def _front(results: Results, cost: str) -> Iterator[Chart]:
             y=[y],
             mode='markers',
             marker=dict(size=11, **look(results, name)),
-            name=escape(name),
+            name=plain(name),
         )
     figure.update_xaxes(title=title, type='log')
     figure.update_yaxes(title='mean box AP')
@@ -99,7 +106,7 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
     if not found:
         return
     figure = go.Figure()
-    names = [escape(name) for name in found]
+    names = [plain(name) for name in found]
     figure.add_scatter(
         x=[one.mean for one in found.values()],
         y=names,
@@ -115,7 +122,7 @@ def _differences(results: Results, data: str, kind: str) -> Iterator[Chart]:
     if paired:
         figure.add_scatter(
             x=[one.mean for one in paired.values()],
-            y=[escape(name) for name in paired],
+            y=[plain(name) for name in paired],
             mode='markers',
             marker=dict(size=7, color=COLOURS[1], symbol='diamond'),
             error_x=dict(array=[one.seeds for one in paired.values()]),
@@ -148,10 +155,10 @@ def _curves(results: Results, data: str) -> Iterator[Chart]:
                 y=smoothed(loss, _WINDOW).tolist(),
                 mode='lines',
                 line=dict(width=1.5, color=look(results, name)['color']),
-                name=escape(name),
+                name=plain(name),
                 legendgroup=name,
                 showlegend=number == 0,
-                hovertext=f'{escape(name)}, seed {seed}',
+                hovertext=f'{plain(name)}, seed {seed}',
             )
     if not figure.data:
         return

@@ -23,6 +23,8 @@ from .shared_images import check_images
 #: the share of the images that is taken for a split that is missing
 SHARE = 0.2
 ROLES = 'train', 'val', 'test'
+#: mmdet trains on no image with a smaller side, see ``filter_cfg``
+LEAST_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,16 @@ class BattleData:
         """Count the images of a split."""
         return len(self.splits[role].content['images'])
 
+    def trained(self) -> int:
+        """Count the images to train on: not too small, and with objects."""
+        content = self.splits['train'].content
+        seen = {one['image_id'] for one in content['annotations']}
+        return sum(
+            image['id'] in seen
+            and min(image['width'], image['height']) >= LEAST_SIDE
+            for image in content['images']
+        )
+
 
 def find_data(roots: Sequence[Path], folder: Path) -> list[BattleData]:
     """Find and split the data sets of a battle.
@@ -88,8 +100,9 @@ def find_data(roots: Sequence[Path], folder: Path) -> list[BattleData]:
             one name.
     """
     names = [root.resolve().name for root in roots]
+    lower = [name.lower() for name in names]  # some disks take these for one
     for name in names:
-        if names.count(name) > 1:
+        if lower.count(name.lower()) > 1:
             raise UserValueError(
                 f'--data-root: two folders are named {name}, and their '
                 f'results could not be told apart; rename one of them'
@@ -110,13 +123,14 @@ def _find(root: Path, folder: Path) -> BattleData:
             dict(one, id=number)
             for number, one in enumerate(content['annotations'], start=1)
         ]
-        if not content['images'] or not content['annotations']:
+        objects = sum(not a.get('iscrowd') for a in content['annotations'])
+        if not content['images'] or not objects:
             raise UserValueError(
                 f'--data-root {root}: the split {role} has '
                 f'{number_of(len(content["images"]), "images")} and '
-                f'{number_of(len(content["annotations"]), "annotations")}, '
-                f'so nothing can be measured; give a data set with objects '
-                f'in every split ({note})'
+                f'{number_of(objects, "annotations")} that are no crowds, so '
+                f'nothing can be measured; give a data set with objects in '
+                f'every split ({note})'
             )
         digest.update(_as_text(content))
         for image in content['images']:
@@ -133,7 +147,15 @@ def _find(root: Path, folder: Path) -> BattleData:
         )
     sources = {role: found[role].annotations for role in ROLES}
     name, fingerprint = root.resolve().name, digest.hexdigest()[:16]
-    return BattleData(name, splits, sources, fingerprint, note)
+    data = BattleData(name, splits, sources, fingerprint, note)
+    if not data.trained():
+        images = number_of(data.images('train'), 'images')
+        raise UserValueError(
+            f'--data-root {root}: of {images} to train on, none has objects '
+            f'and {LEAST_SIDE} pixels or more on both sides; smaller ones are '
+            f'not trained on, so enlarge them and their annotations'
+        )
+    return data
 
 
 def _as_text(content: Mapping[str, Any]) -> bytes:

@@ -200,6 +200,12 @@ def _check_single(
 
 def _member(text: str, title: str) -> MemberText:
     found = _MEMBER.fullmatch(text)
+    name = found['name'] if found else text[: len(EQUAL_COST)]
+    if name in (*PRESETS, EQUAL_COST):
+        raise UserValueError(
+            f'{title}: {name} is a preset, which stands for several entries; '
+            f'name it alone, without options, weights or others'
+        )
     if not found:
         start, colon, _ = text.partition(':')
         known = [f'{one}:' for one in ('frozen', 'random')] + [EQUAL_COST]
@@ -207,11 +213,6 @@ def _member(text: str, title: str) -> MemberText:
         raise UserValueError(
             f'{title}: {text!r} is no member; expected entries such as '
             f'{EXAMPLES}{near}'
-        )
-    if found['name'] in PRESETS:
-        raise UserValueError(
-            f'{title}: {found["name"]} is a preset, which stands for several '
-            f'entries; name it alone, without options, weights or others'
         )
     given = {k: v for k, v in found.groupdict().items() if v is not None}
     if 'scale' in given:

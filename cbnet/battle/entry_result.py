@@ -12,7 +12,13 @@ from ..errors import UserError
 from ..studies.statistics import deviation
 from .corruptions import Condition, read_corrupted
 from .figures import Figures, read_figures
-from .run_folders import failures, read_choice, run_folder, tried_rates
+from .run_folders import (
+    failures,
+    read_choice,
+    run_folder,
+    seed_folders,
+    tried_rates,
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,7 @@ def read_entry_result(runs: Path, data: str, name: str) -> EntryResult:
     resources = {}
     if lr is not None:
         parent = run_folder(runs, lr, 0).parent
-        for run in sorted(parent.glob('seed-*')):
-            seed = int(run.name.removeprefix('seed-'))
+        for seed, run in seed_folders(parent).items():
             figures = read_figures(run / 'test')
             if figures is None:
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..atomic_files import write_whole
 from ..checkpoints.local_files import file_hash
+from ..datasets.split_files import BATTLE
 from ..doctor.facts import list_devices
 from ..errors import UserValueError
 from ..messages import difference
@@ -20,7 +21,6 @@ from .dry_runs import MEASURED, as_read
 from .entries import Entry
 from .revision import revision
 
-_MANIFEST = 'battle.json'
 _PACKAGES = 'torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmcv-lite'
 
 
@@ -85,7 +85,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write what ``joined`` gives, with the environment of the first call."""
     if 'environment' not in content:
         content = {**content, 'environment': environment()}
-    write_whole(folder / _MANIFEST, json.dumps(content, indent=2).encode())
+    write_whole(folder / BATTLE, json.dumps(content, indent=2).encode())
 
 
 def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: says what the folder holds.
     """
-    file = folder / _MANIFEST
+    file = folder / BATTLE
     # In this order: another process may be about to claim the folder.
     others = folder.is_dir() and any(map(_foreign, folder.iterdir()))
     if file.exists():
@@ -181,7 +181,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: the folder holds no battle.
     """
-    file = folder / _MANIFEST
+    file = folder / BATTLE
     if not file.exists():
         raise UserValueError(f'{folder} holds no battle: there is no {file}')
     return json.loads(file.read_text())

@@ -138,11 +138,12 @@ class Results:
         shared = min(min(map(len, pair)) for pair in pairs)
         if not shared:
             return None
-        drawn = [x[:shared] - y[:shared] for x, y in pairs]
+        drawn = np.mean([x[:shared] - y[:shared] for x, y in pairs], axis=0)
+        drawn = drawn[~np.isnan(drawn)]  # a sample may have no object
+        if not drawn.size:
+            return None
         tail = 50 * (1 - CONFIDENCE)
-        low, high = np.nanpercentile(
-            np.mean(drawn, axis=0), [tail, 100 - tail]
-        )
+        low, high = np.percentile(drawn, [tail, 100 - tail])
         return Difference(mean, float(low), float(high), half)
 
     def conditions(self, data: str) -> list[Condition]:

@@ -25,6 +25,21 @@ def run_folder(folder: Path, lr: float, seed: int) -> Path:
     return folder / f'lr-{lr:g}' / f'seed-{seed}'
 
 
+def seed_folders(rate: Path) -> dict[int, Path]:
+    """Find the folders of the runs with a learning rate, by their seeds.
+
+    What else lies there, such as a copy of one, is no run.
+
+    Args:
+        rate: the folder of these runs.
+    """
+    found = {
+        one.name.removeprefix('seed-'): one for one in rate.glob('seed-*')
+    }
+    numbers = sorted(int(text) for text in found if text.isdecimal())
+    return {number: rate / f'seed-{number}' for number in numbers}
+
+
 def note_failure(folder: Path, reason: str | None) -> None:
     """Note why a training or an evaluation failed; None takes it back.
 
@@ -73,15 +88,17 @@ def tried_rates(folder: Path) -> set[str]:
     return {
         one.name.removeprefix('lr-')
         for one in folder.glob('lr-*')
-        if any(one.glob('seed-*'))
+        if seed_folders(one)
     }
 
 
 def failures(folder: Path) -> dict[str, str]:
     """Say why runs of an entry failed, by the names of their folders."""
     found = {}
-    for file in sorted(folder.glob(f'lr-*/seed-*/**/{_FAILED}')):
-        name = file.parent.relative_to(folder).as_posix()
-        if reason := read_failure(file.parent):  # not taken back meanwhile
-            found[name] = reason
+    for rate in sorted(folder.glob('lr-*')):
+        for run in seed_folders(rate).values():
+            for file in sorted(run.glob(f'**/{_FAILED}')):
+                name = file.parent.relative_to(folder).as_posix()
+                if reason := read_failure(file.parent):  # not taken back
+                    found[name] = reason
     return found

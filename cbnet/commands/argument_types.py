@@ -1,6 +1,7 @@
 """Readers of arguments, for the ``type`` of an option."""
 
 import math
+import os
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -80,8 +81,15 @@ def new_file(*suffixes: str) -> Callable[[str], Path]:
 
 def new_folder(text: str) -> Path:
     """Read the path of a folder to write into, which may exist."""
-    _refuse_files(text, Path(text))
-    return Path(text)
+    folder = Path(text)
+    _refuse_files(text, folder)
+    there = (one for one in (folder, *folder.parents) if one.exists())
+    nearest = next(there, Path())
+    if not os.access(nearest, os.W_OK):  # now, and not after hours of work
+        raise ArgumentTypeError(
+            f'{text}: you may not write into {nearest}; name another folder'
+        )
+    return folder
 
 
 def _refuse_files(text: str, folder: Path) -> None:

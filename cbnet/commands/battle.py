@@ -17,6 +17,7 @@ from .battle_estimate import estimate
 from .battle_plan import make_plan
 from .battle_runs import Battle, RunOptions
 from .battle_slurm import slurm_script
+from .run_lock import locked
 
 
 def run(args: Namespace) -> None:
@@ -54,8 +55,10 @@ def run(args: Namespace) -> None:
     battle = Battle(plan, options, tables)
     with battle.queue:
         battle.run()
-    page = write_page(collect(args.out, args.reference), args.out, images)
-    files = [*tables(), page]
+    # Of several commands that end at a time, the last one knows all results.
+    with locked(args.out, wait=True):
+        page = write_page(collect(args.out, args.reference), args.out, images)
+        files = [*tables(), page]
     print(f'written: {", ".join(map(str, files))}')
     if battle.left:
         print(

@@ -18,6 +18,7 @@ from ..battle.manifest import (
     joined,
     write_manifest,
 )
+from ..errors import UserValueError
 from .battle_checks import (
     check_devices,
     check_reference,
@@ -66,8 +67,8 @@ class Plan:
 def make_plan(args: Namespace) -> Plan:
     """Check everything, measure the costs, and write the configs.
 
-    Nothing is written before everything is known to be right. A dry run only
-    keeps what it has measured.
+    Nothing is written before everything is known to be right. A dry run, and
+    a budget that is refused, only keep what was measured.
 
     Raises:
         ValueError: an option, an entry or the data are wrong, or the folder
@@ -101,7 +102,12 @@ def make_plan(args: Namespace) -> Plan:
     measured = Measured(args, settings, manifest, datas[0])
     costs = measured.costs(configs)
     layout = Layout(args, settings, configs, bool(conditions))
-    contests, files = layout.contests(entries, datas, costs)
+    try:
+        contests, files = layout.contests(entries, datas, costs)
+    except UserValueError:
+        if args.timed:  # the budget that the error names suits these alone
+            measured.keep_for_later(costs, texts)
+        raise
     with locked(args.out, wait=True):
         # Another process may have added to the battle meanwhile.
         if costs != (costs := measured.settled(costs)):

@@ -110,7 +110,8 @@ class Battle:
             if contest.cost.failed:
                 self._refuse(contest)
                 return
-            environment = {BESIDE: str(self.options.jobs)}
+            beside = min(self.options.jobs, len(self.plan.contests))
+            environment = {BESIDE: str(beside)}
             if device:
                 environment[VISIBLE] = visible(device)
             runs = Runs(self.queue, environment)

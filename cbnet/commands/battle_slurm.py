@@ -2,11 +2,13 @@
 
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..atomic_files import write_whole
 
-_OWN = '--slurm', '--dry-run'
+# A job has other GPUs than this machine, and runs one entry.
+_OWN = '--slurm', '--dry-run', '--devices', '--jobs'
 _SCRIPT = """\
 #!/bin/bash
 # Written by `cbnet battle --slurm`. Each job runs one entry on one data set;
@@ -30,19 +32,24 @@ def slurm_script(file: Path, number: int) -> None:
         file: the script.
         number: the number of shares.
     """
-    words, skip = [sys.executable, '-m', 'cbnet', 'battle'], False
     given = sys.argv[1:]
-    for word in given[1:] if given[:1] == ['battle'] else given:
-        if skip or any(_is(word, option) for option in _OWN):
-            skip = not skip and _is(word, '--slurm') and '=' not in word
-            continue
-        words.append(word)
+    words = _of_jobs(given[1:] if given[:1] == ['battle'] else given)
     text = _SCRIPT.format(
         number=number,
         folder=shlex.quote(str(Path.cwd())),
-        command=shlex.join(words),
+        command=shlex.join([sys.executable, '-m', 'cbnet', 'battle', *words]),
     )
     write_whole(file, text.encode())
+
+
+def _of_jobs(words: Iterable[str]) -> Iterator[str]:
+    """Leave out the options of this call alone, with their values."""
+    own = False
+    for word in words:
+        if word.startswith('-'):  # no value begins so
+            own = any(_is(word, option) for option in _OWN)
+        if not own:
+            yield word
 
 
 def _is(word: str, option: str) -> bool:

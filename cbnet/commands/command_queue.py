@@ -145,13 +145,14 @@ class CommandQueue:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                errors='replace',  # libraries print names of any encoding
                 env={**os.environ, **(environment or {})},
                 pass_fds=lock,
                 start_new_session=True,
             )
             self._running.add(process)
             Thread(target=_end_with, args=(process,), daemon=True).start()
-            with log.open('a', buffering=1) as file:
+            with log.open('a', buffering=1, errors='replace') as file:
                 for line in process.stdout:
                     file.write(line)
                     tail.append(line)
@@ -165,6 +166,12 @@ class CommandQueue:
         except KeyboardInterrupt:
             self.stop()
             raise Interrupted from None
+        except BaseException:  # such as a full disk: nobody reads its output
+            if process is not None:
+                process.stdout.close()
+                _signal_all(process, signal.SIGTERM)
+                process.wait()
+            raise
         finally:
             self._running.discard(process)
         ended = status in (-signal.SIGINT, -signal.SIGTERM)

@@ -70,7 +70,10 @@ def user_message(error: Exception) -> str | None:
     """Give the line for the user, or None if the error is not for users."""
     no_space = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in no_space:
-        return f'{error}; make room on the disk, then go on with --resume'
+        return (
+            f'{error}; make room on the disk, then repeat the command '
+            f'(a training with --resume)'
+        )
     if isinstance(error, URLError):  # its text does not say what failed
         return f'an address cannot be read: {one_line(error.reason)}'
     if isinstance(error, UserError):

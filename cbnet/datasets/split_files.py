@@ -21,6 +21,8 @@ SPLITS = {
 }
 #: the end of the names of our own copies, which may lie below the data
 COPY = '_for_mmdet'
+#: what makes a folder that of a battle, which may lie below the data, too
+BATTLE = 'battle.json'
 # COCO's folder has other annotations of the same images beside these.
 _PREFERRED = 'instances'
 
@@ -82,15 +84,19 @@ def json_files(root: Path) -> list[Path]:
     """List the JSON files below a folder, relative to it; follow links.
 
     Hidden files and folders, such as ``.ipynb_checkpoints``, do not count,
-    nor do copies that an earlier run has written.
+    nor do copies that an earlier run has written, and folders of battles.
     """
-    # Most files of a folder are images, of which no path is made.
-    found = [
-        Path(folder, name).relative_to(root)
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if name.lower().endswith('.json')
-    ]
+    found = []
+    for folder, folders, names in os.walk(root, followlinks=True):
+        if BATTLE in names and 'data' in folders:
+            folders.clear()  # the walk goes no deeper
+            continue
+        # Most files of a folder are images, of which no path is made.
+        found += [
+            Path(folder, name).relative_to(root)
+            for name in names
+            if name.lower().endswith('.json')
+        ]
     return sorted(
         file
         for file in found

@@ -1,7 +1,7 @@
 """Budgets, in steps.
 
-1. Steps, epochs, schedules and time become steps; images without objects are
-   not trained on and do not count.
+1. Steps, epochs, schedules and time become steps; images without objects, and
+   images that are too small, are not trained on and do not count.
 2. Less than an epoch is refused, with what would do; so is a single step.
 3. Other texts are refused.
 """
@@ -11,18 +11,24 @@ from types import SimpleNamespace
 import pytest
 
 from cbnet.battle.budgets import count_steps, read_budget
+from cbnet.battle.data import BattleData
 from cbnet.errors import UserError
 
 
 @pytest.fixture
 def data():
-    """Ten images, of which nine have objects."""
+    """Eleven images, of which nine have objects and are not too small."""
     content = dict(
-        images=[dict(id=i) for i in range(10)],
-        annotations=[dict(image_id=i % 9) for i in range(40)],
+        images=[
+            dict(id=i, width=40 - 9 * (i == 10), height=40) for i in range(11)
+        ],
+        annotations=[
+            *(dict(image_id=i % 9) for i in range(40)),
+            dict(image_id=10),
+        ],
     )
     train = SimpleNamespace(content=content)
-    return SimpleNamespace(name='mine', splits=dict(train=train))
+    return BattleData('mine', dict(train=train), {}, '', '')
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The charts with names along an axis show each of them.
 
 Names that look like numbers are names, too, and many rows make a high chart.
+Of what a browser reads as more than text, plotly.js knows few ways to write.
 """
 
 import json
@@ -16,6 +17,7 @@ from cbnet.battle.results import collect
 from .made_battle import cost, make_battle
 
 CLASSES = '10', '200'
+QUOTED = 'A(b="c<d")'
 
 
 @pytest.fixture
@@ -28,7 +30,8 @@ def folder(tiny_coco, tmp_path):
         for category, name in zip(content['categories'], CLASSES, strict=True):
             category['name'] = name
         file.write_text(json.dumps(content))
-    entries = {str(number): (1.0, cost(10)) for number in range(20)}
+    names = [*map(str, range(20)), QUOTED]
+    entries = {name: (1.0, cost(10)) for name in names}
     make_battle(tmp_path / 'out', [root], entries, [0], samples=2)
     return tmp_path / 'out'
 
@@ -47,3 +50,5 @@ def test_names(folder):
         # 19 bars, or a line of text for each name
         least = 19 * 3 if tuple(rows) == CLASSES else 16
         assert one.height >= least * len(rows)
+    shown = json.dumps([one.figure for one in drawn])
+    assert 'c&lt;d' in shown and '&quot;' not in shown

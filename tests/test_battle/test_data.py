@@ -7,7 +7,8 @@
 3. An image that is in two splits is refused, as a link or as a copy, too; the
    advice depends on whether the battle has divided a file.
 4. An empty data set, or one that is too small, is one sentence, which names
-   no option that the command lacks.
+   no option that the command lacks; so is a part that has nothing but crowds,
+   or images that are too small.
 """
 
 import json
@@ -16,8 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from cbnet.battle import data as battle_data
+from cbnet.battle.configs import PROTOCOLS
 from cbnet.battle.data import ROLES, find_data
 from cbnet.battle.shared_images import check_images
+from cbnet.config_files import find_config, read_config
 from cbnet.datasets.own_data import Split
 from cbnet.errors import UserError
 
@@ -206,6 +210,8 @@ def test_mistakes(make, tmp_path):
     root = make('train', 'val')
     with pytest.raises(UserError, match='two folders are named mine'):
         find_data([root, root / '..' / 'mine'], tmp_path / 'out')
+    with pytest.raises(UserError, match='two folders are named mine'):
+        find_data([root, tmp_path / 'MINE'], tmp_path / 'out')
     content = json.loads((root / 'val.json').read_text())
     for key in ('images', 'annotations'):
         content[key] = []
@@ -213,3 +219,28 @@ def test_mistakes(make, tmp_path):
     with pytest.raises(UserError) as error:
         find_data([root], tmp_path / 'out')
     assert 'val.json' in str(error.value) or 'has 0 images' in str(error.value)
+
+
+def test_a_part_with_nothing_but_crowds(make, tmp_path):
+    file = make('train') / 'train.json'
+    content = json.loads(file.read_text())
+    one = content['annotations'][0]
+    content['annotations'] = [
+        one | dict(id=i, image_id=i, iscrowd=int(i > 1)) for i in range(1, 5)
+    ]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match='0 annotations that are no crowds'):
+        find_data([file.parent], tmp_path / 'out')
+
+
+def test_images_that_are_too_small(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(battle_data, 'LEAST_SIDE', 10_000)
+    with pytest.raises(UserError, match='of 4 images to train on, none has'):
+        find_data([make('train', 'val', 'test')], tmp_path / 'out')
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_the_least_size_is_that_of_the_protocols(protocol):
+    name = PROTOCOLS[protocol].config
+    loader = read_config(find_config(name), name).train_dataloader
+    assert loader.dataset.filter_cfg.min_size == battle_data.LEAST_SIDE

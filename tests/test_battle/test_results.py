@@ -23,12 +23,17 @@ import numpy as np
 import pytest
 
 from cbnet.battle.charts import charts
+from cbnet.battle.entry_result import read_entry_result
 from cbnet.battle.figures import write_figures
 from cbnet.battle.manifest import read_manifest, write_manifest
 from cbnet.battle.pictures import pictures
 from cbnet.battle.report import write_page, write_tables
 from cbnet.battle.results import Difference, collect
-from cbnet.battle.run_folders import note_failure
+from cbnet.battle.run_folders import (
+    note_choice,
+    note_failure,
+    seed_folders,
+)
 from cbnet.battle.tables import as_markdown, rows
 from cbnet.battle.words import paragraphs
 
@@ -77,6 +82,24 @@ def test_differences(made):
 def test_noise(low, high, seeds, noise):
     assert Difference(0.1, low, high, seeds).noise == noise
     assert Difference(-0.1, -high, -low, seeds).noise == noise
+
+
+def test_samples_without_objects(made):
+    folder, data = made
+    results = collect(folder)
+    for figures in results.results[data.name, 'good'].seeds.values():
+        figures.samples['box'] = np.full(50, np.nan)
+    assert results.difference(data.name, 'good', 'base', 'box') is None
+
+
+def test_copies_of_runs_are_no_runs(tmp_path):
+    note_choice(tmp_path, 1e-3, {})
+    for name in ('seed-10', 'seed-2', 'seed-2 (copy)', 'seed-old'):
+        (tmp_path / 'lr-0.001' / name).mkdir(parents=True)
+    note_failure(tmp_path / 'lr-0.001' / 'seed-old', 'of before')
+    found = read_entry_result(tmp_path, 'mine', 'a')
+    assert not found.seeds and not found.failed
+    assert [*seed_folders(tmp_path / 'lr-0.001')] == [2, 10]
 
 
 def test_one_seed_is_noise(tiny_coco, tmp_path):
@@ -243,6 +266,8 @@ def test_tables_and_page(made, tmp_path):
     images = {data.name: data.splits['test'].images}
     page = write_page(results, folder, images).read_text()
     assert 'twin &lt;/script&gt;' in page
+    # Without a value, a browser would shorten spaces in the name.
+    assert f'<option value="{data.name}">' in page
     # The page shows the half interval that decides what is noise.
     found = results.difference(data.name, 'bad', 'base', 'box')
     assert f'data-value="{found.seeds}">{found.seeds:.3f}</td>' in page

@@ -32,7 +32,7 @@ from cbnet.commands.command_queue import (
     CommandQueue,
     Interrupted,
 )
-from cbnet.commands.run_lock import locked
+from cbnet.commands.run_lock import RunIsBusy, locked
 
 SINGLE, TWIN = 'random:test_resnet', '2x random:test_resnet'
 BATTLE = [
@@ -231,6 +231,21 @@ def test_a_dry_run(battle, tmp_path, monkeypatch):
     status, said = battle(*options, '--only', '2/2')
     assert status == 0 and battle.calls == []
     assert [*shown[0]] == ['mine']  # those of the other shares, too
+
+
+def test_the_report_is_written_under_the_lock(battle, monkeypatch):
+    """What another process has finished before is part of it."""
+    busy = []
+
+    def write(results, folder, images):
+        with pytest.raises(RunIsBusy), locked(folder):
+            pass
+        busy.append(folder)
+
+    monkeypatch.setattr(battle_command, 'write_page', write)
+    options = ['--entries', SINGLE, '--only', '2/2', '--timed', '0']
+    status, said = battle(*options)
+    assert status == 0 and len(busy) == 1, said
 
 
 def test_equal_costs_without_latencies(battle, tmp_path, monkeypatch):

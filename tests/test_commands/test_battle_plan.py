@@ -12,7 +12,7 @@
 7. GPUs that are not there are refused; the first one measures the costs, and
    costs of two devices do not come together.
 8. What another process has measured meanwhile is taken over; what was measured
-   before an interruption is kept.
+   before an interruption, or before a budget is refused, is kept.
 9. Steps are measured on the same batch in every call.
 """
 
@@ -143,7 +143,9 @@ def test_a_file_of_weights_that_has_changed(plan, tmp_path):
 
 
 def test_rates_and_the_reference(plan):
-    assert plan('--lrs', '2e-3', '1e-3').lrs == (2e-3, 1e-3)
+    # Folders are named after six digits.
+    rates = '2e-3', '1e-3', '1.00000001e-3'
+    assert plan('--lrs', *rates).lrs == (2e-3, 1e-3)
     made = plan('--lrs', '5e-4', '--reference', SINGLE, entries=[TWIN])
     assert made.lrs == (2e-3, 1e-3, 5e-4)
     assert manifest()['reference'] == SINGLE
@@ -197,6 +199,16 @@ def test_measuring_that_is_interrupted(plan, monkeypatch):
             plan(entries=[SINGLE, TWIN])
     plan(entries=[SINGLE, TWIN])
     assert plan.measured == 1
+
+
+def test_the_advice_of_a_budget_that_is_refused(plan, tmp_path):
+    plan.cost = EntryCost(1, 1, step=1.0)
+    with pytest.raises(ValueError, match='give at least 2s'):
+        plan(budget='1s')
+    assert not (tmp_path / 'out' / 'battle.json').exists()
+    plan.cost = EntryCost(1, 1, step=1.01)  # no two measurements are equal
+    (contest,) = plan(budget='2s').contests
+    assert contest.steps == 2 and plan.measured == 0
 
 
 def test_another_process_has_measured_first(plan, monkeypatch, tmp_path):

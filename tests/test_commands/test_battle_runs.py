@@ -1,6 +1,7 @@
 """The runs of a battle over several devices, with stand-ins.
 
-1. Each run at a time has a device of its own; all contests are done.
+1. Each run at a time has a device of its own, and its part of the threads; all
+   contests are done.
 2. The best rate on one split is evaluated on the other; one that fails is not
    chosen. An entry whose measurement failed is not trained, and says why.
 3. What was measured stays if something fails later; one report is written at
@@ -24,6 +25,7 @@ from cbnet.commands.battle_plan import Contest, Plan
 from cbnet.commands.battle_run import BattleRun
 from cbnet.commands.battle_runs import Battle, RunOptions
 from cbnet.commands.command_queue import CommandFailed, Interrupted
+from cbnet.threads import BESIDE
 
 
 @dataclass
@@ -80,6 +82,19 @@ def test_devices(tmp_path, monkeypatch, seen, used):
     assert len(done) == 4 and battle.failed == 0
     (task,) = battle.queue.bar.tasks
     assert task.total == pytest.approx(4 * 2.0 * (10 + 0.4 * 3))
+
+
+@pytest.mark.parametrize(('number', 'beside'), [(1, '1'), (3, '2')])
+def test_threads_are_shared_among_runs(tmp_path, monkeypatch, number, beside):
+    found = []
+
+    def evaluate(run, runs, *_):
+        found.append(runs.environment[BESIDE])
+        return Figures({'box AP': 0.5}, {}, {})
+
+    stand_in_for(monkeypatch, evaluate)
+    Battle(plan(tmp_path, number), RunOptions(jobs=2), lambda: None).run()
+    assert found == [beside] * number
 
 
 def test_the_best_rate(tmp_path, monkeypatch):

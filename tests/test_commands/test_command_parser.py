@@ -2,13 +2,22 @@
 
 - the spelling of an option tells how many values it takes;
 - the help names the defaults, and the usage has no gaps;
-- a reader refuses what it does not accept, in one line;
+- a reader refuses what it does not accept, in one line, such as a folder that
+  cannot be written;
 - no command writes over a file that it reads, however that is spelled.
 """
 
+import os
+from argparse import ArgumentTypeError
+
 import pytest
 
-from cbnet.commands.argument_types import at_least, new_file, score
+from cbnet.commands.argument_types import (
+    at_least,
+    new_file,
+    new_folder,
+    score,
+)
 from cbnet.commands.command_parser import CommandParser
 from cbnet.commands.parsers import eval_coco
 
@@ -100,3 +109,14 @@ def test_results_are_not_written_over(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         eval_coco.make_parser().parse_args(given)
     assert 'found.json is RESULTS' in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    folder = tmp_path / 'a' / 'b'
+    assert new_folder(str(folder)) == folder
+    # An administrator may write everywhere.
+    monkeypatch.setattr(os, 'access', lambda place, _: place != tmp_path)
+    with pytest.raises(ArgumentTypeError, match=f'into {tmp_path}; name'):
+        new_folder(str(folder))
+    folder.mkdir(parents=True)
+    assert new_folder(str(folder)) == folder

@@ -8,6 +8,8 @@
 - a command that is stopped is no failure, and none starts after ``stop``;
 - a command that ends with an error after ``stop`` was interrupted;
 - what a killed command leaves behind is ended, so that nothing waits for it;
+- a log that cannot be written ends the command, too; bytes in its output that
+  are no text do not;
 - a training that is asked for twice counts once;
 - SIGTERM, SIGHUP and Ctrl-C to the process of the queue alone end its
   commands, too, also where several run at a time.
@@ -42,6 +44,8 @@ if name == 'wait':
     with open('pids', 'a') as file:
         print(os.getpid(), file=file)
     time.sleep(600)
+if name == 'bytes':
+    os.write(1, b'caf\\xe9.jpg')
 if name == 'leave':
     if os.fork() == 0:
         with open('pids', 'a') as file:
@@ -146,6 +150,25 @@ def test_what_a_killed_command_leaves_behind_ends(log, tmp_path):
     while _is_alive(pid):
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs Linux')
+def test_a_full_disk(log, monkeypatch):
+    started, start = [], subprocess.Popen
+
+    def note(*args, **options):
+        started.append(start(*args, **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, 'Popen', note)
+    with pytest.raises(OSError, match='No space left'):
+        CommandQueue(1).run(['wait', '1', '1'], Path('/dev/full'), cost=1.0)
+    assert started[0].poll() is not None
+
+
+def test_bytes_that_are_no_text(log):
+    CommandQueue(units=1).run(['bytes', '1', '1'], log, cost=1.0)
+    assert '.jpg' in log.read_text() and 'the end' in log.read_text()
 
 
 def test_the_steps_of_a_training_count_once(tmp_path, monkeypatch):

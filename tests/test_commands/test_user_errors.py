@@ -66,7 +66,7 @@ def test_what_the_package_stumbles_over():
         (
             OSError(errno.ENOSPC, 'No space left on device', 'a.json'),
             "[Errno 28] No space left on device: 'a.json'; make room on the "
-            'disk, then go on with --resume',
+            'disk, then repeat the command (a training with --resume)',
         ),
         (
             OSError(errno.EACCES, 'Permission denied', 'a.json'),

@@ -1,6 +1,7 @@
 """The annotation files of a folder: whole words tell the split.
 
-- words of the file, else of the nearest folder; hidden files do not count;
+- words of the file, else of the nearest folder; hidden files and battles do
+  not count;
 - COCO's instances are preferred to captions and keypoints;
 - a file of both splits is refused; both names given, it is taken with a word;
 - the only COCO file is taken if there is no evaluation.
@@ -12,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from cbnet.datasets.own_data import find_own_data
-from cbnet.datasets.split_files import find_split_file, splits_of
+from cbnet.datasets.split_files import (
+    find_split_file,
+    json_files,
+    splits_of,
+)
 
 from .test_own_data import touch, write
 
@@ -50,6 +55,15 @@ def test_hidden_files_and_our_copies_do_not_count(tmp_path):
     for name in ('train', *hidden, work_dir):
         write(tmp_path / f'{name}.json')
     assert find_split_file(tmp_path, 'train') == tmp_path / 'train.json'
+
+
+def test_folders_of_battles_do_not_count(tmp_path):
+    for name in ('train', 'here/data/mine/train', 'mine/battle'):
+        write(tmp_path / f'{name}.json')
+    assert len(json_files(tmp_path)) == 3
+    write(tmp_path / 'here' / 'battle.json')
+    assert find_split_file(tmp_path, 'train') == tmp_path / 'train.json'
+    assert len(json_files(tmp_path)) == 2
 
 
 def test_an_ending_in_capitals(tmp_path):

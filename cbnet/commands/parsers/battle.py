@@ -212,8 +212,8 @@ def fraction(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """Read a learning rate."""
-    value = positive(text)
+    """Read a learning rate, with the digits that name the folders of runs."""
+    value = float(f'{positive(text):g}')
     if value > 1:
         raise ArgumentTypeError(f'{text}, expected a rate such as 1e-4')
     return value
