@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
@@ -68,6 +69,12 @@ class Results:
     def datas(self) -> list[str]:
         """The names of the data sets."""
         return [*self.manifest['data']]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes of all data sets."""
+        found = (self.manifest['data'][name]['classes'] for name in self.datas)
+        return [*dict.fromkeys(chain.from_iterable(found))]
 
     @property
     def unfinished(self) -> dict[str, list[str]]:

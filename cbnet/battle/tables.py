@@ -59,6 +59,8 @@ def rows(results: Results) -> list[dict[str, Any]]:
             row[f'{kind} AP difference seeds'] = apart and apart.seeds
             row[f'{kind} AP inside noise'] = apart and apart.noise
             row |= _robustness(results, data, name, kind)
+            own = one.classes(kind)
+            row |= {f'{kind} AP of {c}': own.get(c) for c in results.classes}
         row['z-score'] = z.get(name)
         cost = results.costs.get(name)
         row |= {key: cost and getattr(cost, key) for key in COSTS}

@@ -260,6 +260,8 @@ def test_tables_and_page(made, tmp_path):
     assert 'loss is nan' in found['broken']['failed']
     assert found['base']['box AP difference'] == ''
     assert found['bad']['box AP inside noise'] in ('True', 'False')
+    for name, ap in results.results[data.name, 'bad'].classes('box').items():
+        assert found['bad'][f'box AP of {name}'] == str(ap)
     assert json.loads(content.read_text())['fronts']['latency']
     assert '| twin </script> ' in md.read_text()
 

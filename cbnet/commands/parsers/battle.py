@@ -94,7 +94,7 @@ def add_protocol_options(parser: CommandParser) -> None:
     parser.option(
         '--scale W,H',
         'the size of the images; the sizes of the protocol are scaled to it '
-        '(320,192 for CPUs)',
+        '(320,240 for CPUs)',
         scale,
     )
     parser.option(
