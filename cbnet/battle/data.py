@@ -170,7 +170,7 @@ def _roles(root: Path) -> tuple[dict[str, Split], str]:
     named = {
         role: [f for f in files if splits_of(f) == {role}] for role in ROLES
     }
-    find = partial(find_own_data, options=False)
+    find = partial(find_own_data, options='none')
     tests = [f for f in find_test_files(root) if is_coco(root / f)]
     if named['val'] and len(tests) == 1:
         data = find(root)

@@ -36,7 +36,7 @@ def resolved(args: Namespace, config: str, steps: int) -> Config:
         ValueError: the config or the data are wrong.
     """
     changes = dict(config=config, work_dir=str(args.out_dir))
-    switches = dict(no_val=False, auto_scale_lr=False)
+    switches = dict(no_val=None, auto_scale_lr=False)  # it has neither
     own = Namespace(**vars(args) | changes | switches)
     cfg = load_config(own)
     for name in _SECTIONS:

@@ -89,6 +89,7 @@ def use_own_data(args: Namespace, cfg: Config) -> list[str]:
         **chosen,
         validate=not without,
         skip_missing=args.skip_missing,
+        options='files' if args.no_val is None else 'all',
     )
     lines = [learn_boxes_only(cfg)] if args.boxes_only else []
     lines += retarget(cfg, data)

@@ -18,11 +18,23 @@ from .repairs import repair
 from .split_files import (
     COPY,
     SPLITS,
+    KnownOptions,
     contents,
     find_split_file,
     find_test_files,
     splits_of,
 )
+
+# What helps if a file would be trained on and evaluated on.
+_BOTH = (
+    'name this file with both --train-ann and --val-ann if that is what you '
+    'want'
+)
+_OTHER_FILE = {
+    'all': f'give another --val-ann, or --no-val, or {_BOTH}',
+    'files': f'give another --val-ann, or {_BOTH}',
+    'none': 'give the two splits files of their own',
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ def find_own_data(
     val_img: str | None = None,
     validate: bool = True,
     skip_missing: bool = False,
-    options: bool = True,
+    options: KnownOptions = 'all',
 ) -> OwnData:
     """Find and check a data set; look for the parts that are not given.
 
@@ -83,7 +95,7 @@ def find_own_data(
         val_img: the folder of the validation images, found the same way.
         validate: whether to look for a split to evaluate on.
         skip_missing: whether to leave out images that are not there.
-        options: whether the command has options for these parts.
+        options: the options of the command, which errors may name.
 
     Raises:
         ValueError: something is missing, ambiguous or wrong; the message
@@ -103,8 +115,7 @@ def find_own_data(
             raise UserValueError(
                 f'{val.annotations} would be trained on and evaluated on, so '
                 f'its AP would not tell how the detector does on new images; '
-                f'give another --val-ann, or --no-val, or name this file '
-                f'with both --train-ann and --val-ann if that is what you want'
+                f'{_OTHER_FILE[options]}'
             )
         notes = (
             'the AP will be that on the training images, which does not tell '
@@ -136,7 +147,7 @@ def _split(
     images: str | None,
     only: bool = False,
     skip: bool = False,
-    options: bool = True,
+    options: KnownOptions = 'all',
 ) -> Split:
     file = _below(root, annotations) or find_split_file(
         root, name, only, options
@@ -172,7 +183,7 @@ def _look_for_images(
     name: str,
     file: Path,
     content: dict[str, Any],
-    options: bool,
+    options: KnownOptions,
 ) -> Path:
     """Take the first likely folder that contains one of the first images."""
     # A test split may be evaluated on in place of the validation split, whose
@@ -198,7 +209,7 @@ def _look_for_images(
         if not names or any(os.path.isfile(folder / one) for one in names):
             return folder
     advice = f'give --{name}-img FOLDER, the folder that contains the images'
-    if not options:
+    if options == 'none':
         advice = f'put them into the folder {root / words[0]}'
     raise UserValueError(
         f'{file}: no folder below {root} contains its first images, such as '

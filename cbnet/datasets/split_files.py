@@ -8,6 +8,7 @@ contains "val".
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from ..errors import UserValueError
 from ..messages import listed
@@ -23,12 +24,15 @@ SPLITS = {
 COPY = '_for_mmdet'
 #: what makes a folder that of a battle, which may lie below the data, too
 BATTLE = 'battle.json'
+#: which options a command has: those that name the files of splits, and
+#: --no-val; the former only; or none of them
+KnownOptions = Literal['all', 'files', 'none']
 # COCO's folder has other annotations of the same images beside these.
 _PREFERRED = 'instances'
 
 
 def find_split_file(
-    root: Path, split: str, only: bool = False, options: bool = True
+    root: Path, split: str, only: bool = False, options: KnownOptions = 'all'
 ) -> Path:
     """Find the annotation file of a split.
 
@@ -37,7 +41,7 @@ def find_split_file(
         split: ``train`` or ``val``.
         only: whether the only COCO file of the folder is taken, whatever
             its name is.
-        options: whether the command has options that name files.
+        options: the options that errors may name.
 
     Raises:
         ValueError: there is none, there are several, or the file belongs to
@@ -50,7 +54,7 @@ def find_split_file(
     if len(found) > 1 and len(preferred) == 1:
         found = preferred
     advice = f'give --{split}-ann FILE'
-    if not options:
+    if options == 'none':
         advice = f'name one file in COCO format after it, such as {split}.json'
     if not found and only:
         found = [file for file in files if is_coco(root / file)]
@@ -59,7 +63,7 @@ def find_split_file(
             f'--data-root {root}: {len(found)} annotation files could be '
             f'meant for {split} ({listed(found)}); {advice}'
         )
-    if options and split == 'val':
+    if options == 'all' and split == 'val':
         advice += ' or --no-val to train without'
     if not found:
         raise UserValueError(

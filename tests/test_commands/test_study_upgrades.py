@@ -8,6 +8,7 @@
 """
 
 import json
+import shutil
 
 import pytest
 import timm
@@ -15,6 +16,7 @@ import torch
 
 from cbnet.commands import main as entry
 from cbnet.commands.command_queue import CommandFailed, CommandQueue
+from cbnet.datasets.split_files import find_split_file
 from cbnet.testing import tiny_detector
 
 from .conftest import CONFIG
@@ -120,3 +122,11 @@ def test_mistakes(study, arguments, sentence):
     assert status == 2, said
     assert sentence in said.splitlines()[-1]
     assert study.calls == []
+
+
+def test_data_without_a_split_to_evaluate_on(study, tiny_coco, tmp_path):
+    shutil.copytree(tiny_coco.root, tmp_path / 'mine')
+    find_split_file(tmp_path / 'mine', 'val').unlink()
+    status, said = study('--data-root', 'mine')
+    assert status == 2 and 'give --val-ann FILE' in said, said
+    assert '--no-val' not in said  # which a study does not have

@@ -128,6 +128,28 @@ def test_validation_is_an_explicit_choice(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('options', 'named', 'unnamed'),
+    [
+        ('all', ['--val-ann', '--no-val'], []),
+        ('files', ['--val-ann'], ['--no-val']),
+        ('none', [], ['--train-ann', '--val-ann', '--no-val']),
+    ],
+)
+def test_errors_name_the_options_that_a_command_has(
+    tmp_path, options, named, unnamed
+):
+    write(tmp_path / 'train.json')
+    touch(tmp_path / 'a.png')
+    for given in ({}, dict(val_ann='train.json')):
+        with pytest.raises(ValueError) as error:
+            find_own_data(tmp_path, options=options, **given)
+        for option in named:
+            assert option in str(error.value)
+        for option in unnamed:
+            assert option not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ('given', 'message'),
     [
         (dict(train_ann='gone.json'), '--train-ann: no file .*gone.json'),
