@@ -119,8 +119,8 @@ def test_claims():
     assert mean == pytest.approx(0.05 + 0.001 / 3) and half < 0.002
     assert words(found, 's', 'd') == (
         'In box AP, these differ from base by more than the interval over '
-        'the seeds: shifted (+0.050), worse (-0.050). Inside the noise: '
-        'wild.'
+        'the seeds: shifted (+0.050), worse (-0.050). All others are inside '
+        'the noise.'
     )
     assert words(found, 's', 'd', 'shifted').startswith(
         'In box AP, these differ from shifted by more than the interval '

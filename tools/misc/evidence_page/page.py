@@ -138,7 +138,7 @@ def words(
     reference = reference or others[0]
     sentences = []
     for kind in KINDS:
-        outside, inside = [], []
+        outside, inside = [], 0
         for entry in others:
             found = evidence.difference(
                 study, data, entry, f'{kind} AP', reference
@@ -147,7 +147,7 @@ def words(
                 continue
             mean, half = found
             if half is None or abs(mean) <= half:
-                inside.append(entry)
+                inside += 1
             else:
                 outside.append(f'{entry} ({mean:+.3f})')
         if not (inside or outside):
@@ -159,7 +159,7 @@ def words(
                 f'over the seeds: {listed(outside, 20)}.'
             )
             if inside:
-                text += f' Inside the noise: {listed(inside, 20)}.'
+                text += ' All others are inside the noise.'
         else:
             text += f'every difference to {reference} is inside the noise.'
         sentences.append(text)
