@@ -163,7 +163,7 @@ def test_an_image_that_stops_a_training(call, tiny_config, monkeypatch):
         )
     error = OSError(errno.ENOSPC, 'No space left')
     status, line = call('train', tiny_config)
-    assert status == 2 and line.endswith('then go on with --resume')
+    assert status == 2 and line.endswith('(a training with --resume)')
 
 
 EPOCHS = """
