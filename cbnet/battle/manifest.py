@@ -1,6 +1,7 @@
 """What makes a folder the folder of one battle."""
 
 import json
+import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -8,9 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from ..atomic_files import write_whole
 from ..checkpoints.local_files import file_hash
 from ..datasets.split_files import BATTLE
+from ..datasets.walking import walk_dicts
 from ..doctor.facts import list_devices
 from ..errors import UserValueError
 from ..messages import difference
@@ -139,9 +143,17 @@ def identity_of(settings: Settings, budget: str) -> dict[str, Any]:
 
 
 def described(
-    entries: Iterable[Entry], datas: Iterable[BattleData]
+    entries: Iterable[Entry],
+    configs: Mapping[str, Config],
+    datas: Iterable[BattleData],
 ) -> dict[str, dict[str, Any]]:
-    """Describe what may be added to a battle, by name."""
+    """Describe what may be added to a battle, by name.
+
+    Args:
+        entries: the entries.
+        configs: the config of each of them by name.
+        datas: the data sets.
+    """
     return dict(
         entries={
             one.name: dict(
@@ -149,7 +161,7 @@ def described(
                 options=asdict(one.options),
                 changes=dict(one.changes),
                 folder=one.folder,
-                weights=_weights(one),
+                weights=_weights(configs[one.name]),
             )
             for one in entries
         },
@@ -165,13 +177,13 @@ def described(
     )
 
 
-def _weights(entry: Entry) -> dict[str, str] | None:
-    """Give a fingerprint of each file of weights that an entry names."""
-    names = {one.weights for one in entry.members if one.weights}
+def _weights(cfg: Config) -> dict[str, str] | None:
+    """Give a fingerprint of each file of weights that a config names."""
+    names = {part.get('checkpoint') for part in walk_dicts(cfg.model)}
     return {
         name: file_hash(name)[:16]
-        for name in sorted(names)
-        if Path(name).is_file()  # and no address
+        for name in sorted(one for one in names if isinstance(one, str))
+        if os.path.isfile(name)  # and no address
     } or None
 
 

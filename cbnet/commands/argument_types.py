@@ -29,11 +29,11 @@ def factor(text: str) -> float:
     return value
 
 
-def score(text: str) -> float:
+def fraction(text: str) -> float:
     """Read a number from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
-        raise ArgumentTypeError(f'{value} is not in [0, 1]')
+        raise ArgumentTypeError(f'{text}, expected a number from 0 to 1')
     return value
 
 

@@ -94,7 +94,7 @@ def make_plan(args: Namespace) -> Plan:
             on_data(cfg, data.as_found(), 'test', 2, settings)
             if args.budget.kind != 'seconds':
                 steps_of(args, data, name, None)
-    added = described(entries, datas) | dict(reference=args.reference)
+    added = described(entries, configs, datas) | dict(reference=args.reference)
     manifest = joined(args.out, identity, **added)
     if not args.dry_run:
         for name, cfg in configs.items():

@@ -30,7 +30,7 @@ def make_battle(folder, roots, entries, seeds=(0, 1), samples=50):
         folder,
         dict(head='mask-rcnn', protocol='plain', budget='1x', scale=None),
         entries={name: dict(folder=names[name]) for name in entries},
-        data=described([], datas)['data'],
+        data=described([], {}, datas)['data'],
     )
     write_manifest(folder, manifest)
     write_costs({name: cost for name, (_, cost) in entries.items()}, folder)

@@ -129,10 +129,30 @@ def test_the_warm_up(plan, tmp_path):
         plan('--warm-up', '0.3', entries=[TWIN], out='usual')
 
 
-def test_a_file_of_weights_that_has_changed(plan, tmp_path):
+@pytest.mark.parametrize(
+    'entry',
+    [
+        'test_resnet=mine.pth, name=mine',
+        'frozen:test_vit=mine.pth + random:test_resnet, name=mine',
+        'mine.py, name=mine',
+        'mine.yml',
+    ],
+)
+def test_a_file_of_weights_that_has_changed(plan, tmp_path, entry):
+    """It is named beside a member, in a config, or in an entry's cfg."""
     file = tmp_path / 'mine.pth'
     file.write_bytes(b'some weights')
-    entries = ['test_resnet=mine.pth, name=mine', SINGLE]
+    given = "dict(type='Pretrained', checkpoint='mine.pth')"
+    (tmp_path / 'mine.py').write_text(
+        f"model = dict(backbone=dict(type='TimmBackbone', "
+        f"model_name='test_resnet', init_cfg={given}))"
+    )
+    (tmp_path / 'mine.yml').write_text(
+        f'- entry: {SINGLE}\n  name: mine\n  cfg: {{model.backbone.member: '
+        f'{{init_cfg: {{_delete_: true, type: Pretrained, '
+        f'checkpoint: mine.pth}}}}}}'
+    )
+    entries = [entry, SINGLE]
     plan(entries=entries)
     plan(entries=entries)
     file.write_bytes(b'weights of a later training')

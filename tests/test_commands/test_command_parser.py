@@ -14,9 +14,9 @@ import pytest
 
 from cbnet.commands.argument_types import (
     at_least,
+    fraction,
     new_file,
     new_folder,
-    score,
 )
 from cbnet.commands.command_parser import CommandParser
 from cbnet.commands.parsers import eval_coco
@@ -38,7 +38,7 @@ def parser():
     parser.section('more', 'Further options. ' * 5)
     parser.option('--amp', 'whether to do it fast')
     parser.option(
-        '--least S', 'the score (default: 0.5, half)', score, default=0.5
+        '--least S', 'the score (default: 0.5, half)', fraction, default=0.5
     )
     return parser
 
@@ -67,7 +67,10 @@ def test_help(parser):
         (['a.png'], 'argument FILE.txt: a.png must end in .txt or .text'),
         (['a.txt', '--num', '0'], 'argument --num: 0, expected 1 or more'),
         (['a.txt', '--num', '1.5'], 'argument --num: 1.5, expected 1 or more'),
-        (['a.txt', '--least', '2'], 'argument --least: 2.0 is not in [0, 1]'),
+        (
+            ['a.txt', '--least', '2'],
+            'argument --least: 2, expected a number from 0 to 1',
+        ),
     ],
 )
 def test_refused_values(arguments, message, parser, capsys):

@@ -88,7 +88,9 @@ def test_mistakes_are_one_line(infer, weights, photos, make_video, tmp_path):
     assert 'would be overwritten' in error(clip, '--out-dir', tmp_path)
     assert '--ann is for images' in error(clip, '--ann', 'a.json')
     assert 'a.json' in error(photos, '--ann', 'a.json')
-    assert '--score-thr: 2.0' in error(photos, '--score-thr', '2')
+    assert '--score-thr: 2, expected a number from 0 to 1' in error(
+        photos, '--score-thr', '2'
+    )
     assert '--batch-size: 0' in error(photos, '--batch-size', '0')
     assert '--results: r.txt' in error(photos, '--results', 'r.txt')
     assert "device 'moon'" in error(photos, '--device', 'moon')

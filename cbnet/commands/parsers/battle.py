@@ -22,7 +22,14 @@ from pathlib import Path
 
 from ...battle.budgets import Budget, read_budget
 from ...errors import UserValueError
-from ..argument_types import at_least, new_file, new_folder, scale, share
+from ..argument_types import (
+    at_least,
+    fraction,
+    new_file,
+    new_folder,
+    scale,
+    share,
+)
 from ..choices import CORRUPTIONS, HEADS, PROTOCOLS
 from ..command_parser import CommandParser
 
@@ -198,16 +205,6 @@ def positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float('inf'):
         raise ArgumentTypeError(f'{text}, expected a number above 0')
-    return value
-
-
-def fraction(text: str) -> float:
-    """Read a share of the steps."""
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ArgumentTypeError(
-            f'{text}, expected a number from 0 to below 1, such as 0.1'
-        )
     return value
 
 

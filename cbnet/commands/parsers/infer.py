@@ -17,9 +17,9 @@ from pathlib import Path
 from ..argument_types import (
     at_least,
     file_or_address,
+    fraction,
     new_file,
     new_folder,
-    score,
 )
 from ..command_parser import CommandParser
 from ..options import (
@@ -47,7 +47,10 @@ def make_parser() -> CommandParser:
         new_folder,
     )
     parser.option(
-        '--score-thr S', 'the lowest score that is drawn', score, default=0.3
+        '--score-thr S',
+        'the lowest score that is drawn',
+        fraction,
+        default=0.3,
     )
     parser.option(
         '--device NAME', 'cpu, cuda:0, ... (default: a GPU if there is one)'

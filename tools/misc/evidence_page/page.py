@@ -43,9 +43,9 @@ def write_page(evidence: Evidence, folder: Path) -> None:
     for study in evidence.studies():
         figure = draw_study(evidence, study)
         figure.savefig(folder / 'figures' / f'evidence_{study}.png')
-    for study in TIMED:
-        figure = draw_times(evidence, study)
-        figure.savefig(folder / 'figures' / f'evidence_{study}_time.png')
+        if study in TIMED:
+            figure = draw_times(evidence, study)
+            figure.savefig(folder / 'figures' / f'evidence_{study}_time.png')
 
 
 def find_stale(evidence: Evidence, folder: Path) -> bool:
