@@ -66,7 +66,11 @@ class Kept:
         """
         if any(self.objects.values()):
             return
-        instead = ', or train with --no-val' if use == 'evaluate' else ''
+        # A study and a battle, which train too, have no such option.
+        instead = ''
+        if use == 'evaluate':
+            train = 'cbnet train --data-root DIR --no-val'
+            instead = f'; `{train}` trains without validation'
         raise UserValueError(
             f'{self.file}: no object is left to {use} on '
             f'({self._left_out() or "there are none"}); expected at least one '

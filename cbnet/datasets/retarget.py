@@ -109,7 +109,8 @@ def retarget(
         if not cfg.get(f'{name}_dataloader'):
             raise UserValueError(
                 f'{name}_dataloader: the config has none, expected one for '
-                'the evaluation; give --no-val or use another config'
+                'the evaluation; use a config that has one, or train without '
+                'it: `cbnet train --no-val`'
             )
         _exchange(cfg[f'{name}_dataloader'], val)
         cfg[f'{name}_evaluator'] = _evaluator(
