@@ -81,6 +81,12 @@ def test_same_arguments_same_bytes(tmp_path):
     assert all(first[name] != other[name] for name in first)
 
 
+def test_processes_share_the_images(tmp_path):
+    together = small(tmp_path / 'a', num_train=20, processes=2)
+    alone = small(tmp_path / 'b', num_train=20)
+    assert contents(together) == contents(alone)
+
+
 def test_image_does_not_depend_on_how_many_are_made(data, tmp_path):
     few = generate_shapes(tmp_path / 'few', num_train=3, num_val=1, seed=3)
     for index in (1, 2, 3):
@@ -350,6 +356,7 @@ def test_another_process_is_first(tmp_path, monkeypatch, same):
         {'classes': ['ring', 'ring']},
         {'classes': ['rings']},
         {'classes': 'rings'},
+        {'processes': 0},
     ],
 )
 def test_bad_argument_is_named(tmp_path, change):

@@ -42,6 +42,13 @@ def main(args: Sequence[str] | None = None) -> None:
         metavar='NAME',
         help='the classes that are drawn',
     )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='how many processes draw; the images are the same',
+    )
     try:
         generate_shapes(**vars(parser.parse_args(args)))
     except (OSError, ValueError) as error:

@@ -7,9 +7,11 @@ colours and textures: only the outline reveals the class. From a shell::
     python -m cbnet.datasets.generated --out data/shapes
 """
 
+import functools
 import json
+import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from ...atomic_files import whole_folder
 from ...errors import UserValueError
 from ...messages import did_you_mean, listed
 from .outlines import CLASS_OUTLINES
-from .scenes import Scene, make_scene
+from .scenes import make_scene
 
 #: the names of the classes in the order of the category ids, from 1
 CLASSES = tuple(CLASS_OUTLINES)
@@ -42,6 +44,7 @@ def generate_shapes(
     seed: int = 0,
     size: Sequence[int] = (320, 256),
     classes: Sequence[str] = CLASSES,
+    processes: int = 1,
 ) -> Path:
     """Write the data set, unless the folder already contains it.
 
@@ -59,6 +62,7 @@ def generate_shapes(
         size: the width and height of the images, each at least 64 pixels.
         classes: the names of the classes that are drawn, in the order of the
             category ids.
+        processes: how many processes draw; the images are the same.
 
     Returns:
         The folder.
@@ -77,6 +81,7 @@ def generate_shapes(
         'size': [_checked_int('size', edge, _MIN_EDGE) for edge in size],
         'classes': _checked_classes(classes),
     }
+    _checked_int('processes', processes, 1)
     root = Path(root)
     if _is_complete(root, parameters):
         print_log(f'{root} is already complete, nothing to do', 'current')
@@ -91,7 +96,7 @@ def generate_shapes(
     try:
         with whole_folder(root) as folder:
             for split in _SPLITS:
-                _write_split(folder, split, parameters)
+                _write_split(folder, split, parameters, processes)
     except OSError:
         # Another process may have written the same data in the meantime.
         if not _is_complete(root, parameters):
@@ -142,26 +147,23 @@ def _is_complete(root: Path, parameters: dict[str, Any]) -> bool:
     return True
 
 
-def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
+def _write_split(
+    root: Path, split: str, parameters: dict[str, Any], processes: int
+) -> None:
     (root / split).mkdir()
     size = dict(zip(('width', 'height'), parameters['size'], strict=True))
+    numbers = range(1, parameters[f'num_{split}'] + 1)
+    write = functools.partial(_write_image, root, split, parameters)
     images, annotations = [], []
-    for number in range(1, parameters[f'num_{split}'] + 1):
-        stream = np.random.SeedSequence(
-            parameters['seed'], spawn_key=(_SPLITS.index(split), number - 1)
-        )
-        scene = make_scene(
-            np.random.default_rng(stream),
-            parameters['size'],
-            parameters['classes'],
-        )
-        name = f'{number:06d}.jpg'
-        # Chroma is not subsampled, because only the hue marks some edges.
-        Image.fromarray(scene.image).save(
-            root / split / name, quality=95, subsampling=0
-        )
+    for number, found in zip(
+        numbers, _in_processes(write, numbers, processes), strict=True
+    ):
+        name = _image_name(number)
         images.append(dict(id=number, file_name=name, **size, license=1))
-        annotations += _annotations(scene, number, len(annotations) + 1)
+        annotations += (
+            dict(id=i, image_id=number, **annotation, iscrowd=0)
+            for i, annotation in enumerate(found, len(annotations) + 1)
+        )
     content = {
         'info': dict(
             description=f'Generated shapes, {split}',
@@ -183,22 +185,47 @@ def _write_split(root: Path, split: str, parameters: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, separators=(',', ':')))
 
 
-def _annotations(
-    scene: Scene, image_id: int, first_id: int
+def _in_processes(
+    function: Callable[[int], Any], numbers: Sequence[int], processes: int
+) -> Iterator[Any]:
+    """Yield the results in the order of the numbers."""
+    if processes == 1:
+        yield from map(function, numbers)
+        return
+    # A fork would copy the threads' locks of whatever is imported.
+    with multiprocessing.get_context('spawn').Pool(processes) as pool:
+        yield from pool.imap(function, numbers, chunksize=16)
+
+
+def _image_name(number: int) -> str:
+    return f'{number:06d}.jpg'
+
+
+def _write_image(
+    root: Path, split: str, parameters: dict[str, Any], number: int
 ) -> list[dict[str, Any]]:
-    """Give the COCO annotations of a scene: xywh boxes, RLE masks."""
+    """Draw an image, and return its annotations: xywh boxes, RLE masks."""
+    stream = np.random.SeedSequence(
+        parameters['seed'], spawn_key=(_SPLITS.index(split), number - 1)
+    )
+    scene = make_scene(
+        np.random.default_rng(stream),
+        parameters['size'],
+        parameters['classes'],
+    )
+    # Chroma is not subsampled, because only the hue marks some edges.
+    Image.fromarray(scene.image).save(
+        root / split / _image_name(number), quality=95, subsampling=0
+    )
     annotations = []
     for label, mask in zip(scene.labels, scene.masks, strict=True):
         rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
         annotations.append(
             dict(
-                id=first_id + len(annotations),
-                image_id=image_id,
                 category_id=label + 1,
                 bbox=coco_mask.toBbox(rle).tolist(),
                 area=int(coco_mask.area(rle)),
                 segmentation=dict(rle, counts=rle['counts'].decode('ascii')),
-                iscrowd=0,
             )
         )
     return annotations
