@@ -50,6 +50,7 @@ EXTRAS = {
         'pytest-xdist',
         'ruff',
         'import-linter',
+        'vermin',  # finds what needs a newer Python than declared
         'build',
         'wheel',
         'faster-coco-eval>=1.8',  # with the next: every backend is tested

@@ -19,9 +19,7 @@ from ..errors import UserValueError
 
 @dataclass(frozen=True)
 class Contest:
-    """The runs of one entry on one data set.
-
-    Its rate is chosen first, so that they follow each other.
+    """The runs of one entry on one data set, whose rate is chosen first.
 
     Attributes:
         entry: the entry.

@@ -1,5 +1,7 @@
 """What a battle will take, from measured steps: time and money."""
 
+from dataclasses import replace
+
 from ..battle.tables import cost_table
 from ..messages import number_of
 from .battle_plan import Contest, Plan
@@ -35,7 +37,7 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
     seconds += sum(map(_evaluation, timed)) * plan.tried
     hours = seconds / 3600
     text = f'about {_spelt(seconds)} of a device'
-    jobs = min(jobs, len(timed))  # the runs of a contest follow each other
+    jobs = min(jobs, replace(plan, contests=tuple(timed)).at_once)
     if jobs > 1:
         text += f', {_spelt(seconds / jobs)} with {jobs} runs at a time'
     if price is not None:

@@ -63,6 +63,14 @@ class Plan:
         """The trainings of a contest; one rate's first is also a seed's."""
         return len(self.lrs) - 1 + len(self.seeds)
 
+    @property
+    def at_once(self) -> int:
+        """The most trainings at a time, whatever the number of devices.
+
+        The seeds of a contest wait until its rate is chosen.
+        """
+        return len(self.contests) * max(len(self.lrs), len(self.seeds))
+
 
 def make_plan(args: Namespace) -> Plan:
     """Check everything, measure the costs, and write the configs.

@@ -1,10 +1,10 @@
 """The runs of a battle: each is done once and then found again."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Lock
+from typing import Any
 
 from ..battle.corruptions import Condition
 from ..battle.figures import Figures
@@ -20,9 +20,18 @@ from ..threads import BESIDE
 from .battle_checks import VISIBLE, visible
 from .battle_plan import Contest, Plan
 from .battle_run import BattleRun
-from .command_queue import CommandFailed, CommandQueue, Interrupted
+from .command_queue import (
+    CommandFailed,
+    CommandQueue,
+    Interrupted,
+    print_line,
+)
 from .run_lock import RunIsBusy
+from .run_stages import StageQueue, Stages, Task
 from .runs import TEST_STEP, Runs
+
+# What a task gives whose run another process works on.
+_LEFT = object()
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class RunOptions:
 
 
 class Battle:
-    """The runs of a battle, contest by contest.
+    """The runs of a battle, as many at a time as there are jobs.
 
     Args:
         plan: what is run.
@@ -56,14 +65,15 @@ class Battle:
         self, plan: Plan, options: RunOptions, done: Callable[[], None]
     ) -> None:
         self.plan, self.options, self.done = plan, options, done
-        self._reporting = Lock()
         self.failed = self.left = 0
+        self._counting = Lock()
         units = sum(self._units(contest) for contest in plan.contests)
         tried = sum(
             contest.cost.seconds * TEST_STEP * contest.data.images('test')
             for contest in plan.contests
         )
         self.queue = CommandQueue(units * plan.runs + tried * plan.tried)
+        self.runs = Runs(self.queue)
         self.devices: SimpleQueue = SimpleQueue()
         for number in range(options.jobs):
             known = options.devices
@@ -80,62 +90,63 @@ class Battle:
         Raises:
             Interrupted: the user stopped it.
         """
+        works = map(self._contest, self.plan.contests)
         try:
-            self._run_all()
+            StageQueue(works, self.options.jobs, self.queue.stop).run()
         except KeyboardInterrupt:
             raise Interrupted from None
 
-    def _run_all(self) -> None:
-        if self.options.jobs == 1:
-            for contest in self.plan.contests:
-                self._contest(contest)
+    def _contest(self, contest: Contest) -> Stages:
+        """Yield the runs that choose the rate, then those with this rate."""
+        if contest.cost.failed:
+            self._refuse(contest)
             return
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            try:
-                runs = [
-                    pool.submit(self._contest, one)
-                    for one in self.plan.contests
-                ]
-                finished, _ = wait(runs, return_when=FIRST_EXCEPTION)
-                for one in finished:
-                    one.result()
-            except BaseException:  # an interruption ends the commands, too
-                self.queue.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
+        lrs, seeds = self.plan.lrs, self.plan.seeds
+        lr, found = lrs[0], {}
+        if len(lrs) > 1:
+            tried = [BattleRun(contest, one, seeds[0]) for one in lrs]
+            outcomes = yield [self._task(self._try, run) for run in tried]
+            if _LEFT in outcomes:
+                return  # another process chooses
+            found = {
+                one: outcome
+                for one, outcome in zip(lrs, outcomes, strict=True)
+                if outcome is not None
+            }
+            lr = max(found, key=found.get, default=None)
+        note_choice(contest.folder, lr, found)
+        if lr is not None:
+            runs = [BattleRun(contest, lr, seed) for seed in seeds]
+            yield [self._task(self._measure, run) for run in runs]
+        self.done()
 
-    def _contest(self, contest: Contest) -> None:
-        device = self.devices.get()
-        try:
-            if contest.cost.failed:
-                self._refuse(contest)
-                return
-            beside = min(self.options.jobs, len(self.plan.contests))
-            environment = {BESIDE: str(beside)}
-            if device:
-                environment[VISIBLE] = visible(device)
-            runs = Runs(self.queue, environment)
+    def _task(
+        self, work: Callable[[BattleRun, Runs], Any], run: BattleRun
+    ) -> Task:
+        """Do work on a device that no other run has at this time."""
+        beside = min(self.options.jobs, self.plan.at_once)
+
+        def task() -> Any:
+            device = self.devices.get()
             try:
-                lr = self._choose(contest, runs)
+                environment = {BESIDE: str(beside)}
+                if device:
+                    environment[VISIBLE] = visible(device)
+                return work(run, self.runs.within(environment))
             except RunIsBusy as error:
-                self._leave(error)
-                return
-            for seed in self.plan.seeds if lr else ():
-                try:
-                    run = BattleRun(contest, lr, seed)
-                    if self._run(run, runs, 'test'):
-                        self._try_corrupted(run, runs)
-                except RunIsBusy as error:
-                    self._leave(error)
-            with self._reporting:  # contests may end at the same time
-                self.done()
-        finally:
-            self.devices.put(device)
+                print_line(f'  {error}')
+                with self._counting:
+                    self.left += 1
+                return _LEFT
+            finally:
+                self.devices.put(device)
 
-    def _leave(self, error: RunIsBusy) -> None:
-        """Leave a run to the process that works on it."""
-        self.left += 1
-        print(f'  {error}', flush=True)
+        return task
+
+    def _fail(self, text: str) -> None:
+        with self._counting:
+            self.failed += 1
+        print_line(text)
 
     def _refuse(self, contest: Contest) -> None:
         """Note why an entry is not trained: its measurement has failed."""
@@ -143,33 +154,23 @@ class Battle:
         seed = self.plan.seeds[0]
         folder = run_folder(contest.folder, self.plan.lrs[0], seed)
         note_failure(folder, reason)
-        self.failed += 1
-        print(f'[{contest.data.name}, {contest.entry.name}] {reason}')
+        self._fail(f'[{contest.data.name}, {contest.entry.name}] {reason}')
 
-    def _choose(self, contest: Contest, runs: Runs) -> float | None:
-        """Choose the rate with the best AP on the split for choices."""
-        lrs = self.plan.lrs
-        if len(lrs) == 1:
-            note_choice(contest.folder, lrs[0], {})
-            return lrs[0]
-        found = {}
-        for lr in lrs:
-            one = BattleRun(contest, lr, self.plan.seeds[0])
-            figures = self._run(one, runs, 'val')
-            if figures is not None:
-                found[lr] = figures.figures.get('box AP') or 0.0
-        best = max(found, key=found.get, default=None)
-        note_choice(contest.folder, best, found)
-        return best
+    def _try(self, run: BattleRun, runs: Runs) -> float | None:
+        """Find the AP of a rate on the split for choices; None: it fails."""
+        figures = self._run(run, runs, 'val')
+        return (
+            None if figures is None else figures.figures.get('box AP') or 0.0
+        )
 
-    def _try_corrupted(self, run: BattleRun, runs: Runs) -> None:
-        """Evaluate a trained model on corrupted images.
+    def _measure(self, run: BattleRun, runs: Runs) -> None:
+        """Find the figures of a run, also on corrupted images.
 
-        What makes one of these fail makes the others fail, too, so that they
-        wait for the next call.
+        What makes one of the corruptions fail makes the others fail, too, so
+        that they wait for the next call.
         """
-        for condition in self.plan.conditions:
-            if not self._run(run, runs, condition):
+        for role in ('test', *self.plan.conditions):
+            if not self._run(run, runs, role):
                 break
 
     def _run(
@@ -184,10 +185,9 @@ class Battle:
         reasons = map(read_failure, (run.folder, place))
         before = next(filter(None, reasons), None)
         if before and not self.options.retry:
-            self.failed += 1
-            print(f'{title} failed before: {before}')
+            self._fail(f'{title} failed before: {before}')
             return None
-        print(title, flush=True)
+        print_line(title)
         working_in = run.folder
         try:
             checkpoint = run.train(runs)
@@ -202,13 +202,12 @@ class Battle:
         except (CommandFailed, UserError) as error:
             reason = getattr(error, 'reason', '') or one_line(error, 300)
             note_failure(working_in, reason)
-            self.failed += 1
-            print(f'{title} failed: {reason}', flush=True)
+            self._fail(f'{title} failed: {reason}')
             return None
         shown = ', '.join(
             f'{name} {figures.figures[name]:.3f}'
             for name in ('box AP', 'mask AP')
             if figures.figures.get(name) is not None
         )
-        print(f'{title} {shown}', flush=True)
+        print_line(f'{title} {shown}')
         return figures

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Self
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
@@ -73,7 +73,7 @@ class CommandQueue:
         )
         self.bar.add_task('', total=units)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> 'CommandQueue':
         # The commands have sessions of their own, which a terminal that is
         # closed does not reach.
         for name in ('SIGTERM', 'SIGHUP'):
@@ -188,7 +188,12 @@ class CommandQueue:
         self.bar.update(task.id, advance=units, description=text)
         if not self.bar.console.is_terminal:
             left = self._left.render(task)
-            print(f'  {text}  time left in all {left}', flush=True)
+            print_line(f'  {text}  time left in all {left}')
+
+
+def print_line(text: str) -> None:
+    """Print a line in one piece, because several threads print."""
+    print(f'{text}\n', end='', flush=True)
 
 
 def _end_with(process: subprocess.Popen) -> None:

@@ -1,5 +1,6 @@
 """Training runs and evaluations that are done once and then found again."""
 
+import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from mmengine.runner import find_latest_checkpoint
 
 from ..atomic_files import write_whole
 from ..studies.report import RESULT, read_result
-from .command_queue import CommandQueue
+from .command_queue import CommandQueue, print_line
 from .run_lock import locked
 
 # Evaluation is a step of its own, so that it can be repeated.
@@ -40,6 +41,12 @@ class Runs:
         self.queue, self.environment = queue, environment
         self._trained: set[Path] = set()
 
+    def within(self, environment: Mapping[str, str]) -> 'Runs':
+        """Give the same runs, whose commands get another environment."""
+        runs = copy.copy(self)
+        runs.environment = environment
+        return runs
+
     def train(
         self,
         config: str,
@@ -67,7 +74,7 @@ class Runs:
             done = _steps_done(folder)
             if done:
                 self.queue.skip(done * cost)
-                print(f'  {done} of {steps} steps were done before')
+                print_line(f'  {done} of {steps} steps were done before')
             if done < steps:
                 command = ['train', config, '--work-dir', str(folder)]
                 command += ['--resume', '--cfg-options', *NO_VALIDATION]
@@ -116,7 +123,7 @@ class Runs:
         with locked(folder) as lock:
             earlier = read_result(folder)
             if earlier.get('of') == of:
-                print(f'  evaluated before: {report}')
+                print_line(f'  evaluated before: {report}')
                 self.queue.skip(units)
                 return earlier['metrics']
             self.queue.run(

@@ -1,7 +1,7 @@
 """The runs of a battle over several devices, with stand-ins.
 
 1. Each run at a time has a device of its own, and its part of the threads; all
-   contests are done.
+   contests are done. The seeds of a contest, and its rates, run together.
 2. The best rate on one split is evaluated on the other; one that fails is not
    chosen. An entry whose measurement failed is not trained, and says why.
 3. What was measured stays if something fails later; one report is written at
@@ -51,7 +51,7 @@ class StandIn:
         return Figures({'box AP': run.lr}, {}, {})
 
 
-def plan(folder, number, lrs=(1.0,)):
+def plan(folder, number, lrs=(1.0,), seeds=(0,)):
     contests = [
         Contest(
             read_entry(f'e{i}'), Data(), 'c.py', 'v.py', 10,
@@ -59,7 +59,7 @@ def plan(folder, number, lrs=(1.0,)):
         )
         for i in range(number)
     ]  # fmt: skip
-    return Plan(tuple(contests), lrs, (0,))
+    return Plan(tuple(contests), lrs, seeds)
 
 
 def stand_in_for(monkeypatch, evaluate):
@@ -82,6 +82,27 @@ def test_devices(tmp_path, monkeypatch, seen, used):
     assert len(done) == 4 and battle.failed == 0
     (task,) = battle.queue.bar.tasks
     assert task.total == pytest.approx(4 * 2.0 * (10 + 0.4 * 3))
+
+
+@pytest.mark.parametrize('lrs', [(1.0,), (1.0, 2.0), (1.0, 2.0, 3.0)])
+def test_an_entry_uses_all_devices(tmp_path, monkeypatch, lrs):
+    together, evaluated, lock = Barrier(2, timeout=60), [], Lock()
+
+    def evaluate(run, runs, role, *_):
+        with lock:
+            evaluated.append((run.lr, run.seed, role))
+            third = len(lrs) == 3 and len(evaluated) == 3
+        if not third:  # it has nobody to wait for
+            together.wait()
+        return Figures({'box AP': run.lr}, {}, {})
+
+    stand_in_for(monkeypatch, evaluate)
+    made = plan(tmp_path, 1, lrs, seeds=(0, 1))
+    Battle(made, RunOptions(jobs=2), lambda: None).run()
+    tried = [(lr, 0, 'val') for lr in lrs] if len(lrs) > 1 else []
+    assert sorted(evaluated[: len(tried)]) == tried
+    measured = [(lrs[-1], seed, 'test') for seed in (0, 1)]
+    assert sorted(evaluated[len(tried) :]) == measured
 
 
 @pytest.mark.parametrize(('number', 'beside'), [(1, '1'), (3, '2')])
@@ -187,7 +208,7 @@ def test_a_failed_measurement(tmp_path, monkeypatch):
 
 
 def test_the_estimate_of_several_runs_at_a_time(tmp_path):
-    """The runs of a contest follow each other, however many jobs there are."""
+    """There are no more at a time than there are runs."""
     made = plan(tmp_path, 2)
     contests = tuple(
         replace(
@@ -200,3 +221,6 @@ def test_the_estimate_of_several_runs_at_a_time(tmp_path):
     made = replace(made, contests=contests)
     assert '60 minutes with 2 runs at a time' in estimate(made, 8, None)
     assert 'at a time' not in estimate(made, 1, None)
+    made = replace(made, seeds=(0, 1, 2))
+    assert '1.5 hours with 4 runs at a time' in estimate(made, 4, None)
+    assert '60 minutes with 6 runs at a time' in estimate(made, 8, None)

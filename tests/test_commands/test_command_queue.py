@@ -179,8 +179,8 @@ def test_the_steps_of_a_training_count_once(tmp_path, monkeypatch):
     queue = CommandQueue(units=100)
     (task,) = queue.bar.tasks
     runs = Runs(queue)
-    for _ in range(2):
-        assert runs.train('c.py', tmp_path, 5, cost=2.0).endswith('iter_5.pth')
+    for same in (runs, runs, runs.within({'CUDA_VISIBLE_DEVICES': '1'})):
+        assert same.train('c.py', tmp_path, 5, cost=2.0).endswith('iter_5.pth')
         assert task.total == 100
     Runs(queue).train('c.py', tmp_path, 5, cost=2.0)
     assert task.total == 90
@@ -201,7 +201,8 @@ plan = SimpleNamespace(contests=range(3), runs=1, tried=0)
 class Waiting(Battle):
     _units = lambda *_: 1
     def _contest(self, number):
-        self.queue.run(['wait', '1', '1'], Path(f'{number}.log'), 1.0)
+        log = Path(f'{number}.log')
+        yield [lambda: self.queue.run(['wait', '1', '1'], log, 1.0)]
 CommandQueue.patience = 0.1
 battle = Waiting.__new__(Waiting)
 battle.plan, battle.options = plan, RunOptions(jobs=jobs)
