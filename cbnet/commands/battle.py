@@ -25,8 +25,9 @@ def run(args: Namespace) -> None:
     args.budget = args.budget or read_budget(PROTOCOLS[args.protocol].budget)
     require_packages()
     plan = make_plan(args)
-    jobs = args.jobs or max(len(args.devices), 1)
-    print(estimate(plan, jobs, args.price_per_hour), flush=True)
+    devices = max(len(set(args.devices)), 1)
+    jobs = args.jobs or devices
+    print(estimate(plan, devices, jobs, args.price_per_hour), flush=True)
     if args.slurm:
         slurm_script(args.slurm, len(plan.contests))
         start = command('sbatch', args.slurm)

@@ -7,11 +7,15 @@ from ..messages import number_of
 from .battle_plan import Contest, Plan
 
 
-def estimate(plan: Plan, jobs: int, price: float | None) -> str:
+def estimate(plan: Plan, devices: int, jobs: int, price: float | None) -> str:
     """Lay out the costs of the entries, and estimate those of the battle.
+
+    A step was measured while nothing else ran. Several runs on one device
+    share its time, and no estimate says how much they leave idle.
 
     Args:
         plan: the battle.
+        devices: the number of devices.
         jobs: the number of runs at a time.
         price: the price of a device for an hour, or None.
     """
@@ -37,11 +41,15 @@ def estimate(plan: Plan, jobs: int, price: float | None) -> str:
     seconds += sum(map(_evaluation, timed)) * plan.tried
     hours = seconds / 3600
     text = f'about {_spelt(seconds)} of a device'
-    jobs = min(jobs, replace(plan, contests=tuple(timed)).at_once)
-    if jobs > 1:
-        text += f', {_spelt(seconds / jobs)} with {jobs} runs at a time'
+    at_once = replace(plan, contests=tuple(timed)).at_once
+    jobs = min(jobs, at_once)
+    devices = min(devices, jobs)
+    if devices > 1:
+        text += f', {_spelt(seconds / devices)} with {devices} devices'
     if price is not None:
         text += f', and {hours * price:.2f} at {price:g} an hour'
+    if jobs > devices:
+        text += '; runs that share a device slow each other down'
     return '\n'.join([*lines, text])
 
 

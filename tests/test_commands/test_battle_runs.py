@@ -207,8 +207,8 @@ def test_a_failed_measurement(tmp_path, monkeypatch):
     assert reason == 'in the measurement: images do not fit'
 
 
-def test_the_estimate_of_several_runs_at_a_time(tmp_path):
-    """There are no more at a time than there are runs."""
+def test_the_estimate_of_several_devices(tmp_path):
+    """Only devices that have runs count; runs that share one take longer."""
     made = plan(tmp_path, 2)
     contests = tuple(
         replace(
@@ -219,8 +219,14 @@ def test_the_estimate_of_several_runs_at_a_time(tmp_path):
         for one in made.contests
     )
     made = replace(made, contests=contests)
-    assert '60 minutes with 2 runs at a time' in estimate(made, 8, None)
-    assert 'at a time' not in estimate(made, 1, None)
+    assert '60 minutes with 2 devices' in estimate(made, 8, 8, None)
+    alone = estimate(made, 1, 1, None)
+    assert alone.endswith('about 2 hours of a device')
+    shared = estimate(made, 1, 8, 3.0)
+    assert shared.endswith(
+        'about 2 hours of a device, and 6.00 at 3 an hour; runs that share a '
+        'device slow each other down'
+    )
     made = replace(made, seeds=(0, 1, 2))
-    assert '1.5 hours with 4 runs at a time' in estimate(made, 4, None)
-    assert '60 minutes with 6 runs at a time' in estimate(made, 8, None)
+    assert '1.5 hours with 4 devices' in estimate(made, 4, 4, None)
+    assert '60 minutes with 6 devices' in estimate(made, 8, 8, None)
