@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         )
     if name == 'doctor':  # it must also run where nothing else can
         doctor = importlib.import_module('cbnet.doctor.__main__')
-        return doctor.main(args.arguments)
+        return doctor.main(args.arguments, 'cbnet doctor')
     with plain_errors(program(name)):
         run(name, args.arguments)
 

@@ -13,10 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Examine the installation, print the report, return the exit status."""
+def main(
+    argv: Sequence[str] | None = None, prog: str = 'python -m cbnet.doctor'
+) -> int:
+    """Examine the installation, print the report, return the exit status.
+
+    Args:
+        argv: the arguments; None: those of this process.
+        prog: what the user called.
+    """
     parser = ArgumentParser(
-        prog='python -m cbnet.doctor',
+        prog=prog,
         description=__doc__,
         formatter_class=RawDescriptionHelpFormatter,
     )

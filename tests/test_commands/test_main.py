@@ -89,7 +89,8 @@ def test_each_command_is_a_module_and_a_script():
 
 def test_the_doctor_gives_its_status(call, monkeypatch):
     doctor = importlib.import_module('cbnet.doctor.__main__')
-    monkeypatch.setattr(doctor, 'main', lambda argv: len(argv))
+    assert call('doctor', '--help')[1].startswith('usage: cbnet doctor')
+    monkeypatch.setattr(doctor, 'main', lambda argv, prog: len(argv))
     assert call('doctor', '--json', 'x')[0] == 2
 
 

@@ -14,7 +14,12 @@ import json
 import os
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -41,8 +46,8 @@ def make_parser() -> ArgumentParser:
         help='the steps that a process times (default: 5)',
     )  # fmt: skip
     parser.add_argument('--out', type=Path, metavar='FILE.json')
-    parser.add_argument('--child', choices=['settled', 'torch'],
-                        help='what this tool calls itself with')  # fmt: skip
+    # What this tool calls itself with.
+    parser.add_argument('--child', choices=['settled', 'torch'], help=SUPPRESS)
     return parser
 
 

@@ -21,7 +21,12 @@ import os
 import resource
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -60,7 +65,8 @@ def make_parser() -> ArgumentParser:
         '--out', type=Path, required=True, metavar='STEM',
         help='writes STEM.json and STEM.md',
     )  # fmt: skip
-    parser.add_argument('--child', help='what this tool calls itself with')
+    # What this tool calls itself with.
+    parser.add_argument('--child', help=SUPPRESS)
     return parser
 
 
