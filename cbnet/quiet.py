@@ -1,7 +1,11 @@
-"""Silence for a while the log that mmengine and mmdet write."""
+"""Silence for a while what libraries log and print."""
 
+import io
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 from mmengine.logging import MMLogger
 
@@ -20,3 +24,49 @@ def quiet_log(level: str = 'WARNING') -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+class _ByThread:
+    """The standard output, which some threads have exchanged for their own.
+
+    Args:
+        usual: the standard output of all other threads.
+    """
+
+    def __init__(self, usual: TextIO) -> None:
+        self.usual, self.own, self.users = usual, threading.local(), 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Write, and all else, is that of the thread's output."""
+        own = getattr(self.own, 'output', None)
+        return getattr(self.usual if own is None else own, name)
+
+
+_changing = threading.Lock()
+
+
+@contextmanager
+def quiet_output() -> Iterator[io.StringIO]:
+    """Keep what this thread prints from the standard output.
+
+    ``contextlib.redirect_stdout`` silences all threads: where two of them
+    evaluate at a time, it can leave the process silent for good.
+
+    Yields:
+        What is printed instead.
+    """
+    with _changing:
+        if not isinstance(sys.stdout, _ByThread):
+            sys.stdout = _ByThread(sys.stdout)
+        shared = sys.stdout
+        shared.users += 1
+    before = getattr(shared.own, 'output', None)
+    shared.own.output = printed = io.StringIO()
+    try:
+        yield printed
+    finally:
+        shared.own.output = before
+        with _changing:
+            shared.users -= 1
+            if not shared.users and sys.stdout is shared:
+                sys.stdout = shared.usual

@@ -5,9 +5,7 @@ batch sampler, and the model's data preprocessor make the batches, so that
 images are mixed and padded as they are in training.
 """
 
-import contextlib
 import copy
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +26,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..datasets.checked_pipelines import naming
+from ..datasets.checked_pipelines import naming, not_passing
 from ..datasets.kept import describe_kept
 from ..datasets.walking import innermost_datasets
 from ..errors import UserValueError
+from ..quiet import quiet_output
 
 
 @dataclass
@@ -128,8 +127,9 @@ class FedImages:
 
     def _sample(self, index: int) -> tuple[Any, str]:
         describe = getattr(self._dataset, 'get_data_info', None)
-        path = describe(index).get('img_path', '') if describe else ''
-        with naming(path, 'does not pass the pipeline'):
+        image = describe(index) if describe else {}
+        path = image.get('img_path', '')
+        with naming(path, not_passing(image)):
             return self._dataset[index], path
 
     def _image(
@@ -182,7 +182,7 @@ def _build(loader: dict, split: str, seed: int) -> DataLoader:
     loader.update(num_workers=0, persistent_workers=False, pin_memory=False)
     loader.pop('prefetch_factor', None)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
+        with quiet_output():  # pycocotools talks
             return Runner.build_dataloader(loader, seed=seed)
     except Exception as error:  # files of any kind, read by mmdet
         files = [

@@ -3,7 +3,6 @@
 import codecs
 import contextlib
 import gc
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pycocotools.coco import COCO
 
 from ..errors import UserValueError
 from ..messages import listed
+from ..quiet import quiet_output
 from .coco_masks import to_rle
 
 #: the lists that an annotation file must have
@@ -222,7 +222,7 @@ def index(kind: type, content: dict[str, Any]) -> COCO:
 
 def reindex(api: COCO) -> None:
     """Let a COCO object index its content again, without its output."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet_output():
         api.createIndex()
 
 

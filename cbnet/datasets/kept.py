@@ -4,9 +4,7 @@ mmdet leaves out small images, images without objects, and degenerate boxes,
 without a word.
 """
 
-import contextlib
 import copy
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import UserValueError
 from ..messages import listed, number_of
+from ..quiet import quiet_output
 from .annotations import index
 
 
@@ -113,7 +112,7 @@ def count_kept(
     again = copy.copy(dataset)
     if content is not None:
         again.COCOAPI = lambda path: _indexed(content)
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+    with quiet_output():  # pycocotools prints
         again.data_list = everything = again.load_data_list()
         kept = again.filter_data()
     labels = Counter(

@@ -1,7 +1,5 @@
 """Evaluate a results file: COCO's 12 figures, mmdet's, and each class's."""
 
-import contextlib
-import io
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,6 +9,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from ..errors import UserValueError
+from ..quiet import quiet_output
 from .coco_backends import (
     FASTEST,
     PYCOCOTOOLS,
@@ -156,7 +155,7 @@ def _summarize(
     evaluator.eval = dict(
         precision=precision[..., places], recall=recall[..., places]
     )
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+    with quiet_output() as printed:
         evaluator.summarize()
     return evaluator.stats.tolist(), printed.getvalue()
 

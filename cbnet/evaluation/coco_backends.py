@@ -1,9 +1,7 @@
 """The packages that can run COCO's evaluation, behind one function."""
 
-import contextlib
 import importlib
 import importlib.util
-import io
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from ..datasets.annotations import index
 from ..errors import UserValueError
 from ..messages import one_line
+from ..quiet import quiet_output
 
 #: name -> module, class of the evaluation, and package; the fastest first
 _PACKAGES = {
@@ -86,7 +85,7 @@ def run(
         are in the order of their ids; -1 stands for "nothing to measure".
     """
     coco, _ = backend
-    with contextlib.redirect_stdout(io.StringIO()):  # both print a lot
+    with quiet_output():  # both print a lot
         truth = index(coco, content)
         if entries:
             found = truth.loadRes(entries)
@@ -102,7 +101,7 @@ def _evaluate(
     iou_type: str,
     parameters: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet_output():
         evaluation = backend[1](truth, found, iou_type)
         for name, value in parameters.items():
             setattr(evaluation.params, name, value)

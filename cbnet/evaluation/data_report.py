@@ -1,7 +1,5 @@
 """Tell whether a config can train on its data, and be evaluated on them."""
 
-import contextlib
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +18,7 @@ from ..datasets.data_check import checked_datasets, count_used
 from ..datasets.kept import Kept
 from ..datasets.pipelines import feed_all, with_objects
 from ..messages import listed, number_of
-from ..quiet import quiet_log
+from ..quiet import quiet_log, quiet_output
 from ..text_tables import text_table
 from .coco_metric import use_checked_metric
 from .perfect import MOST, PerfectScore, score_perfect
@@ -159,7 +157,7 @@ def inspect_data(cfg: Config, report: DataReport) -> None:
     with (
         DefaultScope.overwrite_default_scope(scope),
         quiet_log(),
-        contextlib.redirect_stdout(io.StringIO()),
+        quiet_output(),
     ):
         for name, dataset, content in checked_datasets(cfg, *SPLITS):
             split = report.splits.setdefault(name, SplitReport())

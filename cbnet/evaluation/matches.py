@@ -1,7 +1,5 @@
 """AP of resampled images: how far it depends on which images were there."""
 
-import contextlib
-import io
 import os
 from dataclasses import dataclass
 
@@ -10,6 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ..datasets.annotations import index
+from ..quiet import quiet_output
 from .coco_input import read_pair
 
 _MAX_DETS = 100  # COCO's AP counts so many detections of an image
@@ -53,7 +52,7 @@ def find_matches(
         ValueError: a file or one of its entries is wrong.
     """
     content, entries = read_pair(ann_file, results_file, iou_type)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet_output():
         truth = index(COCO, content)
         if entries:
             found = truth.loadRes(entries)

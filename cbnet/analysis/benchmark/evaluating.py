@@ -1,14 +1,12 @@
 """The time that evaluating takes: masks become run lengths, then COCO's AP."""
 
-from contextlib import redirect_stdout
-from io import StringIO
 from typing import Any
 
 import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.structures.mask import encode_mask_results
 
-from ...quiet import quiet_log
+from ...quiet import quiet_log, quiet_output
 from ..complexity.latency import detect
 from ..complexity.timing import timed
 from .candidates import Candidate
@@ -34,7 +32,7 @@ def evaluation_seconds(candidate: Candidate) -> float:
         metric.process({}, found)
         metric.evaluate(len(found))
 
-    with redirect_stdout(StringIO()), quiet_log('ERROR'):
+    with quiet_output(), quiet_log('ERROR'):
         return timed(evaluate, torch.device('cpu'), candidate.setting.clock)
 
 

@@ -7,14 +7,13 @@ OpenAI's CLIP and Segment Anything.  DINOv2's names are timm's.
 
 import sys
 from collections.abc import Callable, Set
-from contextlib import redirect_stdout
 from functools import partial
-from io import StringIO
 from typing import Any
 
 from torch import Tensor, nn
 
 from ...errors import UserValueError
+from ...quiet import quiet_output
 from .base import Layout, Weights
 
 # An anchor, and the prefix that timm's function expects before such names.
@@ -63,7 +62,7 @@ def _rename(
 ) -> Weights | None:
     given = {prefix + name: weight for name, weight in weights.items()}
     try:
-        with redirect_stdout(StringIO()):  # it prints what it tries
+        with quiet_output():  # it prints what it tries
             found = convert(given, complete())
     except (KeyError, RuntimeError):  # the file of another architecture
         return None
