@@ -9,6 +9,7 @@ colours and textures: only the outline reveals the class. From a shell::
 
 import functools
 import json
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,8 @@ CLASSES = tuple(CLASS_OUTLINES)
 _REVISION = 3
 _SPLITS = ('train', 'val')
 _MIN_EDGE = 64
+# The images that a process draws at a time.
+_CHUNK = 16
 
 
 def generate_shapes(
@@ -189,12 +192,13 @@ def _in_processes(
     function: Callable[[int], Any], numbers: Sequence[int], processes: int
 ) -> Iterator[Any]:
     """Yield the results in the order of the numbers."""
+    processes = min(processes, math.ceil(len(numbers) / _CHUNK))
     if processes == 1:
         yield from map(function, numbers)
         return
     # A fork would copy the threads' locks of whatever is imported.
     with multiprocessing.get_context('spawn').Pool(processes) as pool:
-        yield from pool.imap(function, numbers, chunksize=16)
+        yield from pool.imap(function, numbers, _CHUNK)
 
 
 def _image_name(number: int) -> str:
