@@ -37,7 +37,7 @@ class _ByThread:
         self.usual, self.own, self.users = usual, threading.local(), 0
 
     def __getattr__(self, name: str) -> Any:
-        """Write, and all else, is that of the thread's output."""
+        """Give what the output of this thread has, such as ``write``."""
         own = getattr(self.own, 'output', None)
         return getattr(self.usual if own is None else own, name)
 

@@ -11,7 +11,7 @@ def estimate(plan: Plan, devices: int, jobs: int, price: float | None) -> str:
     """Lay out the costs of the entries, and estimate those of the battle.
 
     A step was measured while nothing else ran. Several runs on one device
-    share its time, and no estimate says how much they leave idle.
+    share its time, and it is not known how much of it one run leaves idle.
 
     Args:
         plan: the battle.

@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def at_once(self) -> int:
-        """The most trainings at a time, whatever the number of devices.
+        """The number of trainings that can run at the same time at most.
 
         The seeds of a contest wait until its rate is chosen.
         """

@@ -332,6 +332,10 @@ def test_data_without_masks(battle, tmp_path):
         (['--entries', SINGLE, '--severities', '6'], 'expected 5 or less'),
         (['--entries', SINGLE, '--lrs', '0'], 'expected a number above 0'),
         (
+            ['--entries', SINGLE, '--warm-up', '1'],
+            'argument --warm-up: 1, expected a number below 1',
+        ),
+        (
             ['--entries', SINGLE, '--warm-up', '1.5'],
             'argument --warm-up: 1.5, expected a number from 0 to 1',
         ),

@@ -96,7 +96,7 @@ def add_protocol_options(parser: CommandParser) -> None:
         '--warm-up SHARE',
         'the share of the steps in which the learning rate rises (default: '
         "0.1; the study's is 1000 steps at most)",
-        fraction,
+        warm_up,
     )
     parser.option(
         '--scale W,H',
@@ -205,6 +205,16 @@ def positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float('inf'):
         raise ArgumentTypeError(f'{text}, expected a number above 0')
+    return value
+
+
+def warm_up(text: str) -> float:
+    """Read a share of the steps, which must leave some for the fall."""
+    value = fraction(text)
+    if value == 1:
+        raise ArgumentTypeError(
+            f'{text}, expected a number below 1, such as 0.1'
+        )
     return value
 
 
